@@ -1,0 +1,2 @@
+//! mechanism
+#![no_std]

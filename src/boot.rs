@@ -1,0 +1,1 @@
+//! From the entry point to every CPU in its loop.

@@ -1,0 +1,1 @@
+//! A cell at run time: what its CPUs share, and its life.

@@ -1,0 +1,1 @@
+//! The description: device-tree bytes become a [`Config`] here and nowhere else.

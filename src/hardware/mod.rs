@@ -1,0 +1,1 @@
+//! The board's tree, read as hardware: CPUs, memory, GIC, timer, devices with their registers, interrupts and dependencies.

@@ -1,0 +1,1 @@
+//! Formats of guest images: arm64 Image, ELF64, raw.

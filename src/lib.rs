@@ -1,0 +1,46 @@
+//! Bulkhead's policy: everything that decides. It touches no hardware; [`ports`] says what it asks of it.
+//!
+//! In reading order:
+//! - [`addr`], [`intid`], [`cpu`]: a type for each space of numbers.
+//! - [`tree`]: device-tree bytes, checked and laid out. [`archive`], [`image`]: what the loader brings.
+//! - [`config`]: the description. [`hardware`]: the board. [`plan`]: the two together, who owns what.
+//! - [`paging`], [`guest_tree`], [`vgic`]: what each cell is given: address space, device tree, interrupts.
+//! - [`vcpu`], [`trap`], [`psci`], [`smccc`]: what its CPUs do and are answered.
+//! - [`cell`], [`inbox`], [`run`], [`boot`]: life, and the loop on each CPU.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a test may stop at the first surprise"
+    )
+)]
+
+extern crate alloc;
+
+pub mod addr;
+pub mod archive;
+pub mod boot;
+pub mod cell;
+pub mod config;
+pub mod cpu;
+pub mod guest_tree;
+pub mod hardware;
+pub mod image;
+pub mod inbox;
+pub mod intid;
+pub mod paging;
+pub mod plan;
+pub mod ports;
+pub mod psci;
+pub mod run;
+pub mod smccc;
+pub mod trap;
+pub mod tree;
+pub mod vcpu;
+pub mod vgic;

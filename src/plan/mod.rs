@@ -1,0 +1,125 @@
+//! Who owns what. A description ([`crate::config::Config`]) and a board ([`crate::hardware::Hardware`]) make a
+//! [`Plan<Draft>`]; [`Plan::check`] proves that ownership is total and disjoint and that everything fits. Only a
+//! checked plan boots.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+use crate::addr::{Ipa, Pa, Span};
+use crate::cpu::{Affinity, CellId, PcpuId, VcpuId};
+use crate::intid::{IntidSet, Ppi};
+use crate::tree::NodeId;
+
+/// A plan that nobody has checked yet.
+#[derive(Debug)]
+pub enum Draft {}
+/// A plan whose promises hold.
+#[derive(Debug)]
+pub enum Checked {}
+
+/// Where the loader and the boot code put what is there before any cell.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// The hypervisor's image, its bss and boot stack included.
+    pub image: Span<Pa>,
+    /// EL2's heap, stacks and tables (see [`pool`]).
+    pub pool: Span<Pa>,
+    /// The archive.
+    pub archive: Span<Pa>,
+    /// The board's tree as the loader left it; root may have this memory, nothing needs it after boot.
+    pub tree: Span<Pa>,
+}
+
+/// The whole machine, divided.
+#[derive(Debug)]
+pub struct Plan<S> {
+    /// In the order of the description.
+    pub cells: Vec<CellPlan>,
+    /// All CPUs of the board that can be used, by [`PcpuId`].
+    pub cpus: Vec<CpuPlan>,
+    /// What the hypervisor keeps.
+    pub boot: Boot,
+    /// The GIC's PPIs that no cell has: EL2's timers, the maintenance interrupt, the secure timer.
+    pub own_ppis: Vec<Ppi>,
+    state: PhantomData<S>,
+}
+
+/// A CPU and its owner.
+#[derive(Clone, Debug)]
+pub struct CpuPlan {
+    /// Its number.
+    pub id: PcpuId,
+    /// Its affinity.
+    pub affinity: Affinity,
+    /// Whose it is.
+    pub cell: CellId,
+    /// Its number there.
+    pub vcpu: VcpuId,
+}
+
+/// A stretch of a cell's address space and what stands behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Where the cell sees it.
+    pub ipa: Ipa,
+    /// Where it is.
+    pub pa: Pa,
+    /// Bytes, a multiple of 4 KiB, not 0.
+    pub size: u64,
+}
+
+/// What one cell has.
+#[derive(Clone, Debug)]
+pub struct CellPlan {
+    /// Its number.
+    pub id: CellId,
+    /// Its name in the description.
+    pub name: String,
+    /// Whether it is the root cell, which sees the machine 1:1.
+    pub root: bool,
+    /// Its CPUs; the place is the [`VcpuId`].
+    pub cpus: Vec<PcpuId>,
+    /// Its RAM, by rising IPA, disjoint. Reserved regions of the board's tree that lie in root's RAM are part of it.
+    pub ram: Vec<Region>,
+    /// Device registers that it reaches untrapped, whole pages, by rising IPA, disjoint.
+    pub mmio: Vec<Region>,
+    /// Where it sees its distributor, 64 KiB.
+    pub gicd: Span<Ipa>,
+    /// Where it sees its redistributors, 128 KiB for each vCPU, contiguous.
+    pub gicr: Span<Ipa>,
+    /// Its shared interrupts.
+    pub spis: IntidSet,
+    /// The board's nodes that it owns, in tree order, without what every cell has of its own (CPUs, memory, GIC, timer, psci).
+    pub devices: Vec<NodeId>,
+    /// What to load, and where.
+    pub load: Load,
+    /// Things its owner should know that do not stop the boot: a dependency that another cell controls, say.
+    pub warnings: Vec<String>,
+}
+
+/// What to put into a cell's RAM before each of its lives. Everything lies inside its RAM and nothing overlaps.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Copies out of the archive.
+    pub pieces: Vec<Piece>,
+    /// Where the guest's tree goes, and the room for it.
+    pub tree: Span<Ipa>,
+    /// The first instruction. x0 holds `tree.start()`, x1 to x3 are 0.
+    pub entry: Ipa,
+    /// Where the initrd lies, for /chosen.
+    pub initrd: Option<Span<Ipa>>,
+    /// The kernel's command line, for /chosen.
+    pub bootargs: Option<String>,
+}
+
+/// One copy out of the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Where in the archive, in bytes from its start.
+    pub offset: u64,
+    /// Bytes to copy; may be 0 (an ELF segment that is all bss).
+    pub size: u64,
+    /// Where to.
+    pub to: Ipa,
+}

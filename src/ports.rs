@@ -1,0 +1,216 @@
+//! What policy asks of hardware. `arch/aarch64` answers on a machine, `fake` in the host tests.
+//!
+//! Each port is narrow; a function asks for the one it needs. [`Machine`] is what one CPU has of all of them.
+
+use crate::addr::{Ipa, Pa, Span};
+use crate::cpu::{Affinity, PcpuId};
+use crate::intid::Sgi;
+use crate::vcpu::{Frame, VcpuReset};
+
+/// Why a guest left its CPU: the vector it arrived by (Arm ARM D1.3.1.2, lower EL).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// A synchronous exception; ESR_EL2 says which.
+    Sync,
+    /// A physical IRQ.
+    Irq,
+    /// A physical FIQ.
+    Fiq,
+    /// A physical SError.
+    SError,
+}
+
+/// The way into the guest and back.
+pub trait World {
+    /// Runs the guest until it leaves; the frame holds its state on both sides.
+    fn enter(&mut self, frame: &mut Frame) -> Exit;
+    /// ESR_EL2 of the last exit.
+    fn esr(&self) -> u64;
+    /// FAR_EL2 of the last exit.
+    fn far(&self) -> u64;
+    /// HPFAR_EL2 of the last exit.
+    fn hpfar(&self) -> u64;
+}
+
+/// EL1 registers that exception injection reads and writes (Arm ARM D1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum El1Reg {
+    /// ELR_EL1.
+    Elr,
+    /// ESR_EL1.
+    Esr,
+    /// FAR_EL1.
+    Far,
+    /// SCTLR_EL1.
+    Sctlr,
+    /// SPSR_EL1.
+    Spsr,
+    /// VBAR_EL1.
+    Vbar,
+}
+
+/// The guest's EL1 state on this CPU.
+pub trait El1 {
+    /// Reads a register.
+    fn el1(&self, reg: El1Reg) -> u64;
+    /// Writes a register.
+    fn set_el1(&mut self, reg: El1Reg, value: u64);
+    /// Brings the CPU into the state in which a vCPU starts: every EL1 and EL0 register at its architectural
+    /// reset value or 0, EL2's controls for this cell, timers off, CNTVOFF_EL2, TLB and instruction cache clean.
+    fn reset_vcpu(&mut self, reset: &VcpuReset);
+    /// The value that the CPU itself gives an ID register (`S3_0_C0_CRm_op2`), unfiltered.
+    fn id_register(&self, crm: u8, op2: u8) -> u64;
+}
+
+/// This CPU's physical GIC CPU interface (IHI 0069H 12.2), Group 1, EOImode 1.
+pub trait CpuInterface {
+    /// Acknowledges (ICC_IAR1_EL1): an INTID; 1020 to 1023 when there is none.
+    fn acknowledge(&mut self) -> u32;
+    /// The priority that is running (ICC_RPR_EL1): after an acknowledge, that interrupt's own.
+    fn running_priority(&self) -> u8;
+    /// Drops the running priority (ICC_EOIR1_EL1).
+    fn drop_priority(&mut self, intid: u32);
+    /// Deactivates (ICC_DIR_EL1).
+    fn deactivate(&mut self, intid: u32);
+    /// Sends a Group 1 SGI to one CPU. What was stored before is visible to that CPU when it takes it.
+    fn send_sgi(&mut self, sgi: Sgi, to: Affinity);
+}
+
+/// This CPU's list registers and their controls (IHI 0069H 12.4, the ICH registers).
+pub trait VirtualInterface {
+    /// How many list registers there are, 1 to 16 (ICH_VTR_EL2.ListRegs + 1).
+    fn lr_count(&self) -> usize;
+    /// A bit for each list register that is empty (ICH_ELRSR_EL2).
+    fn empty_lrs(&self) -> u32;
+    /// ICH_LR`n`_EL2, in the GICv3 layout.
+    fn lr(&self, n: usize) -> u64;
+    /// Writes ICH_LR`n`_EL2.
+    fn set_lr(&mut self, n: usize, value: u64);
+    /// ICH_HCR_EL2.
+    fn ich_hcr(&self) -> u32;
+    /// Writes ICH_HCR_EL2.
+    fn set_ich_hcr(&mut self, value: u32);
+    /// ICH_VMCR_EL2.
+    fn ich_vmcr(&self) -> u32;
+    /// Writes ICH_VMCR_EL2.
+    fn set_ich_vmcr(&mut self, value: u32);
+    /// Zeroes the active priorities (ICH_AP0R and ICH_AP1R) and all list registers.
+    fn reset_virtual_interface(&mut self);
+}
+
+/// How wide an access is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Width {
+    /// 1 byte.
+    Byte,
+    /// 2 bytes.
+    Half,
+    /// 4 bytes.
+    Word,
+    /// 8 bytes.
+    Double,
+}
+
+impl Width {
+    /// In bytes.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::Byte => 1,
+            Self::Half => 2,
+            Self::Word => 4,
+            Self::Double => 8,
+        }
+    }
+
+    /// The bits that an access of this width carries.
+    pub fn mask(self) -> u64 {
+        match self {
+            Self::Byte => 0xff,
+            Self::Half => 0xffff,
+            Self::Word => 0xffff_ffff,
+            Self::Double => u64::MAX,
+        }
+    }
+}
+
+/// The physical distributor and redistributors. Offsets are the caller's to keep inside the frames
+/// (GICD 64 KiB; a redistributor's RD_base and SGI_base frames, 128 KiB); others read 0 and write nothing.
+pub trait GicRegisters {
+    /// Reads the distributor.
+    fn gicd_read(&self, offset: u32, width: Width) -> u64;
+    /// Writes the distributor.
+    fn gicd_write(&mut self, offset: u32, width: Width, value: u64);
+    /// Reads the redistributor of a CPU.
+    fn gicr_read(&self, cpu: PcpuId, offset: u32, width: Width) -> u64;
+    /// Writes the redistributor of a CPU.
+    fn gicr_write(&mut self, cpu: PcpuId, offset: u32, width: Width, value: u64);
+}
+
+/// Physical memory outside EL2's own map: windows are opened for the time of a call and closed again.
+pub trait Memory {
+    /// Copies `size` bytes; the spans are RAM and do not overlap.
+    fn copy(&mut self, to: Pa, from: Pa, size: u64);
+    /// Writes bytes.
+    fn write(&mut self, to: Pa, bytes: &[u8]);
+    /// Zeroes.
+    fn zero(&mut self, span: Span<Pa>);
+    /// Cleans and invalidates to the point of coherency, so that a guest with caches off sees what was written;
+    /// with `instructions`, instruction caches of all CPUs are invalidated too.
+    fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool);
+}
+
+/// TLB upkeep for one cell's stage 2 (Arm ARM D8.17). All calls reach every CPU of the inner shareable domain
+/// and are complete when they return. The caller has loaded the cell's VMID (design, decision 9) or runs in its vCPU.
+pub trait TlbMaint {
+    /// Forgets what was cached for one page of IPA, stage 1 results included.
+    fn invalidate_ipa(&self, vttbr: u64, ipa: Ipa);
+    /// Forgets all that was cached for the VMID in this VTTBR_EL2 value.
+    fn invalidate_vmid(&self, vttbr: u64);
+}
+
+/// Firmware, by PSCI and SMCCC.
+pub trait Firmware {
+    /// An SMC with these arguments; x0 to x3 come back (SMCCC 1.2, DEN0028E). Only calls that `smccc` allows.
+    fn smc(&mut self, args: [u64; 4]) -> [u64; 4];
+    /// Switches the machine off; comes back only if firmware refuses.
+    fn power_off(&mut self);
+}
+
+/// Time and waiting.
+pub trait Timer {
+    /// The physical counter (CNTPCT_EL0).
+    fn counter(&self) -> u64;
+    /// Ticks a second (CNTFRQ_EL0).
+    fn frequency(&self) -> u64;
+    /// Sleeps until an interrupt is pending at this CPU.
+    fn wait_for_interrupt(&mut self);
+    /// A hint that this CPU polls.
+    fn relax(&self);
+}
+
+/// Random bits for a guest's `rng-seed` and `kaslr-seed`: from FEAT_RNG or firmware's TRNG where there is one, else stretched
+/// from the board tree's own seed and the counter.
+pub trait Entropy {
+    /// 64 fresh bits.
+    fn random(&mut self) -> u64;
+}
+
+/// Everything that one CPU has.
+pub trait Machine:
+    World + El1 + CpuInterface + VirtualInterface + GicRegisters + Memory + TlbMaint + Firmware + Timer + Entropy
+{
+}
+
+impl<T> Machine for T where
+    T: World
+        + El1
+        + CpuInterface
+        + VirtualInterface
+        + GicRegisters
+        + Memory
+        + TlbMaint
+        + Firmware
+        + Timer
+        + Entropy
+{
+}

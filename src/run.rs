@@ -1,0 +1,1 @@
+//! A CPU's loop: enter the guest, answer what it asked, again.

@@ -1,0 +1,1 @@
+//! SMCCC discovery and the calls that are forwarded (DEN0028E).

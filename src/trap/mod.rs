@@ -1,0 +1,1 @@
+//! What a guest did, decoded and answered.

@@ -1,0 +1,61 @@
+//! A virtual CPU: its register frame, the state it starts in, and exceptions injected into it.
+
+mod inject;
+
+pub use inject::{GuestFault, inject};
+
+use crate::cpu::Affinity;
+
+/// A guest's general registers while it is out. Assembly in `arch/aarch64` knows this layout.
+#[repr(C, align(16))]
+#[derive(Clone, Debug, Default)]
+pub struct Frame {
+    x: [u64; 31],
+    /// Where the guest goes on (ELR_EL2).
+    pub elr: u64,
+    /// Its PSTATE (SPSR_EL2).
+    pub spsr: u64,
+    /// EL2's stack pointer while the guest runs; of no meaning to policy.
+    pub host_sp: u64,
+}
+
+const _: () = assert!(core::mem::offset_of!(Frame, x) == 0);
+const _: () = assert!(core::mem::offset_of!(Frame, elr) == 31 * 8);
+const _: () = assert!(core::mem::offset_of!(Frame, spsr) == 32 * 8);
+const _: () = assert!(core::mem::offset_of!(Frame, host_sp) == 33 * 8);
+const _: () = assert!(size_of::<Frame>() == 34 * 8);
+
+impl Frame {
+    /// Register `n` as an instruction reads it: 31 is XZR.
+    pub fn get(&self, n: u8) -> u64 {
+        self.x.get(usize::from(n)).copied().unwrap_or(0)
+    }
+
+    /// Register `n` as an instruction writes it: 31 goes nowhere.
+    pub fn set(&mut self, n: u8, value: u64) {
+        if let Some(x) = self.x.get_mut(usize::from(n)) {
+            *x = value;
+        }
+    }
+
+    /// Past the 32-bit instruction that trapped.
+    pub fn skip(&mut self) {
+        self.elr = self.elr.wrapping_add(4);
+    }
+}
+
+/// What a vCPU needs of its cell to start (see [`crate::ports::El1::reset_vcpu`]).
+#[derive(Clone, Debug)]
+pub struct VcpuReset {
+    /// The affinity in VMPIDR_EL2.
+    pub affinity: Affinity,
+    /// VTCR_EL2.
+    pub vtcr: u64,
+    /// VTTBR_EL2.
+    pub vttbr: u64,
+    /// CNTVOFF_EL2: the physical count at the cell's start, the same for all its vCPUs.
+    pub cntvoff: u64,
+}
+
+/// SPSR_EL2 of a vCPU's first instruction: EL1h, DAIF masked (Arm ARM C5.2.19).
+pub const SPSR_START: u64 = 0x3c5;

@@ -37,7 +37,7 @@ pub struct Placed {
 }
 
 /// Why EL2 has no memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {
     /// The tree cannot be used.
     #[error(transparent)]

@@ -16,7 +16,7 @@ pub const MAX_RESERVED: usize = 64;
 const MAX_DEPTH: usize = 33;
 
 /// A tree holds more of something than Bulkhead has room for before it has a heap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EarlyError {
     /// The header.
     #[error(transparent)]

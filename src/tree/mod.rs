@@ -16,7 +16,6 @@ mod tests;
 mod twice;
 
 pub mod early;
-mod node;
 pub mod ranges;
 
 use alloc::vec::Vec;

@@ -3,8 +3,8 @@
 
 use aarch64_cpu::asm::barrier::{SY, isb};
 use aarch64_cpu::registers::{
-    ACTLR_EL2, CNTHCTL_EL2, CNTHP_CTL_EL2, CNTPOFF_EL2, CPTR_EL2, HCR_EL2, ICC_SRE_EL2, MDCR_EL2, MIDR_EL1, Readable, VBAR_EL2,
-    Writeable,
+    ACTLR_EL2, CNTHCTL_EL2, CNTHP_CTL_EL2, CNTPOFF_EL2, CPTR_EL2, HCR_EL2, ICC_SRE_EL2, MDCR_EL2, MIDR_EL1,
+    Readable, VBAR_EL2, Writeable,
 };
 
 use crate::sysreg::*;
@@ -197,7 +197,8 @@ fn init_debug(features: &Features) {
     let version = field(features.dfr0, 8);
     // HPMN: all counters are the guest's. HPMD and HCCD (PMUv3p1, p5): nothing counts while EL2 runs.
     let counters = if features.pmu() { PMCR_EL0::get() >> 11 & 0x1f } else { 0 };
-    let quiet = if features.pmu() && version >= 4 { HPMD } else { 0 } | if features.pmu() && version >= 6 { HCCD } else { 0 };
+    let quiet = if features.pmu() && version >= 4 { HPMD } else { 0 }
+        | if features.pmu() && version >= 6 { HCCD } else { 0 };
     let trace = if field(features.dfr0, 40) != 0 { TTRF } else { 0 };
     // E2PB and E2TB stay 0: the buffers of SPE and TRBE are EL2's, and out of the guest's reach.
     let profiling = if field(features.dfr0, 32) != 0 { TPMS } else { 0 };

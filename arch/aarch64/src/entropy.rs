@@ -24,6 +24,8 @@ impl Entropy for Cpu {
 fn rndr() -> Option<u64> {
     let (value, ok): (u64, u64);
     // SAFETY: the caller has seen FEAT_RNG; reading changes only the flags.
-    unsafe { asm!("mrs {}, S3_3_C2_C4_0", "cset {}, ne", out(reg) value, out(reg) ok, options(nomem, nostack)) };
+    unsafe {
+        asm!("mrs {}, S3_3_C2_C4_0", "cset {}, ne", out(reg) value, out(reg) ok, options(nomem, nostack))
+    };
     (ok == 1).then_some(value)
 }

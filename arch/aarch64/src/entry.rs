@@ -73,7 +73,9 @@ pub struct MmuRegisters {
 pub unsafe fn enable_mmu(registers: &MmuRegisters) {
     let (start, end) = (at(&raw const bulkhead_rodata_end).get(), at(&raw const bulkhead_image_end).get());
     // SAFETY: the caller's promise.
-    unsafe { bulkhead_enable_mmu(registers.ttbr, registers.tcr, registers.mair, registers.sctlr, start, end) };
+    unsafe {
+        bulkhead_enable_mmu(registers.ttbr, registers.tcr, registers.mair, registers.sctlr, start, end)
+    };
 }
 
 /// A frame record (AAPCS64 6.4.6): the caller's record and the return address, if `at` may be one.

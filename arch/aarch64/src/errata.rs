@@ -31,7 +31,8 @@ fn has(erratum: Erratum) -> bool {
     let midr = MIDR_EL1.get();
     let part = (midr >> 4 & 0xfff) as u16;
     let revision = (midr >> 16 & 0xf0 | midr & 0xf) as u8;
-    midr >> 24 & 0xff == 0x41 && TABLE.iter().any(|row| row.part == part && revision <= row.last && row.erratum == erratum)
+    midr >> 24 & 0xff == 0x41
+        && TABLE.iter().any(|row| row.part == part && revision <= row.last && row.erratum == erratum)
 }
 
 /// Called between switching EL1's stage 1 off and loading another stage 2. Stage 1 being off, a speculative walk goes

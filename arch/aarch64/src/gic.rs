@@ -63,10 +63,18 @@ unsafe fn load(at: Pa, width: Width) -> u64 {
     let value: u64;
     // SAFETY: the caller's promise, for each arm.
     match width {
-        Width::Byte => unsafe { asm!("ldrb {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags)) },
-        Width::Half => unsafe { asm!("ldrh {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags)) },
-        Width::Word => unsafe { asm!("ldr {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags)) },
-        Width::Double => unsafe { asm!("ldr {}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags)) },
+        Width::Byte => unsafe {
+            asm!("ldrb {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Half => unsafe {
+            asm!("ldrh {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Word => unsafe {
+            asm!("ldr {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Double => unsafe {
+            asm!("ldr {}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
     }
     value
 }
@@ -79,10 +87,18 @@ unsafe fn load(at: Pa, width: Width) -> u64 {
 unsafe fn store(at: Pa, width: Width, value: u64) {
     // SAFETY: the caller's promise, for each arm.
     match width {
-        Width::Byte => unsafe { asm!("strb {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags)) },
-        Width::Half => unsafe { asm!("strh {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags)) },
-        Width::Word => unsafe { asm!("str {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags)) },
-        Width::Double => unsafe { asm!("str {}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags)) },
+        Width::Byte => unsafe {
+            asm!("strb {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Half => unsafe {
+            asm!("strh {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Word => unsafe {
+            asm!("str {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Double => unsafe {
+            asm!("str {}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
     }
 }
 
@@ -159,7 +175,12 @@ impl CpuInterface for Cpu {
         // What was stored for the target must be visible before the interrupt is (Arm ARM B2.3.10).
         dsb(ISHST);
         ICC_SGI1R_EL1::set(
-            aff3 << 48 | (aff0 >> 4) << 44 | aff2 << 32 | u64::from(sgi.intid()) << 24 | aff1 << 16 | 1 << (aff0 & 15),
+            aff3 << 48
+                | (aff0 >> 4) << 44
+                | aff2 << 32
+                | u64::from(sgi.intid()) << 24
+                | aff1 << 16
+                | 1 << (aff0 & 15),
         );
         isb(SY);
     }
@@ -191,9 +212,21 @@ macro_rules! list_registers {
 }
 
 list_registers!(
-    0 = "S3_4_C12_C12_0", 1 = "S3_4_C12_C12_1", 2 = "S3_4_C12_C12_2", 3 = "S3_4_C12_C12_3", 4 = "S3_4_C12_C12_4",
-    5 = "S3_4_C12_C12_5", 6 = "S3_4_C12_C12_6", 7 = "S3_4_C12_C12_7", 8 = "S3_4_C12_C13_0", 9 = "S3_4_C12_C13_1",
-    10 = "S3_4_C12_C13_2", 11 = "S3_4_C12_C13_3", 12 = "S3_4_C12_C13_4", 13 = "S3_4_C12_C13_5", 14 = "S3_4_C12_C13_6",
+    0 = "S3_4_C12_C12_0",
+    1 = "S3_4_C12_C12_1",
+    2 = "S3_4_C12_C12_2",
+    3 = "S3_4_C12_C12_3",
+    4 = "S3_4_C12_C12_4",
+    5 = "S3_4_C12_C12_5",
+    6 = "S3_4_C12_C12_6",
+    7 = "S3_4_C12_C12_7",
+    8 = "S3_4_C12_C13_0",
+    9 = "S3_4_C12_C13_1",
+    10 = "S3_4_C12_C13_2",
+    11 = "S3_4_C12_C13_3",
+    12 = "S3_4_C12_C13_4",
+    13 = "S3_4_C12_C13_5",
+    14 = "S3_4_C12_C13_6",
     15 = "S3_4_C12_C13_7"
 );
 
@@ -253,7 +286,8 @@ pub fn count_list_registers() -> usize {
 /// ICH_AP0R`n`_EL2 and ICH_AP1R`n`_EL2; n above 0 exists with 6 and 7 bits of preemption (ICH_VTR_EL2.PREbits).
 fn reset_active_priorities() {
     use aarch64_cpu::registers::{
-        ICH_AP0R0_EL2, ICH_AP0R1_EL2, ICH_AP0R2_EL2, ICH_AP0R3_EL2, ICH_AP1R0_EL2, ICH_AP1R1_EL2, ICH_AP1R2_EL2, ICH_AP1R3_EL2,
+        ICH_AP0R0_EL2, ICH_AP0R1_EL2, ICH_AP0R2_EL2, ICH_AP0R3_EL2, ICH_AP1R0_EL2, ICH_AP1R1_EL2,
+        ICH_AP1R2_EL2, ICH_AP1R3_EL2,
     };
     let preemption_bits = (ICH_VTR_EL2.get() >> 26 & 7) + 1;
     ICH_AP0R0_EL2.set(0);

@@ -37,7 +37,13 @@ pub fn registers(space: &Space) -> MmuRegisters {
         43..=44 => 4,
         _ => 5,
     };
-    let tcr = 1 << 31 | 1 << 23 | size << 16 | 0b11 << 12 | 0b01 << 10 | 0b01 << 8 | (64 - u64::from(geometry.input_bits()));
+    let tcr = 1 << 31
+        | 1 << 23
+        | size << 16
+        | 0b11 << 12
+        | 0b01 << 10
+        | 0b01 << 8
+        | (64 - u64::from(geometry.input_bits()));
     let ttbr = space.store().root().first().map_or(0, |table| table.pa().0);
     MmuRegisters { ttbr, tcr, mair: MAIR_EL2, sctlr: SCTLR_ON }
 }

@@ -25,7 +25,9 @@ macro_rules! shout {
 fn panic(info: &PanicInfo<'_>) -> ! {
     let frame_pointer: u64;
     // SAFETY: reading x29 changes nothing.
-    unsafe { core::arch::asm!("mov {}, x29", out(reg) frame_pointer, options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        core::arch::asm!("mov {}, x29", out(reg) frame_pointer, options(nomem, nostack, preserves_flags))
+    };
     report(format_args!("{info}"), frame_pointer);
     halt()
 }
@@ -36,7 +38,13 @@ extern "C" fn bulkhead_own_fault(frame: &Frame, kind: u64) -> ! {
     let name = ["sync", "IRQ", "FIQ", "SError"].get((kind & 3) as usize).copied().unwrap_or("?");
     report(format_args!("EL2 took an exception of its own ({name}, vector {kind})"), frame.get(29));
     shout!("  ESR {:#018x}  FAR {:#018x}\n", ESR_EL2.get(), FAR_EL2.get());
-    shout!("  ELR {:#018x} (image + {:#x})  SPSR {:#x}  SP {:#018x}\n", frame.elr, frame.elr.wrapping_sub(entry::base()), frame.spsr, frame.host_sp);
+    shout!(
+        "  ELR {:#018x} (image + {:#x})  SPSR {:#x}  SP {:#018x}\n",
+        frame.elr,
+        frame.elr.wrapping_sub(entry::base()),
+        frame.spsr,
+        frame.host_sp
+    );
     for n in (0..30).step_by(3) {
         let [a, b, c] = [n, n + 1, n + 2].map(|n| frame.get(n));
         shout!("  x{n:<2} {a:#018x}  x{:<2} {b:#018x}  x{:<2} {c:#018x}\n", n + 1, n + 2);

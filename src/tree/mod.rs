@@ -5,6 +5,7 @@
 
 mod blob;
 mod check;
+
 mod nearest;
 mod node;
 mod resolve;
@@ -13,6 +14,9 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 mod twice;
+
+pub mod early;
+pub mod ranges;
 
 use alloc::vec::Vec;
 
@@ -112,6 +116,12 @@ impl<'a> Tree<'a> {
     /// All nodes in tree order.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_, 'a>> {
         (0..self.nodes.len() as u32).map(|id| self.node(NodeId(id)))
+    }
+
+    /// The node that comes after this one in tree order, or after all its descendants.
+    pub fn after(&self, node: &Node<'_, '_>, descendants: bool) -> Option<Node<'_, 'a>> {
+        let next = if descendants { node.end().0 } else { node.id().0.saturating_add(1) };
+        ((next as usize) < self.nodes.len()).then(|| self.node(NodeId(next)))
     }
 
     /// The node that a phandle names.

@@ -23,6 +23,16 @@ impl<'t, 'a> Node<'t, 'a> {
         self.id
     }
 
+    /// The tree that it is in.
+    pub fn tree(&self) -> &'t Tree<'a> {
+        self.tree
+    }
+
+    /// The number behind those of all its descendants.
+    pub fn end(&self) -> NodeId {
+        NodeId(self.tree.data(self.id).map_or(0, |d| d.end))
+    }
+
     /// Its name with the unit address; the root's is empty or `/`.
     pub fn name(&self) -> &'a str {
         self.tree.data(self.id).map_or("", |d| d.name)

@@ -93,7 +93,9 @@ fn device(node: &Node<'_, '_>, gic: &Gic, errors: &mut Vec<HardwareError>) -> Op
             Line::Other(kind, number) => {
                 errors.push(HardwareError::Interrupt { node: node.path(), kind, number });
             }
-            Line::Behind(controller) => depends::add(&node.tree().node(controller), Depends::Interrupt, &mut depends),
+            Line::Behind(controller) => {
+                depends::add(&node.tree().node(controller), Depends::Interrupt, &mut depends)
+            }
         }
     }
     if spans.is_empty() && spis.is_empty() && (private || node.prop("compatible").is_none()) {

@@ -31,7 +31,9 @@ pub enum HardwareError {
         b: String,
     },
     /// No memory.
-    #[error("the board's tree describes no memory: the loader usually fills in /memory, or it must stand in the tree")]
+    #[error(
+        "the board's tree describes no memory: the loader usually fills in /memory, or it must stand in the tree"
+    )]
     NoMemory,
     /// A `reg` that cannot be.
     #[error("{node}: an entry of `reg` is empty or runs past the end of the address space")]
@@ -40,7 +42,9 @@ pub enum HardwareError {
         node: String,
     },
     /// There is no GICv3.
-    #[error("the board's tree has no enabled `arm,gic-v3`: Bulkhead drives no other interrupt controller yet")]
+    #[error(
+        "the board's tree has no enabled `arm,gic-v3`: Bulkhead drives no other interrupt controller yet"
+    )]
     NoGic,
     /// The GIC's `reg` lacks a frame.
     #[error("{node}: `reg` needs the distributor and {regions} redistributor region(s), each addressable")]
@@ -54,7 +58,9 @@ pub enum HardwareError {
     #[error("the board's tree has no enabled `arm,armv8-timer`")]
     NoTimer,
     /// An interrupt that the GIC as Bulkhead drives it has not.
-    #[error("{node}: interrupt <{kind} {number}> is none that Bulkhead can hand on (SPI 0 to 987, PPI 0 to 15)")]
+    #[error(
+        "{node}: interrupt <{kind} {number}> is none that Bulkhead can hand on (SPI 0 to 987, PPI 0 to 15)"
+    )]
     Interrupt {
         /// The device's node.
         node: String,

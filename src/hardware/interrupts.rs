@@ -90,7 +90,8 @@ fn follow<'t, 'a>(
             return Some(Line::Behind(controller.id()));
         }
         let mask = controller.prop("interrupt-map-mask").map_or(&[][..], |p| p.bytes());
-        let wanted = |at: usize| unit_and_specifier(&controller, unit, specifier, at).map(|c| c & cell(mask, at));
+        let wanted =
+            |at: usize| unit_and_specifier(&controller, unit, specifier, at).map(|c| c & cell(mask, at));
         let entry = map(&controller).find(|entry| {
             let cells = entry.child.len() / 4;
             (0..cells).all(|at| {

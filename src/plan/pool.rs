@@ -37,13 +37,15 @@ pub struct Placed {
 }
 
 /// Why EL2 has no memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {
     /// The tree cannot be used.
     #[error(transparent)]
     Early(#[from] EarlyError),
     /// No initramfs was loaded.
-    #[error("the board's tree has no /chosen/linux,initrd-start and -end: give the archive to the loader as initramfs")]
+    #[error(
+        "the board's tree has no /chosen/linux,initrd-start and -end: give the archive to the loader as initramfs"
+    )]
     NoArchive,
     /// /chosen makes no sense.
     #[error("/chosen/linux,initrd-start is {start:#x}, -end {end:#x}: that holds nothing")]
@@ -54,7 +56,9 @@ pub enum PoolError {
         end: u64,
     },
     /// Something was loaded where there is no memory.
-    #[error("the {what} at {span} does not lie in the memory that the board's tree describes: load it elsewhere")]
+    #[error(
+        "the {what} at {span} does not lie in the memory that the board's tree describes: load it elsewhere"
+    )]
     OutsideMemory {
         /// What.
         what: &'static str,
@@ -74,7 +78,9 @@ pub enum PoolError {
         over: Span<Pa>,
     },
     /// Nothing is free.
-    #[error("no free memory for the hypervisor's {size:#x} bytes: what the loader put there leaves no such stretch")]
+    #[error(
+        "no free memory for the hypervisor's {size:#x} bytes: what the loader put there leaves no such stretch"
+    )]
     NoRoom {
         /// Bytes needed.
         size: u64,
@@ -91,7 +97,7 @@ pub fn find_archive(early: &Early<'_>) -> Result<Span<Pa>, PoolError> {
     Span::between(Pa(start), Pa(end)).ok_or(PoolError::EmptyArchive { start, end })
 }
 
-/// Finds EL2's memory, for a machine that will have `cells` cells. The blob is checked, `tree` is where it lies.
+/// Finds EL2's memory, for a machine that will have `cells` cells. The blob lies at `tree`.
 ///
 /// The pool goes into the 2 MiB block of the image where it can, so that the two make one hole and the root
 /// cell's stage 2 is split once; else as high as it can.

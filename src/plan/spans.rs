@@ -62,8 +62,14 @@ impl<A: Address> SpanSet<A> {
     pub fn remove(&mut self, hole: Span<A>) {
         let first = self.0.partition_point(|s| s.last() < hole.start());
         let behind = self.0.partition_point(|s| s.start() <= hole.last()).max(first);
-        let rest: Vec<_> =
-            self.0.get(first..behind).unwrap_or(&[]).iter().flat_map(|s| s.without(&hole)).flatten().collect();
+        let rest: Vec<_> = self
+            .0
+            .get(first..behind)
+            .unwrap_or(&[])
+            .iter()
+            .flat_map(|s| s.without(&hole))
+            .flatten()
+            .collect();
         self.0.splice(first..behind, rest);
     }
 

@@ -59,7 +59,7 @@ impl<'t, 'a> Node<'t, 'a> {
         if names.is_empty() {
             return String::from("/");
         }
-        names.iter().rev().fold(String::new(), |path, name| path + "/" + name)
+        names.iter().rev().flat_map(|name| ["/", name]).collect()
     }
 
     /// Its parent; the root has none.

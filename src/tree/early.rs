@@ -228,3 +228,21 @@ impl<'a> Path<'a> {
         entries.filter_map(|(at, size)| Span::new(Pa(at.at), size))
     }
 }
+/// How many nodes stand right below the root: the cells, in a description. What is damaged counts no further.
+pub fn root_children(blob: &[u8]) -> usize {
+    let Ok(blob) = Blob::open(blob) else { return 0 };
+    let mut depth = 0_usize;
+    let mut count = 0_usize;
+    for token in blob.walk().map_while(Result::ok) {
+        match token {
+            Token::Begin(_) => {
+                count = count.saturating_add(usize::from(depth == 1));
+                depth = depth.saturating_add(1);
+            }
+            Token::End => depth = depth.saturating_sub(1),
+            Token::Prop(_) => {}
+        }
+    }
+    count
+}
+

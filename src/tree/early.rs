@@ -228,3 +228,6 @@ impl<'a> Path<'a> {
         entries.filter_map(|(at, size)| Span::new(Pa(at.at), size))
     }
 }
+
+#[cfg(test)]
+mod tests;

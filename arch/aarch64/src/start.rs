@@ -130,7 +130,12 @@ fn refuse_all(errors: Vec<impl core::fmt::Display>) -> Refused {
     Refused
 }
 
-fn boot_cells(features: Features, mut space: Space, blob: &'static [u8], loaded: Boot) -> Result<Infallible, Refused> {
+fn boot_cells(
+    features: Features,
+    mut space: Space,
+    blob: &'static [u8],
+    loaded: Boot,
+) -> Result<Infallible, Refused> {
     // SAFETY: `reserve` mapped it; it is never written.
     let archive = unsafe { bytes(loaded.archive) };
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
@@ -141,10 +146,13 @@ fn boot_cells(features: Features, mut space: Space, blob: &'static [u8], loaded:
     let mut machine = context.cpu();
     gic::init_cpu_interface();
     let mine = survey.hardware.cpus.iter().find(|c| c.affinity == cpu::affinity());
-    let me = mine.ok_or_else(|| refuse("the board's tree has no node for the CPU that Bulkhead was started on"))?.id;
+    let me = mine
+        .ok_or_else(|| refuse("the board's tree has no node for the CPU that Bulkhead was started on"))?
+        .id;
     physical::init_distributor(&mut machine);
     physical::init_redistributor(&mut machine, me).map_err(|e| refuse_all(alloc::vec![e]))?;
-    let system = survey.build(&mut machine, me, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
+    let system =
+        survey.build(&mut machine, me, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
     let system: &'static System = Box::leak(Box::new(system));
     start_secondaries(system, me, context);
     let (used, total) = heap::used();
@@ -164,7 +172,12 @@ struct Context {
 
 impl Context {
     fn cpu(&self) -> Cpu {
-        Cpu::new(self.gic, self.space, self.conduit, self.seed ^ cpu::affinity().get() << 32 ^ time::counter())
+        Cpu::new(
+            self.gic,
+            self.space,
+            self.conduit,
+            self.seed ^ cpu::affinity().get() << 32 ^ time::counter(),
+        )
     }
 }
 
@@ -187,7 +200,8 @@ fn map_gic(space: &mut Space, hardware: &Hardware) -> Result<&'static Gic, &'sta
             {
                 *frame = Some(at);
             }
-            let stride = gic.stride.unwrap_or(if kind & VLPIS != 0 { 2 * gic::GICR_SIZE } else { gic::GICR_SIZE });
+            let stride =
+                gic.stride.unwrap_or(if kind & VLPIS != 0 { 2 * gic::GICR_SIZE } else { gic::GICR_SIZE });
             match at.checked_add(stride) {
                 Some(next) if kind & LAST == 0 && stride != 0 => at = next,
                 _ => break,
@@ -243,10 +257,17 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context) {
         }));
         // The other CPU reads this with its caches off.
         cache::clean_value(secondary);
-        match firmware::cpu_on(other.affinity.get(), entry::secondary().0, core::ptr::from_ref(secondary).addr() as u64) {
+        match firmware::cpu_on(
+            other.affinity.get(),
+            entry::secondary().0,
+            core::ptr::from_ref(secondary).addr() as u64,
+        ) {
             Ok(()) => called.push(secondary),
             Err(code) => {
-                error!("firmware does not start {} (affinity {}): PSCI error {code}", other.id, other.affinity);
+                error!(
+                    "firmware does not start {} (affinity {}): PSCI error {code}",
+                    other.id, other.affinity
+                );
                 system.absent(other.id);
             }
         }
@@ -281,7 +302,9 @@ extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
 extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
     let header = if tree == 0 || !tree.is_multiple_of(8) { None } else { Span::new(Pa(tree), 8) };
     // SAFETY: x0 as `booting.rst` has it; memory is flat while the MMU is off.
-    let size = header.and_then(|span| tree::total_size(unsafe { bytes(span) }).ok()).filter(|size| *size <= TREE_MAX);
+    let size = header
+        .and_then(|span| tree::total_size(unsafe { bytes(span) }).ok())
+        .filter(|size| *size <= TREE_MAX);
     if let Some(span) = size.and_then(|size| Span::new(Pa(tree), size as u64))
         // SAFETY: as above.
         && let blob = unsafe { bytes(span) }
@@ -291,7 +314,10 @@ extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
     {
         // SAFETY: the tree says so, and with the MMU off all of it is device memory.
         let mut uart = unsafe { uart::Uart::new(stdout.at) };
-        let _ = writeln!(uart, "bulkhead: error: entered at EL{el}; Bulkhead needs EL2. On QEMU: -M virt,virtualization=on");
+        let _ = writeln!(
+            uart,
+            "bulkhead: error: entered at EL{el}; Bulkhead needs EL2. On QEMU: -M virt,virtualization=on"
+        );
     }
     loop {
         aarch64_cpu::asm::wfe();

@@ -104,7 +104,8 @@ impl<'a> Survey<'a> {
                 return Err(config.err().into_iter().chain(hardware.err()).flatten().collect());
             }
         };
-        let plan = Plan::draft(&config, &tree, &hardware, &archive, boot).map_err(|e| all(e, BootError::Plan))?;
+        let plan =
+            Plan::draft(&config, &tree, &hardware, &archive, boot).map_err(|e| all(e, BootError::Plan))?;
         let plan = plan.check(&hardware).map_err(|e| all(e, BootError::Plan))?;
         Ok(Self { hardware, plan, tree })
     }
@@ -114,7 +115,9 @@ impl<'a> Survey<'a> {
         let chosen = self.tree.at("/chosen");
         let seeds = ["rng-seed", "kaslr-seed"].into_iter().filter_map(|name| chosen?.prop(name));
         let words = seeds.flat_map(|seed| seed.cells());
-        words.fold(0, |hash: u64, word| (hash.rotate_left(27) ^ u64::from(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        words.fold(0, |hash: u64, word| {
+            (hash.rotate_left(27) ^ u64::from(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        })
     }
 
     /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. `pa_range` is
@@ -122,7 +125,13 @@ impl<'a> Survey<'a> {
     ///
     /// # Errors
     /// What cannot be made.
-    pub fn build(self, machine: &mut impl Machine, me: PcpuId, pa_range: u8, vmid16: bool) -> Result<System, Vec<BootError>> {
+    pub fn build(
+        self,
+        machine: &mut impl Machine,
+        me: PcpuId,
+        pa_range: u8,
+        vmid16: bool,
+    ) -> Result<System, Vec<BootError>> {
         let sgi = SgiPlan::probe(machine, me).ok_or_else(|| Vec::from([BootError::NoSgi]))?;
         let affinities = self.plan.cpus.iter().map(|cpu| cpu.affinity).collect();
         let gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
@@ -142,14 +151,18 @@ impl<'a> Survey<'a> {
         let space = stage2(plan, pa_range)?;
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
         let vmid = u16::from(plan.id.0).saturating_add(1);
-        let registers = Space { vtcr: space.geometry().vtcr(vmid16), vttbr: Geometry::vttbr(vmid, space.root()) };
+        let registers =
+            Space { vtcr: space.geometry().vtcr(vmid16), vttbr: Geometry::vttbr(vmid, space.root()) };
         // The tables live as long as the machine runs.
         Box::leak(Box::new(space));
         let tree = guest_tree::build(&self.tree, &self.hardware, &self.plan, plan.id)
             .map_err(|error| BootError::GuestTree { cell: name(), error })?;
         let own_ppis = self.plan.own_ppis.iter().fold(0, |mask, ppi| mask | 1 << ppi.intid());
-        let cpus: Option<Vec<_>> =
-            plan.cpus.iter().map(|id| self.plan.cpus.get(id.index()).map(|cpu| (cpu.id, cpu.affinity))).collect();
+        let cpus: Option<Vec<_>> = plan
+            .cpus
+            .iter()
+            .map(|id| self.plan.cpus.get(id.index()).map(|cpu| (cpu.id, cpu.affinity)))
+            .collect();
         let cpus = cpus.ok_or_else(|| BootError::NoMemory { cell: name() })?;
         let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
         Cell::new(plan, registers, cell_gic, tree).ok_or_else(|| BootError::NoMemory { cell: name() })
@@ -169,8 +182,8 @@ fn stage2(plan: &CellPlan, pa_range: u8) -> Result<Stage2Space, BootError> {
     };
     let ends = regions().map(|(region, _)| region.ipa.0.saturating_add(region.size.saturating_sub(1)));
     let highest = ends.chain([plan.gicd.last().0, plan.gicr.last().0]).max().unwrap_or(0);
-    let geometry =
-        Geometry::for_stage2(pa_range, highest).map_err(|error| BootError::Geometry { cell: name(), error })?;
+    let geometry = Geometry::for_stage2(pa_range, highest)
+        .map_err(|error| BootError::Geometry { cell: name(), error })?;
     let store = HeapStore::new(&geometry);
     let mut space = store
         .and_then(|store| Stage2Space::new(geometry, store))

@@ -327,8 +327,6 @@ fn el2_maps_one_to_one() {
     assert!(AddressSpace::<El2Stage1, _>::new(geometry, cell_root).is_none(), "a root of another shape");
 }
 
-
-
 fn index_in(tables: &[Table], at: Pa) -> Option<usize> {
     let index = (at.0.checked_sub(tables.first()?.pa().0)? / PAGE) as usize;
     tables.get(index).filter(|t| t.pa() == at).map(|_| index)

@@ -11,15 +11,14 @@ use super::{CellPlan, Checked, Draft, Plan, PlanError, Region, TREE_ROOM};
 use crate::addr::{Address, Ipa, PAGE, Pa, Span};
 use crate::cpu::VcpuId;
 use crate::hardware::Hardware;
-use crate::tree::Tree;
 
 impl Plan<Draft> {
     /// Proves the plan.
     ///
     /// # Errors
     /// Every promise that does not hold.
-    pub fn check(self, board: &Tree<'_>, hardware: &Hardware) -> Result<Plan<Checked>, Vec<PlanError>> {
-        let faults = self.faults(board, hardware);
+    pub fn check(self, hardware: &Hardware) -> Result<Plan<Checked>, Vec<PlanError>> {
+        let faults = self.faults(hardware);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -32,12 +31,12 @@ impl<S> Plan<S> {
     /// Every promise that does not hold: each CPU, page of memory, page of a device's registers and interrupt has one
     /// owner, and with a root cell none is left over; each cell's address space is without overlap, and what is loaded
     /// fits.
-    pub fn faults(&self, board: &Tree<'_>, hardware: &Hardware) -> Vec<PlanError> {
+    pub fn faults(&self, hardware: &Hardware) -> Vec<PlanError> {
         let mut faults = Vec::new();
         self.check_cpus(hardware, &mut faults);
         self.check_memory(hardware, &mut faults);
         self.check_registers(hardware, &mut faults);
-        self.check_devices(board, hardware, &mut faults);
+        self.check_devices(hardware, &mut faults);
         for cell in &self.cells {
             check_space(cell, &mut faults);
             self.check_load(cell, &mut faults);
@@ -81,7 +80,8 @@ impl<S> Plan<S> {
             boot.iter().chain(&hardware.firmware).filter_map(|span| span.widened_to(PAGE)).collect();
         let there: SpanSet<Pa> = banks.iter().chain(self.reserved.iter().copied()).collect();
 
-        let mut owned: Vec<(Span<Pa>, String)> = kept.iter().map(|s| (s, "the hypervisor".to_string())).collect();
+        let mut owned: Vec<(Span<Pa>, String)> =
+            kept.iter().map(|s| (s, "the hypervisor".to_string())).collect();
         let mut left = banks;
         left.remove_all(&kept);
         for cell in &self.cells {
@@ -103,7 +103,8 @@ impl<S> Plan<S> {
         let frames = &hardware.gic.frames;
         let never = hardware.memory.iter().chain(frames).filter_map(|s| s.widened_to(PAGE));
         let never: SpanSet<Pa> = never.chain(self.reserved.iter().copied()).collect();
-        let mut owned: Vec<(Span<Pa>, String)> = never.iter().map(|s| (s, "memory or the GIC".to_string())).collect();
+        let mut owned: Vec<(Span<Pa>, String)> =
+            never.iter().map(|s| (s, "memory or the GIC".to_string())).collect();
         for cell in &self.cells {
             let mut theirs = SpanSet::default();
             for node in &cell.devices {
@@ -118,7 +119,8 @@ impl<S> Plan<S> {
                 theirs.remove(span);
                 owned.push((span, cell.name.clone()));
             }
-            let lost = |span| PlanError::Lost { what: format!("registers of cell `{}` at {span}", cell.name) };
+            let lost =
+                |span| PlanError::Lost { what: format!("registers of cell `{}` at {span}", cell.name) };
             faults.extend(theirs.iter().map(lost));
             if cell.mmio.iter().any(|region| region.ipa.0 != region.pa.0) {
                 faults.push(misplaced(cell, "a register that it does not see where it is".to_string()));
@@ -127,19 +129,18 @@ impl<S> Plan<S> {
         disjoint("registers", owned, faults);
     }
 
-    fn check_devices(&self, board: &Tree<'_>, hardware: &Hardware, faults: &mut Vec<PlanError>) {
+    fn check_devices(&self, hardware: &Hardware, faults: &mut Vec<PlanError>) {
         for device in &hardware.devices {
             let owners = self.cells.iter().filter(|cell| cell.devices.contains(&device.node)).count();
             if owners > 1 || owners == 0 && self.has_root() {
-                let node = board.node(device.node).path();
-                faults.push(PlanError::Lost { what: format!("{node}, {owners} owners") });
+                faults.push(PlanError::Lost { what: format!("{device:?}, {owners} owners") });
             }
         }
         for (at, cell) in self.cells.iter().enumerate() {
             let mut spis = cell.spis.clone();
             for node in &cell.devices {
                 let Some(device) = hardware.device(*node) else {
-                    faults.push(misplaced(cell, board.node(*node).path()));
+                    faults.push(misplaced(cell, format!("{node:?}")));
                     continue;
                 };
                 for (spi, _) in &device.spis {

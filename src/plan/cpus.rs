@@ -52,7 +52,7 @@ pub(super) fn assign(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Vec<Ve
         share.reverse();
     }
     for (cell, share) in draw.config.cells.iter().zip(&mut shares) {
-        if matches!(cell.cpus, CpuChoice::All) {
+        if matches!(cell.cpus, CpuChoice::Rest) {
             for (at, owner) in owners.iter_mut().enumerate().filter(|(_, owner)| owner.is_none()) {
                 *owner = Some(cell);
                 share.extend(id(at));

@@ -112,7 +112,11 @@ impl Claims {
     }
 
     /// The whole pages of a cell's devices.
-    pub(super) fn pages(&self, draw: &Draw<'_, '_>, cell: CellId) -> impl Iterator<Item = (Span<Pa>, NodeId)> {
+    pub(super) fn pages(
+        &self,
+        draw: &Draw<'_, '_>,
+        cell: CellId,
+    ) -> impl Iterator<Item = (Span<Pa>, NodeId)> {
         self.of(draw, cell).flat_map(|device| pages(device).map(|span| (span, device.node)))
     }
 
@@ -155,7 +159,9 @@ impl Claims {
     fn check_buses(&self, draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) {
         for (owner, device) in self.all(draw).filter(|(_, device)| device.spans.is_empty()) {
             let node = draw.board.node(device.node);
-            let Some(bus) = node.parent().and_then(|parent| draw.hardware.device_of(&parent)) else { continue };
+            let Some(bus) = node.parent().and_then(|parent| draw.hardware.device_of(&parent)) else {
+                continue;
+            };
             let bus_owner = self.owner(draw, bus.node);
             if bus_owner != owner {
                 errors.push(PlanError::BusElsewhere {

@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use super::devices::Claims;
-use super::{Boot, CellPlan, CpuPlan, Draft, Plan, PlanError, cpus, devices, load, memory};
-use crate::addr::{Ipa, Pa, Span};
 use super::stand_in::Archive;
 use super::stand_in::{CellConfig, Config};
+use super::{Boot, CellPlan, CpuPlan, Draft, Plan, PlanError, cpus, devices, load, memory};
+use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{CellId, PcpuId, VcpuId};
 use crate::hardware::Hardware;
 use crate::tree::Tree;
@@ -98,7 +98,8 @@ impl Plan<Draft> {
         let cpus = owned_cpus(hardware, &cells);
         report_idle(&draw, &cpus, &mut cells);
         let timer = &hardware.timer;
-        let own_ppis = [hardware.gic.maintenance, timer.hyp_physical, timer.hyp_virtual, timer.secure].to_vec();
+        let own_ppis =
+            [hardware.gic.maintenance, timer.hyp_physical, timer.hyp_virtual, timer.secure].to_vec();
         let reserved = memory::reserved(hardware).iter().collect();
         Ok(Self { cells, cpus, boot: draw.boot, own_ppis, reserved, state: PhantomData })
     }
@@ -144,9 +145,10 @@ fn collisions(
     for (at, (span, what)) in seen.iter().enumerate() {
         // Two devices of one cell may share a page.
         let device = |what: &str| what.starts_with('/');
-        let other = seen.iter().take(at).find(|(other, name)| {
-            other.overlaps(span) && !(device(name) && device(what))
-        });
+        let other = seen
+            .iter()
+            .take(at)
+            .find(|(other, name)| other.overlaps(span) && !(device(name) && device(what)));
         if let Some((_, other)) = other {
             let what = [other.clone(), what.clone()];
             errors.push(PlanError::IpaTwice { cell: cell.name.to_string(), what, at: span.start() });

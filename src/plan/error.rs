@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::stand_in::ImageError;
 use crate::addr::{BLOCK_2M, Ipa, Pa, Span};
 use crate::cpu::PcpuId;
-use super::stand_in::ImageError;
 use crate::intid::Spi;
 use crate::tree::ResolveError;
 
@@ -144,7 +144,9 @@ pub enum PlanError {
         owner: String,
     },
     /// A device's registers where something else is.
-    #[error("cell `{cell}`: the registers of {device} at {span} lie in {what}, which no cell can be given as a device")]
+    #[error(
+        "cell `{cell}`: the registers of {device} at {span} lie in {what}, which no cell can be given as a device"
+    )]
     DeviceOver {
         /// The cell.
         cell: String,
@@ -194,7 +196,9 @@ pub enum PlanError {
         error: ImageError,
     },
     /// `kernel` that is none.
-    #[error("cell `{cell}`: `{file}` is no arm64 Linux Image: name it with `image` if it is an ELF file or a raw binary")]
+    #[error(
+        "cell `{cell}`: `{file}` is no arm64 Linux Image: name it with `image` if it is an ELF file or a raw binary"
+    )]
     NotLinux {
         /// The cell.
         cell: String,
@@ -214,7 +218,9 @@ pub enum PlanError {
         largest: u64,
     },
     /// An image that says where it wants to lie, and cannot.
-    #[error("cell `{cell}`: `{file}` is linked for {span}, which is not free in the cell's memory: link it for {ram} on")]
+    #[error(
+        "cell `{cell}`: `{file}` is linked for {span}, which is not free in the cell's memory: link it for {ram} on"
+    )]
     Linked {
         /// The cell.
         cell: String,
@@ -226,7 +232,9 @@ pub enum PlanError {
         ram: Ipa,
     },
     /// An image that begins outside of itself.
-    #[error("cell `{cell}`: `{file}` begins at {entry}, where it has no code: its entry point is no physical address")]
+    #[error(
+        "cell `{cell}`: `{file}` begins at {entry}, where it has no code: its entry point is no physical address"
+    )]
     Entry {
         /// The cell.
         cell: String,

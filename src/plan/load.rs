@@ -7,11 +7,11 @@ use alloc::vec::Vec;
 
 use super::draft::Draw;
 use super::spans::SpanSet;
-use super::{Load, Piece, PlanError, Region, memory};
-use crate::addr::{BLOCK_2M, Ipa, PAGE, Span};
 use super::stand_in::File;
 use super::stand_in::{CellConfig, Payload};
 use super::stand_in::{Image, Segment};
+use super::{Load, Piece, PlanError, Region, memory};
+use crate::addr::{BLOCK_2M, Ipa, PAGE, Span};
 
 /// Where the RAM of a cell other than root begins.
 pub const CELL_RAM: Ipa = Ipa(0x4000_0000);
@@ -66,7 +66,12 @@ pub(super) fn place(draw: &Draw<'_, '_>, cell: &CellConfig, ram: &[Region]) -> R
 }
 
 impl Loader<'_> {
-    fn file<'a>(&self, draw: &Draw<'_, 'a>, property: &'static str, name: &str) -> Result<File<'a>, PlanError> {
+    fn file<'a>(
+        &self,
+        draw: &Draw<'_, 'a>,
+        property: &'static str,
+        name: &str,
+    ) -> Result<File<'a>, PlanError> {
         draw.archive.file(name).ok_or_else(|| PlanError::NoFile {
             cell: self.cell.name.to_string(),
             property,
@@ -92,7 +97,8 @@ impl Loader<'_> {
     ) -> Result<Load, PlanError> {
         let size = image_size.max(kernel.data.len() as u64);
         // text_offset bytes below the kernel are not its own, but must be there.
-        let place = self.lowest(text_offset.saturating_add(size), BLOCK_2M, || format!("the kernel `{name}`"))?;
+        let place =
+            self.lowest(text_offset.saturating_add(size), BLOCK_2M, || format!("the kernel `{name}`"))?;
         let entry = Ipa(place.start().0.saturating_add(text_offset));
         let mut pieces = vec![piece(&kernel, entry)];
         let tree = self.tree(true)?;
@@ -144,7 +150,8 @@ impl Loader<'_> {
     /// The tree's slot, which no 2 MiB boundary crosses: for Linux behind the kernel, else at the end of RAM, out of
     /// the way of an image that just uses what is behind it.
     fn tree(&mut self, low: bool) -> Result<Span<Ipa>, PlanError> {
-        let small = self.size.checked_div(8).and_then(|eighth| eighth.checked_ilog2()).map_or(0, |bits| 1 << bits);
+        let small =
+            self.size.checked_div(8).and_then(|eighth| eighth.checked_ilog2()).map_or(0, |bits| 1 << bits);
         let size = if self.size >= FULL_TREE_FROM { TREE_ROOM } else { small.clamp(PAGE, TREE_ROOM) };
         if low {
             return self.lowest(size, size, || "its device tree".to_string());

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use super::draft::Draw;
 use super::load::CELL_RAM;
 use super::spans::SpanSet;
+use super::stand_in::CellConfig;
 use super::{Boot, PlanError, Region};
 use crate::addr::{BLOCK_1G, BLOCK_2M, PAGE, Pa, Span};
-use super::stand_in::CellConfig;
 use crate::hardware::Hardware;
 
 /// Whole pages that a cell can have: memory without what the hypervisor and firmware keep.
@@ -37,7 +37,8 @@ pub(super) fn divide(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Vec<Ve
     draw.boot.tree.widened_to(PAGE).into_iter().for_each(|tree| free.remove(tree));
 
     // The largest first, so that it finds a place for large blocks.
-    let mut order: Vec<_> = draw.config.cells.iter().zip(&mut shares).filter(|(cell, _)| !cell.root).collect();
+    let mut order: Vec<_> =
+        draw.config.cells.iter().zip(&mut shares).filter(|(cell, _)| !cell.root).collect();
     order.sort_by_key(|(cell, _)| core::cmp::Reverse(cell.memory));
     for (cell, share) in order {
         match wanted(cell).and_then(|size| take(cell, size, &mut free)) {

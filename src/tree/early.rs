@@ -246,3 +246,5 @@ pub fn root_children(blob: &[u8]) -> usize {
     count
 }
 
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,9 @@
 //! [`Plan<Draft>`]; [`Plan::check`] proves that ownership is total and disjoint and that everything fits. Only a
 //! checked plan boots.
 
+pub mod pool;
+pub mod spans;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::marker::PhantomData;

@@ -2,6 +2,7 @@
 
 use core::cell::UnsafeCell;
 
+use crate::tree::Span;
 use crate::{MAX_CPUS, console, exception, gic, psci, regs, smp, tree};
 
 /// Bytes of stack for each CPU.
@@ -86,6 +87,13 @@ pub static TABLE: Shared<[u64; 512]> = Shared::new([0; 512]);
 #[unsafe(link_section = ".bss.kept")]
 pub static STACKS: Shared<[[u8; STACK_SIZE]; MAX_CPUS]> = Shared::new([[0; STACK_SIZE]; MAX_CPUS]);
 
+unsafe extern "C" {
+    #[link_name = "_head"]
+    fn image_start();
+    #[link_name = "__image_end"]
+    static image_end: u8;
+}
+
 unsafe extern "Rust" {
     safe fn guest_main() -> !;
 }
@@ -99,6 +107,13 @@ pub fn record(cpu: usize) -> Record {
     let at = unsafe { RECORDS.0.get().cast::<Record>().add(cpu) };
     // SAFETY: the record is plain numbers; its CPU writes it before `smp::on` returns to whoever started it.
     unsafe { at.read_volatile() }
+}
+
+/// Where this program lies: its image, variables and stacks.
+pub fn image() -> Span {
+    let base = (image_start as *const ()).addr() as u64;
+    let end = (&raw const image_end).addr() as u64;
+    Span { base, size: end - base }
 }
 
 /// Prepares the record of a CPU that CPU_ON is to start, and gives its address, the context argument.

@@ -1,9 +1,10 @@
 //! Exceptions: interrupts go to the guest, expected faults to whoever expects them, all else ends the guest.
 
+use core::arch::asm;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::{MAX_CPUS, console, psci, regs};
+use crate::{MAX_CPUS, console, psci, regs, tree};
 
 /// The registers at an exception; vectors.s knows this layout.
 #[repr(C, align(16))]
@@ -89,6 +90,16 @@ pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Fault> {
     } else {
         Ok(result)
     }
+}
+
+/// Calls an address where no memory is: only for use inside [`catch`], which comes back from the fault. One in the
+/// guest's own RAM is not called.
+pub fn jump_outside(address: u64) {
+    if tree::is_ram(address) {
+        return;
+    }
+    // SAFETY: no memory is there, so nothing runs: the fetch faults, and the handler returns to x30.
+    unsafe { asm!("blr {}", in(reg) address, clobber_abi("C")) }
 }
 
 const CLASS_INSTRUCTION_ABORT: u64 = 0x21;

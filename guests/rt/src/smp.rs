@@ -45,6 +45,18 @@ pub fn on(cpu: usize, task: Task) -> Result<(), i64> {
     })
 }
 
+/// Prepares a CPU that is off for a task and gives the context argument with which CPU_ON at
+/// [`psci::entry_point`] starts it.
+pub fn prepare(cpu: usize, task: Task) -> u64 {
+    match TASKS.get(cpu) {
+        Some(slot) => {
+            *slot.lock() = Some(task);
+            entry::prepare(cpu)
+        }
+        None => 0,
+    }
+}
+
 /// Waits until a CPU is off; whether that happened.
 pub fn wait_off(cpu: usize) -> bool {
     timer::wait_until(PATIENCE, || psci::affinity_info(affinity(cpu)) == 1)

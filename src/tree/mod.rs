@@ -1,15 +1,33 @@
-//! A device tree, read (Devicetree Specification 0.4). The only place that sees the `fdt` crate.
+//! A device tree, read (Devicetree Specification 0.4).
 //!
-//! [`check`] proves the blob's structure first, because `fdt` panics on malformed ones; then the tree is laid
-//! out as flat lists in tree order, so that parents, phandles and paths cost little.
+//! A [`Walk`] over a [`Blob`] proves each token before it hands it out; [`check`] walks to the end. [`Tree::parse`]
+//! lays the same tokens out as flat lists in tree order, so that parents, phandles and paths cost little.
 
+mod blob;
 mod check;
+mod nearest;
 mod node;
+mod resolve;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
+mod twice;
+
+pub mod early;
+pub mod ranges;
 
 use alloc::vec::Vec;
 
-pub use check::{TreeError, check, total_size};
+use arrayvec::ArrayVec;
+
+pub use blob::{Blob, Token, Walk};
+pub use check::{
+    MAX_DEPTH, MAX_NAME, MAX_NODES, MAX_PROPS, MAX_SIZE, TreeError, check, total_size, used_size,
+};
+pub use nearest::{Guess, nearest};
 pub use node::{Node, Prop};
+pub use resolve::ResolveError;
 
 use crate::addr::{Pa, Span};
 
@@ -31,51 +49,57 @@ struct NodeData<'a> {
 pub struct Tree<'a> {
     nodes: Vec<NodeData<'a>>,
     props: Vec<Prop<'a>>,
-    phandles: Vec<(u32, NodeId)>,
+    /// Phandle in the upper half, its node in the lower, sorted.
+    phandles: Vec<u64>,
     reservations: Vec<Span<Pa>>,
 }
 
 impl<'a> Tree<'a> {
-    /// Reads a blob; bytes behind its `totalsize` do not matter.
+    /// Reads a blob; bytes behind its `totalsize` do not matter. It need not have been checked before.
     ///
     /// # Errors
-    /// What [`check`] finds.
+    /// What [`check`] finds, and names or phandles that are there twice.
     pub fn parse(blob: &'a [u8]) -> Result<Self, TreeError> {
-        check(blob)?;
-        let fdt = fdt::Fdt::new(blob).map_err(|_| TreeError::Header)?;
-        let root = fdt.find_node("/").ok_or(TreeError::NoRoot)?;
-        let mut tree =
-            Self { nodes: Vec::new(), props: Vec::new(), phandles: Vec::new(), reservations: Vec::new() };
-        tree.add(root, None);
-        tree.phandles.sort_unstable();
-        tree.reservations = fdt
-            .memory_reservations()
-            .filter_map(|r| Span::new(Pa(r.address() as usize as u64), r.size() as u64))
-            .collect();
+        let blob = Blob::open(blob)?;
+        let mut tree = Self {
+            nodes: Vec::new(),
+            props: Vec::new(),
+            phandles: Vec::new(),
+            reservations: blob.reservations().collect::<Result<_, _>>()?,
+        };
+        tree.read(blob.walk())?;
+        twice::check_names(&tree)?;
+        tree.phandles = twice::sorted_phandles(&tree)?;
         Ok(tree)
     }
 
-    fn add(&mut self, node: fdt::node::FdtNode<'_, 'a>, parent: Option<NodeId>) {
-        let id = NodeId(self.nodes.len() as u32);
-        let first = self.props.len() as u32;
-        for p in node.properties() {
-            let prop = Prop::new(p.name, p.value);
-            if matches!(p.name, "phandle" | "linux,phandle")
-                && let Some(phandle) = prop.u32()
-            {
-                self.phandles.push((phandle, id));
+    fn read(&mut self, walk: Walk<'a>) -> Result<(), TreeError> {
+        let mut open = ArrayVec::<NodeId, MAX_DEPTH>::new();
+        for token in walk {
+            match token? {
+                Token::Begin(name) => {
+                    let id = NodeId(self.nodes.len() as u32);
+                    let props = self.props.len() as u32;
+                    let parent = open.last().copied();
+                    self.nodes.push(NodeData { name, parent, end: 0, props: props..props });
+                    // The walk is no deeper than that.
+                    let _ = open.try_push(id);
+                }
+                Token::Prop(prop) => {
+                    self.props.push(prop);
+                    if let Some(node) = self.nodes.last_mut() {
+                        node.props.end = self.props.len() as u32;
+                    }
+                }
+                Token::End => {
+                    let end = self.nodes.len() as u32;
+                    if let Some(node) = open.pop().and_then(|id| self.nodes.get_mut(id.0 as usize)) {
+                        node.end = end;
+                    }
+                }
             }
-            self.props.push(prop);
         }
-        let props = first..self.props.len() as u32;
-        self.nodes.push(NodeData { name: node.name, parent, end: 0, props });
-        for child in node.children() {
-            self.add(child, Some(id));
-        }
-        let end = self.nodes.len() as u32;
-        if let Some(data) = self.nodes.get_mut(id.0 as usize) {
-            data.end = end;
-        }
+        Ok(())
     }
 
     /// The root node.
@@ -93,10 +117,17 @@ impl<'a> Tree<'a> {
         (0..self.nodes.len() as u32).map(|id| self.node(NodeId(id)))
     }
 
+    /// The node that comes after this one in tree order, or after all its descendants.
+    pub fn after(&self, node: &Node<'_, '_>, descendants: bool) -> Option<Node<'_, 'a>> {
+        let next = if descendants { node.end().0 } else { node.id().0.saturating_add(1) };
+        ((next as usize) < self.nodes.len()).then(|| self.node(NodeId(next)))
+    }
+
     /// The node that a phandle names.
     pub fn phandle(&self, phandle: u32) -> Option<Node<'_, 'a>> {
-        let at = self.phandles.partition_point(|(p, _)| *p < phandle);
-        self.phandles.get(at).filter(|(p, _)| *p == phandle).map(|(_, id)| self.node(*id))
+        let at = self.phandles.partition_point(|entry| *entry < u64::from(phandle) << 32);
+        let entry = self.phandles.get(at).filter(|entry| **entry >> 32 == u64::from(phandle))?;
+        Some(self.node(NodeId(*entry as u32)))
     }
 
     /// The node at a full path, unit addresses included: `/soc/serial@30890000`.

@@ -23,6 +23,16 @@ impl<'t, 'a> Node<'t, 'a> {
         self.id
     }
 
+    /// The tree that it is in.
+    pub fn tree(&self) -> &'t Tree<'a> {
+        self.tree
+    }
+
+    /// The number behind those of all its descendants.
+    pub fn end(&self) -> NodeId {
+        NodeId(self.tree.data(self.id).map_or(0, |d| d.end))
+    }
+
     /// Its name with the unit address; the root's is empty or `/`.
     pub fn name(&self) -> &'a str {
         self.tree.data(self.id).map_or("", |d| d.name)
@@ -49,7 +59,7 @@ impl<'t, 'a> Node<'t, 'a> {
         if names.is_empty() {
             return String::from("/");
         }
-        names.iter().rev().fold(String::new(), |path, name| path + "/" + name)
+        names.iter().rev().flat_map(|name| ["/", name]).collect()
     }
 
     /// Its parent; the root has none.

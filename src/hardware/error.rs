@@ -1,0 +1,72 @@
+//! What makes a board unusable.
+
+use alloc::string::String;
+
+use crate::cpu::MAX_CPUS;
+
+/// Why a board cannot be used. Each names the node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HardwareError {
+    /// No CPU node.
+    #[error("the board's tree has no enabled CPU under /cpus: is it the right tree for this board?")]
+    NoCpus,
+    /// Too many CPU nodes.
+    #[error("the board has {count} CPUs, Bulkhead uses at most {MAX_CPUS}: disable the others in its tree")]
+    TooManyCpus {
+        /// How many there are.
+        count: usize,
+    },
+    /// A CPU's `reg` is no affinity.
+    #[error("{node}: `reg` is missing or is no MPIDR affinity")]
+    CpuReg {
+        /// The CPU's node.
+        node: String,
+    },
+    /// Two CPUs are one.
+    #[error("{a} and {b} have the same `reg`: correct one of them in the board's tree")]
+    SameCpu {
+        /// One node.
+        a: String,
+        /// The other.
+        b: String,
+    },
+    /// No memory.
+    #[error(
+        "the board's tree describes no memory: the loader usually fills in /memory, or it must stand in the tree"
+    )]
+    NoMemory,
+    /// A `reg` that cannot be.
+    #[error("{node}: an entry of `reg` is empty or runs past the end of the address space")]
+    Reg {
+        /// The node.
+        node: String,
+    },
+    /// There is no GICv3.
+    #[error(
+        "the board's tree has no enabled `arm,gic-v3`: Bulkhead drives no other interrupt controller yet"
+    )]
+    NoGic,
+    /// The GIC's `reg` lacks a frame.
+    #[error("{node}: `reg` needs the distributor and {regions} redistributor region(s), each addressable")]
+    GicReg {
+        /// The GIC's node.
+        node: String,
+        /// `#redistributor-regions`.
+        regions: u32,
+    },
+    /// There is no timer.
+    #[error("the board's tree has no enabled `arm,armv8-timer`")]
+    NoTimer,
+    /// An interrupt that the GIC as Bulkhead drives it has not.
+    #[error(
+        "{node}: interrupt <{kind} {number}> is none that Bulkhead can hand on (SPI 0 to 987, PPI 0 to 15)"
+    )]
+    Interrupt {
+        /// The device's node.
+        node: String,
+        /// The first cell of the specifier.
+        kind: u32,
+        /// The second cell.
+        number: u32,
+    },
+}

@@ -1,0 +1,111 @@
+//! The interrupt controller and the CPUs' timers (Linux `arm,gic-v3.yaml`, `arm,arch_timer.yaml`).
+
+use alloc::vec::Vec;
+
+use super::HardwareError;
+use super::interrupts::{Line, lines};
+use crate::addr::{Pa, Span};
+use crate::intid::Ppi;
+use crate::tree::{Node, NodeId, Tree};
+
+/// A GICv3 or GICv4.
+#[derive(Clone, Debug)]
+pub struct Gic {
+    /// Its node.
+    pub node: NodeId,
+    /// The distributor.
+    pub gicd: Span<Pa>,
+    /// The redistributor regions.
+    pub gicr: Vec<Span<Pa>>,
+    /// Bytes from one redistributor to the next, where the tree says so.
+    pub stride: Option<u64>,
+    /// The maintenance interrupt.
+    pub maintenance: Ppi,
+    /// Everything that no cell may reach: all of the GIC's frames, its ITSs' and MSI frames'.
+    pub frames: Vec<Span<Pa>>,
+}
+
+/// The generic timer's private interrupts. Where the tree leaves one out it is the one that Arm's Base System
+/// Architecture (DEN0094) recommends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// Its node.
+    pub node: NodeId,
+    /// EL3's physical timer.
+    pub secure: Ppi,
+    /// EL1's physical timer.
+    pub physical: Ppi,
+    /// EL1's virtual timer.
+    pub virt: Ppi,
+    /// EL2's physical timer.
+    pub hyp_physical: Ppi,
+    /// EL2's virtual timer (FEAT_VHE).
+    pub hyp_virtual: Ppi,
+}
+
+/// A PPI's number (without the 16) as a specifier has it; only for the numbers below.
+fn ppi(number: u32) -> Option<Ppi> {
+    Ppi::new(number.wrapping_add(16))
+}
+
+pub(super) fn is_gic(node: &Node<'_, '_>) -> bool {
+    node.is_compatible("arm,gic-v3")
+}
+
+pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<Gic> {
+    let Some(node) = tree.nodes().find(|n| is_gic(n) && n.is_available()) else {
+        errors.push(HardwareError::NoGic);
+        return None;
+    };
+    let regions = node.prop("#redistributor-regions").and_then(|p| p.u32()).unwrap_or(1);
+    let mut frames: Vec<_> = node.reg().collect();
+    let gicr: Vec<_> = frames.iter().skip(1).take(regions as usize).copied().flatten().collect();
+    let gicd = frames.first().copied().flatten();
+    let Some(gicd) = gicd.filter(|_| !gicr.is_empty() && gicr.len() == regions as usize) else {
+        errors.push(HardwareError::GicReg { node: node.path(), regions });
+        return None;
+    };
+    node.descendants().filter(|n| n.prop("msi-controller").is_some()).for_each(|n| frames.extend(n.reg()));
+
+    let maintenance = lines(&node, node.id()).into_iter().find_map(|line| match line {
+        Line::Ppi(ppi) => Some(ppi),
+        _ => None,
+    });
+    Some(Gic {
+        node: node.id(),
+        gicd,
+        gicr,
+        stride: node.prop("redistributor-stride").and_then(|p| p.u64()),
+        maintenance: maintenance.or(ppi(9))?,
+        frames: frames.into_iter().flatten().collect(),
+    })
+}
+
+pub(super) fn is_timer(node: &Node<'_, '_>) -> bool {
+    node.is_compatible("arm,armv8-timer") || node.is_compatible("arm,armv7-timer")
+}
+
+pub(super) fn timer(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<Timer> {
+    let Some(node) = tree.nodes().find(|n| is_timer(n) && n.is_available()) else {
+        errors.push(HardwareError::NoTimer);
+        return None;
+    };
+    let gic = tree.nodes().find(is_gic)?;
+    let lines = lines(&node, gic.id());
+    let names: Vec<_> = node.prop("interrupt-names").iter().flat_map(|p| p.strings()).collect();
+    let line = |at: usize, name: &str, default: u32| {
+        let at = if names.is_empty() { Some(at) } else { names.iter().position(|n| *n == name) };
+        match at.and_then(|at| lines.get(at)) {
+            Some(Line::Ppi(ppi)) => Some(*ppi),
+            _ => ppi(default),
+        }
+    };
+    Some(Timer {
+        node: node.id(),
+        secure: line(0, "sec-phys", 13)?,
+        physical: line(1, "phys", 14)?,
+        virt: line(2, "virt", 11)?,
+        hyp_physical: line(3, "hyp-phys", 10)?,
+        hyp_virtual: line(4, "hyp-virt", 12)?,
+    })
+}

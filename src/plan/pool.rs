@@ -1,0 +1,172 @@
+//! Where EL2's own memory goes: found with nothing but the tree's bytes, because it becomes the heap.
+
+use arrayvec::ArrayVec;
+
+use super::spans::{fit_high, fit_low};
+use crate::addr::{BLOCK_2M, PAGE, Pa, Span};
+use crate::tree::early::{self, Early, EarlyError, MAX_RESERVED};
+
+/// For the boot CPU's work and what is there once.
+const BASE: u64 = 96 << 10;
+/// For each CPU: stacks, guard pages, per-CPU state, its vCPU.
+const PER_CPU: u64 = 24 << 10;
+/// For each cell: stage 2 tables, distributor, plan.
+const PER_CELL: u64 = 48 << 10;
+/// For each byte that the board's tree uses: the tree and the hardware, read.
+const PER_TREE_BYTE: u64 = 4;
+/// The pool's size and place are multiples of this.
+const UNIT: u64 = 64 << 10;
+
+/// Bytes that EL2 needs.
+pub fn size(cpus: usize, cells: usize, tree: usize) -> u64 {
+    let part = |n: usize, each: u64| (n as u64).saturating_mul(each);
+    BASE.saturating_add(part(cpus, PER_CPU))
+        .saturating_add(part(cells, PER_CELL))
+        .saturating_add(part(tree, PER_TREE_BYTE))
+        .checked_next_multiple_of(UNIT)
+        .unwrap_or(u64::MAX)
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The archive, as /chosen has it.
+    pub archive: Span<Pa>,
+    /// EL2's memory.
+    pub pool: Span<Pa>,
+}
+
+/// Why EL2 has no memory.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PoolError {
+    /// The tree cannot be used.
+    #[error(transparent)]
+    Early(#[from] EarlyError),
+    /// No initramfs was loaded.
+    #[error(
+        "the board's tree has no /chosen/linux,initrd-start and -end: give the archive to the loader as initramfs"
+    )]
+    NoArchive,
+    /// /chosen makes no sense.
+    #[error("/chosen/linux,initrd-start is {start:#x}, -end {end:#x}: that holds nothing")]
+    EmptyArchive {
+        /// As it stands there.
+        start: u64,
+        /// As it stands there.
+        end: u64,
+    },
+    /// Something was loaded where there is no memory.
+    #[error(
+        "the {what} at {span} does not lie in the memory that the board's tree describes: load it elsewhere"
+    )]
+    OutsideMemory {
+        /// What.
+        what: &'static str,
+        /// Where.
+        span: Span<Pa>,
+    },
+    /// The loader put one thing over another, or over what firmware keeps.
+    #[error("the {what} at {span} overlaps the {other} at {over}: load one of them elsewhere")]
+    Overlap {
+        /// What.
+        what: &'static str,
+        /// Where.
+        span: Span<Pa>,
+        /// With what.
+        other: &'static str,
+        /// Where that is.
+        over: Span<Pa>,
+    },
+    /// Nothing is free.
+    #[error(
+        "no free memory for the hypervisor's {size:#x} bytes: what the loader put there leaves no such stretch"
+    )]
+    NoRoom {
+        /// Bytes needed.
+        size: u64,
+    },
+}
+
+/// Where the loader put the archive (Devicetree Specification has no word on it; Linux `booting.rst` and
+/// `of/fdt.c` name the properties).
+///
+/// # Errors
+/// When it gave none, or nonsense.
+pub fn find_archive(early: &Early<'_>) -> Result<Span<Pa>, PoolError> {
+    let (start, end) = early.initrd.ok_or(PoolError::NoArchive)?;
+    Span::between(Pa(start), Pa(end)).ok_or(PoolError::EmptyArchive { start, end })
+}
+
+/// Finds EL2's memory, for a machine that will have `cells` cells. The blob lies at `tree`.
+///
+/// The pool goes into the 2 MiB block of the image where it can, so that the two make one hole and the root
+/// cell's stage 2 is split once; else as high as it can.
+///
+/// # Errors
+/// When the archive, the image or the tree lie wrongly, or nothing is free.
+pub fn place(blob: &[u8], image: Span<Pa>, tree: Span<Pa>, cells: usize) -> Result<Placed, PoolError> {
+    let early = early::read(blob)?;
+    let archive = find_archive(&early)?;
+    let loaded = [("hypervisor's image", image), ("archive", archive), ("board's tree", tree)];
+    for (at, (what, span)) in loaded.iter().enumerate() {
+        // Banks may touch; a thing that crosses from one to the next lies in memory all the same.
+        if outside(&early, *span) {
+            return Err(PoolError::OutsideMemory { what, span: *span });
+        }
+        if let Some((other, over)) = loaded.iter().take(at).find(|(_, s)| s.overlaps(span)) {
+            return Err(PoolError::Overlap { what, span: *span, other, over: *over });
+        }
+    }
+
+    // Firmware may have reserved the archive or the tree itself; that is no second thing in the same place.
+    let mut taken: ArrayVec<Span<Pa>, { MAX_RESERVED + 3 }> = early.reserved.iter().copied().collect();
+    taken.extend([image, archive, tree]);
+    let taken: ArrayVec<_, { MAX_RESERVED + 3 }> = taken.iter().filter_map(|s| s.widened_to(PAGE)).collect();
+    let size = size(early.cpus, cells, early.used);
+    let pool = beside(&early, image, size, &taken)
+        .or_else(|| highest(&early, size, &taken))
+        .ok_or(PoolError::NoRoom { size })?;
+    Ok(Placed { archive, pool })
+}
+
+fn outside(early: &Early<'_>, span: Span<Pa>) -> bool {
+    let mut at = span.start();
+    while let Some(bank) = early.memory.iter().find(|bank| bank.contains(at)) {
+        if bank.last() >= span.last() {
+            return false;
+        }
+        at = bank.end();
+    }
+    true
+}
+
+/// The lowest free place behind the image in its last 2 MiB block.
+fn beside(early: &Early<'_>, image: Span<Pa>, size: u64, taken: &[Span<Pa>]) -> Option<Span<Pa>> {
+    let block = Span::between(image.end(), image.widened_to(BLOCK_2M)?.end())?;
+    let mut room = early.memory.iter().find_map(|bank| bank.intersection(&block))?;
+    loop {
+        let place = fit_low(&room, size, UNIT)?;
+        match taken.iter().find(|t| t.overlaps(&place)) {
+            Some(taken) => room = Span::between(taken.end(), room.end())?,
+            None => return Some(place),
+        }
+    }
+}
+
+/// The highest free place in any bank.
+fn highest(early: &Early<'_>, size: u64, taken: &[Span<Pa>]) -> Option<Span<Pa>> {
+    let best = early.memory.iter().filter_map(|bank| {
+        let mut room = *bank;
+        loop {
+            let place = fit_high(&room, size, UNIT)?;
+            match taken.iter().find(|t| t.overlaps(&place)) {
+                Some(taken) => room = Span::between(room.start(), taken.start())?,
+                None => return Some(place),
+            }
+        }
+    });
+    best.max()
+}
+
+#[cfg(test)]
+mod tests;

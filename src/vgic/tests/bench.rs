@@ -1,5 +1,7 @@
 //! A machine with cells on it, and guests that do as they are told.
 
+use proptest::prelude::ProptestConfig;
+
 use crate::cpu::{PcpuId, VcpuId};
 use crate::inbox::Inbox;
 use crate::intid::{IntidSet, Ppi};
@@ -11,6 +13,13 @@ use crate::vgic::*;
 pub(super) const PPIS: u32 = 1 << 27 | 1 << 30 | 1 << 23;
 /// ISENABLER and so on of a redistributor's SGI_base frame.
 pub(super) const SGI: u64 = 0x1_0000;
+
+/// So many cases, or PROPTEST_CASES.
+pub(super) fn cases(cases: u32) -> ProptestConfig {
+    let set = std::env::var_os("PROPTEST_CASES").is_some();
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: if set { default.cases } else { cases }, failure_persistence: None, ..default }
+}
 
 /// Cells are stretches of CPUs, side by side; cell `c` has SPIs 32 + 16c to 47 + 16c, and 64 + 16c to 79 + 16c.
 pub(super) struct Bench {

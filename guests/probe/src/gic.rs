@@ -63,15 +63,13 @@ fn control() -> Outcome {
 
 fn walk() -> Outcome {
     let cpus = &tree::board().cpus;
-    let mut n = 0;
-    for frame in gic::redistributors() {
+    for (n, frame) in gic::redistributors().enumerate() {
         let kind = gic::redistributor_type(frame);
         let Some(affinity) = cpus.get(n) else { break };
         ensure_eq!(kind >> 32, affinity & 0xff_ffff | (affinity >> 32) << 24, "frame {n}: affinity");
         ensure_eq!(kind >> 8 & 0xffff, n as u64, "frame {n}: Processor_Number");
         ensure!(bare() || kind & 1 == 0, "frame {n} shows LPIs");
         ensure_eq!(kind >> 4 & 1, u64::from(n + 1 == cpus.len()), "frame {n}: Last");
-        n += 1;
     }
     ensure_eq!(gic::redistributors().count(), cpus.len(), "redistributors");
     Ok(())

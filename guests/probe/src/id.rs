@@ -56,8 +56,10 @@ macro_rules! row {
     )*] };
 }
 
+type Row = (&'static str, [fn() -> u64; 8]);
+
 fn space() -> Outcome {
-    let rows: [(&str, [fn() -> u64; 8]); 7] = row!("1" "2" "3" "4" "5" "6" "7");
+    let rows: [Row; 7] = row!("1" "2" "3" "4" "5" "6" "7");
     for (crm, readers) in rows {
         for (op2, read) in readers.iter().enumerate() {
             if let Err(fault) = catch(read) {

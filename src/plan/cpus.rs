@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::PlanError;
 use super::draft::Draw;
-use super::stand_in::{CellConfig, CpuChoice};
+use crate::config::{CellConfig, CpuChoice};
 use crate::cpu::PcpuId;
 
 /// Each cell's CPUs, in the order of its vCPUs.

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use super::devices::Claims;
-use super::stand_in::Archive;
-use super::stand_in::{CellConfig, Config};
+use crate::archive::Archive;
+use crate::config::{CellConfig, Config};
 use super::{Boot, CellPlan, CpuPlan, Draft, Plan, PlanError, cpus, devices, load, memory};
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{CellId, PcpuId, VcpuId};

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::stand_in::ImageError;
+use crate::image::ImageError;
 use crate::addr::{BLOCK_2M, Ipa, Pa, Span};
 use crate::cpu::PcpuId;
 use crate::intid::Spi;

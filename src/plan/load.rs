@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use super::draft::Draw;
 use super::spans::SpanSet;
-use super::stand_in::File;
-use super::stand_in::{CellConfig, Payload};
-use super::stand_in::{Image, Segment};
+use crate::archive::File;
+use crate::config::{CellConfig, Payload};
+use crate::image::{Image, Segment};
 use super::{Load, Piece, PlanError, Region, memory};
 use crate::addr::{BLOCK_2M, Ipa, PAGE, Span};
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::draft::Draw;
 use super::load::CELL_RAM;
 use super::spans::SpanSet;
-use super::stand_in::CellConfig;
+use crate::config::CellConfig;
 use super::{Boot, PlanError, Region};
 use crate::addr::{BLOCK_1G, BLOCK_2M, PAGE, Pa, Span};
 use crate::hardware::Hardware;

@@ -10,9 +10,7 @@ mod error;
 mod load;
 mod memory;
 pub mod pool;
-#[cfg(test)]
 pub mod spans;
-mod stand_in;
 
 use alloc::string::String;
 use alloc::vec::Vec;

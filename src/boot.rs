@@ -5,7 +5,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::addr::{Pa, Span};
+use crate::addr::Span;
 use crate::archive::{Archive, ArchiveError};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
@@ -152,7 +152,7 @@ impl<'a> Survey<'a> {
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
         let vmid = u16::from(plan.id.0).saturating_add(1);
         let registers =
-            Space { vtcr: space.geometry().vtcr(vmid16), vttbr: Geometry::vttbr(vmid, space.root()) };
+            Space { vtcr: space.geometry().vtcr(vmid16), vttbr: space.geometry().vttbr(vmid, space.root()) };
         // The tables live as long as the machine runs.
         Box::leak(Box::new(space));
         let tree = guest_tree::build(&self.tree, &self.hardware, &self.plan, plan.id)

@@ -26,25 +26,9 @@ pub fn new_space(pa_range: u8, tables: &'static [Table]) -> Option<Space> {
     Space::new(geometry, HeapStore::over(&geometry, tables)?)
 }
 
-/// What turns this space on. TCR_EL2 without VHE: RES1 bits 31 and 23; walks inner shareable, write-back.
+/// What turns this space on.
 pub fn registers(space: &Space) -> MmuRegisters {
-    let geometry = space.geometry();
-    let size = match geometry.output_bits() {
-        0..=32 => 0,
-        33..=36 => 1,
-        37..=40 => 2,
-        41..=42 => 3,
-        43..=44 => 4,
-        _ => 5,
-    };
-    let tcr = 1 << 31
-        | 1 << 23
-        | size << 16
-        | 0b11 << 12
-        | 0b01 << 10
-        | 0b01 << 8
-        | (64 - u64::from(geometry.input_bits()));
-    MmuRegisters { ttbr: space.root().0, tcr, mair: MAIR_EL2, sctlr: SCTLR_ON }
+    MmuRegisters { ttbr: space.root().0, tcr: space.geometry().tcr_el2(), mair: MAIR_EL2, sctlr: SCTLR_ON }
 }
 
 /// Maps whole pages around `span`; visible to this CPU when it returns, to others by the next barrier of theirs.

@@ -109,7 +109,7 @@ fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refus
     let description = Archive::parse(unsafe { bytes(archive) })
         .and_then(|archive| archive.description())
         .map_err(|e| refused(&e))?;
-    let cells = early::count_children(description, |_| true);
+    let cells = early::root_children(description);
     let placed = pool::place(blob, image, tree, cells).map_err(|e| refused(&e))?;
     mmu::map(space, placed.pool, Window::Data).map_err(|e| refused(&e))?;
     // SAFETY: mapped just now; `place` found it free, and nobody else learns of it.
@@ -154,7 +154,7 @@ fn boot_cells(
     let system =
         survey.build(&mut machine, me, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
     let system: &'static System = Box::leak(Box::new(system));
-    start_secondaries(system, me, context);
+    start_secondaries(system, me, context, &mut machine);
     let (used, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
     info!("memory: image {image} heap {used} of {total}, guest trees {}", system.kept());
@@ -232,25 +232,25 @@ const _: () = assert!(offset_of!(Secondary, stack) == 32);
 const _: () = assert!(offset_of!(Secondary, emergency) == 40);
 
 /// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
-fn start_secondaries(system: &'static System, me: PcpuId, context: Context) {
-    let others: Vec<_> = system.cpus().filter(|c| c.id != me).collect();
+fn start_secondaries(system: &'static System, me: PcpuId, context: Context, machine: &mut Cpu) {
+    let others = || (0..).map(PcpuId).zip(&system.seats).filter(|(id, _)| *id != me);
     let mut stacks = Vec::new();
-    stacks.resize_with(others.len() * STACK_PAGES, Table::new);
+    stacks.resize_with(others().count() * STACK_PAGES, Table::new);
     let stacks: &'static [Table] = stacks.leak();
     let mmu = mmu::registers(&context.space.lock());
     let mut called: Vec<&'static Secondary> = Vec::new();
-    for (other, pages) in others.iter().zip(stacks.chunks(STACK_PAGES)) {
+    for ((id, seat), pages) in others().zip(stacks.chunks(STACK_PAGES)) {
         let base = pages.first().map_or(0, |page| page.pa().get());
         if let Some(guard) = Span::new(Pa(base), PAGE)
             && let Err(e) = mmu::unmap(&mut context.space.lock(), guard)
         {
-            error!("no guard page for {}: {e}", other.id);
+            error!("no guard page for {id}: {e}");
         }
         let secondary: &'static Secondary = Box::leak(Box::new(Secondary {
             mmu,
             stack: base + PAGE * (1 + STACK_DATA_PAGES as u64),
             emergency: base + PAGE * STACK_PAGES as u64,
-            id: other.id,
+            id,
             context,
             system,
             arrived: AtomicBool::new(false),
@@ -258,7 +258,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context) {
         // The other CPU reads this with its caches off.
         cache::clean_value(secondary);
         match firmware::cpu_on(
-            other.affinity.get(),
+            seat.affinity.get(),
             entry::secondary().0,
             core::ptr::from_ref(secondary).addr() as u64,
         ) {
@@ -268,7 +268,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context) {
                     "firmware does not start {} (affinity {}): PSCI error {code}",
                     other.id, other.affinity
                 );
-                system.absent(other.id);
+                system.never_came(id, machine);
             }
         }
     }
@@ -279,7 +279,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context) {
         }
         if !secondary.arrived.load(Ordering::Acquire) {
             error!("{} was started and did not arrive within a second", secondary.id);
-            system.absent(secondary.id);
+            system.never_came(secondary.id, machine);
         }
     }
 }

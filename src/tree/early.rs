@@ -109,6 +109,23 @@ pub fn read(blob: &[u8]) -> Result<Early<'_>, EarlyError> {
     Ok(early)
 }
 
+/// How many nodes the root of a blob has whose name is `wanted`: cells, when the blob is a description. Behind damage
+/// nothing is counted; who reads the blob in earnest will find it.
+pub fn count_children(blob: &[u8], wanted: impl Fn(&str) -> bool) -> usize {
+    let (mut depth, mut count) = (0_usize, 0_usize);
+    for token in Blob::open(blob).into_iter().flat_map(|blob| blob.walk()).map_while(Result::ok) {
+        match token {
+            Token::Begin(name) => {
+                count = count.saturating_add(usize::from(depth == 1 && wanted(name)));
+                depth = depth.saturating_add(1);
+            }
+            Token::End => depth = depth.saturating_sub(1),
+            Token::Prop(_) => {}
+        }
+    }
+    count
+}
+
 fn find_stdout<'a>(blob: &Blob<'a>, name: &'a str) -> Option<Stdout<'a>> {
     let name = name.split(':').next()?;
     let target = if name.starts_with('/') { name } else { alias(blob, name)? };
@@ -228,3 +245,6 @@ impl<'a> Path<'a> {
         entries.filter_map(|(at, size)| Span::new(Pa(at.at), size))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,16 +5,17 @@
 
 mod blob;
 mod check;
-pub mod early;
 mod nearest;
 mod node;
-pub mod ranges;
 mod resolve;
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 mod twice;
+
+pub mod early;
+pub mod ranges;
 
 use alloc::vec::Vec;
 

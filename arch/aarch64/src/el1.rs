@@ -1,0 +1,203 @@
+//! The guest's registers at the start of a life: architectural reset values, and nothing of whoever ran before.
+
+use core::arch::asm;
+
+use aarch64_cpu::asm::barrier::{SY, isb};
+use aarch64_cpu::registers::{
+    CNTKCTL_EL1, CNTP_CTL_EL0, CNTP_CVAL_EL0, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVOFF_EL2, CPACR_EL1,
+    CSSELR_EL1, ELR_EL1, ESR_EL1, FAR_EL1, MAIR_EL1, MDSCR_EL1, PAR_EL1, Readable, SCTLR_EL1, SP_EL0, SP_EL1,
+    SPSR_EL1, TCR_EL1, TPIDR_EL0, TPIDR_EL1, TPIDRRO_EL0, TTBR0_EL1, TTBR1_EL1, VBAR_EL1, VMPIDR_EL2,
+    VTCR_EL2, VTTBR_EL2, Writeable,
+};
+use bulkhead::ports::{El1, El1Reg};
+use bulkhead::vcpu::VcpuReset;
+
+use crate::cpu::Cpu;
+use crate::sysreg::{SCXTNUM_EL0, SCXTNUM_EL1, ZCR_EL1};
+use crate::{errata, tlb};
+
+/// SCTLR_EL1 with MMU and caches off: its RES1 bits, and WFI and WFE of EL0 untrapped (D24.2.175).
+const SCTLR_RESET: u64 = 0x30d5_0800;
+
+impl El1 for Cpu {
+    fn el1(&self, reg: El1Reg) -> u64 {
+        match reg {
+            El1Reg::Elr => ELR_EL1.get(),
+            El1Reg::Esr => ESR_EL1.get(),
+            El1Reg::Far => FAR_EL1.get(),
+            El1Reg::Sctlr => SCTLR_EL1.get(),
+            El1Reg::Spsr => SPSR_EL1.get(),
+            El1Reg::Vbar => VBAR_EL1.get(),
+        }
+    }
+
+    fn set_el1(&mut self, reg: El1Reg, value: u64) {
+        match reg {
+            El1Reg::Elr => ELR_EL1.set(value),
+            El1Reg::Esr => ESR_EL1.set(value),
+            El1Reg::Far => FAR_EL1.set(value),
+            El1Reg::Sctlr => SCTLR_EL1.set(value),
+            El1Reg::Spsr => SPSR_EL1.set(value),
+            El1Reg::Vbar => VBAR_EL1.set(value),
+        }
+    }
+
+    fn reset_vcpu(&mut self, reset: &VcpuReset) {
+        // First EL1 without a stage 1, then the new stage 2: with speculative AT (errata 1530924 and its kin) a walk must not
+        // mix the two.
+        SCTLR_EL1.set(SCTLR_RESET);
+        TCR_EL1.set(0);
+        isb(SY);
+        errata::before_new_stage2();
+        VTCR_EL2.set(reset.vtcr);
+        VTTBR_EL2.set(reset.vttbr);
+        isb(SY);
+        TTBR0_EL1.set(0);
+        TTBR1_EL1.set(0);
+        MAIR_EL1.set(0);
+        VMPIDR_EL2.set(1 << 31 | reset.affinity.get());
+        reset_system(self);
+        reset_timers(reset.cntvoff);
+        scrub_vectors();
+        if self.features.sve() {
+            ZCR_EL1::set(0);
+        }
+        CPACR_EL1.set(0);
+        tlb::invalidate_local_guest();
+    }
+
+    fn id_register(&self, crm: u8, op2: u8) -> u64 {
+        /// A read for each encoding of the ID space `S3_0_C0_C1_0` to `S3_0_C0_C7_7`: the encoding is part of the instruction.
+        macro_rules! table {
+            ($($crm:literal),*) => { table!(@ $($crm)*; crm, op2) };
+            (@ $($crm:literal)*; $a:expr, $b:expr) => {
+                match ($a, $b) {
+                    $(
+                        ($crm, 0) => read!("S3_0_C0_C", $crm, "_0"),
+                        ($crm, 1) => read!("S3_0_C0_C", $crm, "_1"),
+                        ($crm, 2) => read!("S3_0_C0_C", $crm, "_2"),
+                        ($crm, 3) => read!("S3_0_C0_C", $crm, "_3"),
+                        ($crm, 4) => read!("S3_0_C0_C", $crm, "_4"),
+                        ($crm, 5) => read!("S3_0_C0_C", $crm, "_5"),
+                        ($crm, 6) => read!("S3_0_C0_C", $crm, "_6"),
+                        ($crm, 7) => read!("S3_0_C0_C", $crm, "_7"),
+                    )*
+                    _ => 0,
+                }
+            };
+        }
+        macro_rules! read {
+            ($($name:tt),*) => {{
+                let value: u64;
+                // SAFETY: the whole ID space is readable at EL2 and reads as zero where nothing is defined (D24.1.2).
+                unsafe { asm!(concat!("mrs {}, ", $($name),*), out(reg) value, options(nomem, nostack, preserves_flags)) };
+                value
+            }};
+        }
+        table!(1, 2, 3, 4, 5, 6, 7)
+    }
+}
+
+fn reset_system(cpu: &Cpu) {
+    ELR_EL1.set(0);
+    ESR_EL1.set(0);
+    FAR_EL1.set(0);
+    SPSR_EL1.set(0);
+    SP_EL0.set(0);
+    SP_EL1.set(0);
+    VBAR_EL1.set(0);
+    TPIDR_EL0.set(0);
+    TPIDR_EL1.set(0);
+    TPIDRRO_EL0.set(0);
+    PAR_EL1.set(0);
+    CSSELR_EL1.set(0);
+    MDSCR_EL1.set(0);
+    macro_rules! zero {
+        ($($encoding:literal),*) => { $(
+            // SAFETY: a register of the guest's, and no guest runs here now.
+            unsafe { asm!(concat!("msr ", $encoding, ", xzr"), options(nomem, nostack, preserves_flags)) };
+        )* };
+    }
+    // CONTEXTIDR_EL1, AMAIR_EL1, AFSR0_EL1, AFSR1_EL1.
+    zero!("S3_0_C13_C0_1", "S3_0_C10_C3_0", "S3_0_C5_C1_0", "S3_0_C5_C1_1");
+    if cpu.features.scxtnum() {
+        SCXTNUM_EL0::set(0);
+        SCXTNUM_EL1::set(0);
+    }
+    if cpu.features.pauth() {
+        // APIAKey, APIBKey, APDAKey, APDBKey, APGAKey, low and high.
+        zero!("S3_0_C2_C1_0", "S3_0_C2_C1_1", "S3_0_C2_C1_2", "S3_0_C2_C1_3", "S3_0_C2_C2_0", "S3_0_C2_C2_1");
+        zero!("S3_0_C2_C2_2", "S3_0_C2_C2_3", "S3_0_C2_C3_0", "S3_0_C2_C3_1");
+    }
+    if cpu.features.pmu() {
+        macro_rules! write {
+            ($($encoding:literal = $value:expr),*) => { $(
+                // SAFETY: a register of the guest's, and no guest runs here now.
+                unsafe { asm!(concat!("msr ", $encoding, ", {}"), in(reg) $value, options(nomem, nostack, preserves_flags)) };
+            )* };
+        }
+        // PMCNTENCLR_EL0, PMINTENCLR_EL1, PMOVSCLR_EL0: everything off; PMCR_EL0: C and P reset the counters.
+        write!("S3_3_C9_C12_2" = u64::from(u32::MAX), "S3_0_C9_C14_2" = u64::from(u32::MAX));
+        write!("S3_3_C9_C12_3" = u64::from(u32::MAX), "S3_3_C9_C12_0" = 0b110_u64);
+        // PMUSERENR_EL0, PMSELR_EL0, PMCCFILTR_EL0.
+        zero!("S3_3_C9_C14_0", "S3_3_C9_C12_5", "S3_3_C14_C15_7");
+    }
+}
+
+fn reset_timers(cntvoff: u64) {
+    CNTV_CTL_EL0.set(0);
+    CNTP_CTL_EL0.set(0);
+    CNTV_CVAL_EL0.set(0);
+    CNTP_CVAL_EL0.set(0);
+    CNTKCTL_EL1.set(0);
+    CNTVOFF_EL2.set(cntvoff);
+}
+
+/// Zeroes the vector registers and their status; EL2 itself never uses them.
+fn scrub_vectors() {
+    // SAFETY: EL2 is compiled without vector registers, so none of these holds anything of its own. Writing the low 128 bits
+    // zeroes the rest of an SVE register (Arm ARM B1.2.2.3).
+    unsafe {
+        asm!(
+            ".arch_extension fp",
+            ".arch_extension simd",
+            "movi v0.2d, #0",
+            "movi v1.2d, #0",
+            "movi v2.2d, #0",
+            "movi v3.2d, #0",
+            "movi v4.2d, #0",
+            "movi v5.2d, #0",
+            "movi v6.2d, #0",
+            "movi v7.2d, #0",
+            "movi v8.2d, #0",
+            "movi v9.2d, #0",
+            "movi v10.2d, #0",
+            "movi v11.2d, #0",
+            "movi v12.2d, #0",
+            "movi v13.2d, #0",
+            "movi v14.2d, #0",
+            "movi v15.2d, #0",
+            "movi v16.2d, #0",
+            "movi v17.2d, #0",
+            "movi v18.2d, #0",
+            "movi v19.2d, #0",
+            "movi v20.2d, #0",
+            "movi v21.2d, #0",
+            "movi v22.2d, #0",
+            "movi v23.2d, #0",
+            "movi v24.2d, #0",
+            "movi v25.2d, #0",
+            "movi v26.2d, #0",
+            "movi v27.2d, #0",
+            "movi v28.2d, #0",
+            "movi v29.2d, #0",
+            "movi v30.2d, #0",
+            "movi v31.2d, #0",
+            "msr fpcr, xzr",
+            "msr fpsr, xzr",
+            ".arch_extension nosimd",
+            ".arch_extension nofp",
+            options(nomem, nostack, preserves_flags),
+        )
+    };
+}

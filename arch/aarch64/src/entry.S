@@ -1,0 +1,139 @@
+// The image's head and the way of each CPU into Rust.
+
+// The arm64 Image header (Documentation/arch/arm64/booting.rst): little endian, 4 KiB pages, anywhere in memory.
+.section .head, "ax"
+.global bulkhead_head
+bulkhead_head:
+    b       primary
+    .long   0
+    .quad   0                       // text_offset
+    .quad   bulkhead_image_size
+    .quad   0b1010
+    .quad   0, 0, 0
+    .ascii  "ARM\x64"
+    .long   0
+
+.section .text.entry, "ax"
+primary:
+    msr     daifset, #0xf
+    mov     x20, x0                 // the tree
+    mrs     x21, CurrentEL
+    lsr     x21, x21, #2
+
+    // Zero .bss before relocation writes anything: MMU and caches are off, so this goes to memory.
+    adrp    x1, bulkhead_bss_start
+    add     x1, x1, :lo12:bulkhead_bss_start
+    adrp    x2, bulkhead_bss_end
+    add     x2, x2, :lo12:bulkhead_bss_end
+1:  cmp     x1, x2
+    b.hs    2f
+    stp     xzr, xzr, [x1], #16
+    b       1b
+
+    // R_AARCH64_RELATIVE (1027): *(base + offset) = base + addend. The link address is 0.
+2:  adr     x0, bulkhead_head
+    adrp    x1, bulkhead_rela_start
+    add     x1, x1, :lo12:bulkhead_rela_start
+    adrp    x2, bulkhead_rela_end
+    add     x2, x2, :lo12:bulkhead_rela_end
+3:  cmp     x1, x2
+    b.hs    4f
+    ldp     x3, x4, [x1], #16
+    ldr     x5, [x1], #8
+    cmp     w4, #1027
+    b.ne    3b
+    add     x5, x5, x0
+    str     x5, [x0, x3]
+    b       3b
+
+4:  adrp    x1, bulkhead_boot_stack_end
+    add     x1, x1, :lo12:bulkhead_boot_stack_end
+    mov     sp, x1
+    mov     x29, xzr
+    mov     x30, xzr
+    mov     x0, x20
+    mov     x1, x21
+    cmp     x21, #2
+    b.ne    bulkhead_wrong_el
+
+    // A known state: no VHE, no guest, MMU and caches off.
+    mov     x2, #(1 << 31)          // HCR_EL2.RW
+    msr     hcr_el2, x2
+    isb
+    ldr     x2, =0x30c50830         // SCTLR_EL2: its RES1 bits (Arm ARM D24.2.176)
+    msr     sctlr_el2, x2
+    adrp    x2, bulkhead_emergency_end
+    add     x2, x2, :lo12:bulkhead_emergency_end
+    msr     tpidr_el2, x2
+    adrp    x2, bulkhead_vectors
+    add     x2, x2, :lo12:bulkhead_vectors
+    msr     vbar_el2, x2
+    isb
+    b       bulkhead_primary
+
+// fn(x0: TTBR0_EL2, x1: TCR_EL2, x2: MAIR_EL2, x3: SCTLR_EL2, x4: start, x5: end)
+//
+// Turns MMU and caches on. What was written to [start, end) with the caches off is in memory; lines that the loader left in
+// the caches would hide it, and are dropped first (Arm ARM D7.5.9: DC IVAC; booting.rst has the loader clean the image).
+.global bulkhead_enable_mmu
+bulkhead_enable_mmu:
+    mrs     x6, ctr_el0
+    ubfx    x6, x6, #16, #4
+    mov     x7, #4
+    lsl     x6, x7, x6              // bytes in a line
+    sub     x7, x6, #1
+    bic     x4, x4, x7
+1:  cmp     x4, x5
+    b.hs    2f
+    dc      ivac, x4
+    add     x4, x4, x6
+    b       1b
+2:  dsb     sy
+    // fall through
+
+// As above, with nothing to drop.
+.global bulkhead_load_mmu
+bulkhead_load_mmu:
+    msr     mair_el2, x2
+    msr     tcr_el2, x1
+    msr     ttbr0_el2, x0
+    isb
+    tlbi    alle2
+    ic      iallu
+    dsb     nsh
+    isb
+    msr     sctlr_el2, x3
+    isb
+    ret
+
+// Firmware starts the other CPUs here with x0 = their `Secondary` (see start.rs for the offsets).
+.global bulkhead_secondary_entry
+bulkhead_secondary_entry:
+    msr     daifset, #0xf
+    mrs     x1, CurrentEL
+    cmp     x1, #8
+    b.ne    9f
+    mov     x20, x0
+    mov     x2, #(1 << 31)
+    msr     hcr_el2, x2
+    isb
+    ldr     x2, =0x30c50830
+    msr     sctlr_el2, x2
+    ldr     x2, [x20, #40]
+    msr     tpidr_el2, x2
+    adrp    x2, bulkhead_vectors
+    add     x2, x2, :lo12:bulkhead_vectors
+    msr     vbar_el2, x2
+    isb
+    ldp     x0, x1, [x20]
+    ldp     x2, x3, [x20, #16]
+    bl      bulkhead_load_mmu
+    ldr     x1, [x20, #32]
+    mov     sp, x1
+    mov     x29, xzr
+    mov     x30, xzr
+    mov     x0, x20
+    b       bulkhead_secondary
+    // Not EL2: this CPU cannot be used; it is reported as one that never arrived.
+9:  wfi
+    b       9b

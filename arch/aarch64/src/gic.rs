@@ -1,0 +1,322 @@
+//! The physical GICv3: memory-mapped frames, the CPU interface and the list registers.
+
+use core::arch::asm;
+
+use aarch64_cpu::asm::barrier::{ISHST, SY, dsb, isb};
+use aarch64_cpu::registers::{ICH_HCR_EL2, ICH_VMCR_EL2, ICH_VTR_EL2, Readable, Writeable};
+use bulkhead::addr::{Pa, Span};
+use bulkhead::cpu::{Affinity, PcpuId};
+use bulkhead::intid::Sgi;
+use bulkhead::ports::{CpuInterface, GicRegisters, VirtualInterface, Width};
+
+use crate::cpu::Cpu;
+use crate::stop;
+use crate::sysreg::*;
+
+/// Bytes of a distributor's registers.
+pub const GICD_SIZE: u64 = 0x1_0000;
+/// Bytes of a redistributor's RD_base and SGI_base frames.
+pub const GICR_SIZE: u64 = 0x2_0000;
+
+/// Where the distributor and the redistributor of each CPU are. Only [`Gic::new`] makes one.
+#[derive(Debug)]
+pub struct Gic {
+    gicd: Pa,
+    gicr: &'static [Pa],
+}
+
+impl Gic {
+    /// # Safety
+    /// The distributor's 64 KiB at `gicd` and 128 KiB at each of `gicr` (by [`PcpuId`]) are GIC registers, and mapped
+    /// as device memory from now on.
+    pub unsafe fn new(gicd: Span<Pa>, gicr: &'static [Pa]) -> Self {
+        Self { gicd: gicd.start(), gicr }
+    }
+
+    #[inline(always)]
+    fn frame(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
+        let inside = u64::from(offset) + width.bytes() <= GICR_SIZE;
+        self.gicr.get(cpu.index()).filter(|_| inside).and_then(|base| base.checked_add(u64::from(offset)))
+    }
+
+    #[inline(always)]
+    fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
+        let inside = u64::from(offset) + width.bytes() <= GICD_SIZE;
+        self.gicd.checked_add(u64::from(offset)).filter(|_| inside)
+    }
+}
+
+/// GICR_TYPER, for the search of a CPU's redistributor.
+///
+/// # Safety
+/// `frame` is a mapped redistributor.
+pub unsafe fn redistributor_type(frame: Pa) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { load(Pa(frame.0 + 8), Width::Double) }
+}
+
+/// A device read by one plain load, so that its syndrome and width are what the GIC expects.
+///
+/// # Safety
+/// `at` is mapped device memory that may be read with this width.
+#[inline(always)]
+unsafe fn load(at: Pa, width: Width) -> u64 {
+    let value: u64;
+    // SAFETY: the caller's promise, for each arm.
+    match width {
+        Width::Byte => unsafe {
+            asm!("ldrb {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Half => unsafe {
+            asm!("ldrh {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Word => unsafe {
+            asm!("ldr {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Double => unsafe {
+            asm!("ldr {}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+    }
+    value
+}
+
+/// A device write by one plain store.
+///
+/// # Safety
+/// `at` is mapped device memory that may be written with this width.
+#[inline(always)]
+unsafe fn store(at: Pa, width: Width, value: u64) {
+    // SAFETY: the caller's promise, for each arm.
+    match width {
+        Width::Byte => unsafe {
+            asm!("strb {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Half => unsafe {
+            asm!("strh {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Word => unsafe {
+            asm!("str {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+        Width::Double => unsafe {
+            asm!("str {}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
+        },
+    }
+}
+
+impl GicRegisters for Cpu {
+    #[inline(always)]
+    fn gicd_read(&self, offset: u32, width: Width) -> u64 {
+        // SAFETY: inside the distributor that `Gic::new` was promised.
+        self.gic.distributor(offset, width).map_or(0, |at| unsafe { load(at, width) })
+    }
+
+    #[inline(always)]
+    fn gicd_write(&mut self, offset: u32, width: Width, value: u64) {
+        if let Some(at) = self.gic.distributor(offset, width) {
+            // SAFETY: as for the read. The GIC is no DMA master here: ITS and LPIs stay off, so no write changes memory.
+            unsafe { store(at, width, value) }
+        }
+    }
+
+    #[inline(always)]
+    fn gicr_read(&self, cpu: PcpuId, offset: u32, width: Width) -> u64 {
+        // SAFETY: inside a redistributor that `Gic::new` was promised.
+        self.gic.frame(cpu, offset, width).map_or(0, |at| unsafe { load(at, width) })
+    }
+
+    #[inline(always)]
+    fn gicr_write(&mut self, cpu: PcpuId, offset: u32, width: Width, value: u64) {
+        if let Some(at) = self.gic.frame(cpu, offset, width) {
+            // SAFETY: as for the read; policy never sets GICR_CTLR.EnableLPIs, so no write changes memory.
+            unsafe { store(at, width, value) }
+        }
+    }
+}
+
+/// Brings this CPU's interface up: system registers, Group 1 on, nothing masked, priority drop apart from
+/// deactivation. EL1's own access goes to the virtual interface (HCR_EL2.IMO and FMO).
+pub fn init_cpu_interface() {
+    /// ICC_CTLR_EL1.EOImode; CBPR and PMHE stay clear (IHI 0069H 12.2.6).
+    const EOI_MODE: u64 = 1 << 1;
+    ICC_PMR_EL1::set(0xff);
+    ICC_BPR1_EL1::set(0);
+    ICC_CTLR_EL1::set(EOI_MODE);
+    ICC_IGRPEN1_EL1::set(1);
+    isb(SY);
+}
+
+/// Interrupts every other CPU by all SGIs that may be enabled there.
+pub fn call_all() {
+    /// ICC_SGI1R_EL1.IRM: all but this one.
+    const ALL_OTHERS: u64 = 1 << 40;
+    dsb(ISHST);
+    for sgi in 0..16 {
+        ICC_SGI1R_EL1::set(ALL_OTHERS | sgi << 24);
+    }
+    isb(SY);
+}
+
+impl CpuInterface for Cpu {
+    #[inline(always)]
+    fn acknowledge(&mut self) -> u32 {
+        let intid = ICC_IAR1_EL1::get() as u32;
+        // The read's effects are seen by what follows only behind a DSB (IHI 0069H 4.4.3).
+        dsb(SY);
+        if intid < 16 {
+            stop::halt_if_stopped();
+        }
+        intid
+    }
+
+    #[inline(always)]
+    fn running_priority(&self) -> u8 {
+        ICC_RPR_EL1::get() as u8
+    }
+
+    #[inline(always)]
+    fn drop_priority(&mut self, intid: u32) {
+        ICC_EOIR1_EL1::set(u64::from(intid));
+        // Each EOI is ordered before the next acknowledge (IHI 0069H 4.1.1).
+        isb(SY);
+    }
+
+    #[inline(always)]
+    fn deactivate(&mut self, intid: u32) {
+        ICC_DIR_EL1::set(u64::from(intid));
+        isb(SY);
+    }
+
+    #[inline(always)]
+    fn send_sgi(&mut self, sgi: Sgi, to: Affinity) {
+        let [aff0, aff1, aff2, aff3] = to.levels().map(u64::from);
+        // What was stored for the target must be visible before the interrupt is (Arm ARM B2.3.10).
+        dsb(ISHST);
+        ICC_SGI1R_EL1::set(
+            aff3 << 48
+                | (aff0 >> 4) << 44
+                | aff2 << 32
+                | u64::from(sgi.intid()) << 24
+                | aff1 << 16
+                | 1 << (aff0 & 15),
+        );
+        isb(SY);
+    }
+}
+
+/// The list registers' accessors: the number is part of the instruction.
+macro_rules! list_registers {
+    ($($n:literal = $encoding:literal),*) => {
+        #[inline(always)]
+        fn read_lr(n: usize) -> u64 {
+            let value: u64;
+            match n {
+                // SAFETY: the caller asks only for list registers that ICH_VTR_EL2 counts.
+                $($n => unsafe { asm!(concat!("mrs {}, ", $encoding), out(reg) value, options(nomem, nostack, preserves_flags)) },)*
+                _ => value = 0,
+            }
+            value
+        }
+
+        #[inline(always)]
+        fn write_lr(n: usize, value: u64) {
+            match n {
+                // SAFETY: as above; it changes what interrupts the guest sees, nothing of EL2's.
+                $($n => unsafe { asm!(concat!("msr ", $encoding, ", {}"), in(reg) value, options(nomem, nostack, preserves_flags)) },)*
+                _ => {}
+            }
+        }
+    };
+}
+
+list_registers!(
+    0 = "S3_4_C12_C12_0",
+    1 = "S3_4_C12_C12_1",
+    2 = "S3_4_C12_C12_2",
+    3 = "S3_4_C12_C12_3",
+    4 = "S3_4_C12_C12_4",
+    5 = "S3_4_C12_C12_5",
+    6 = "S3_4_C12_C12_6",
+    7 = "S3_4_C12_C12_7",
+    8 = "S3_4_C12_C13_0",
+    9 = "S3_4_C12_C13_1",
+    10 = "S3_4_C12_C13_2",
+    11 = "S3_4_C12_C13_3",
+    12 = "S3_4_C12_C13_4",
+    13 = "S3_4_C12_C13_5",
+    14 = "S3_4_C12_C13_6",
+    15 = "S3_4_C12_C13_7"
+);
+
+impl VirtualInterface for Cpu {
+    #[inline(always)]
+    fn lr_count(&self) -> usize {
+        self.lr_count
+    }
+
+    #[inline(always)]
+    fn empty_lrs(&self) -> u32 {
+        ICH_ELRSR_EL2::get() as u32
+    }
+
+    #[inline(always)]
+    fn lr(&self, n: usize) -> u64 {
+        if n < self.lr_count { read_lr(n) } else { 0 }
+    }
+
+    #[inline(always)]
+    fn set_lr(&mut self, n: usize, value: u64) {
+        if n < self.lr_count {
+            write_lr(n, value);
+        }
+    }
+
+    fn ich_hcr(&self) -> u32 {
+        ICH_HCR_EL2.get() as u32
+    }
+
+    fn set_ich_hcr(&mut self, value: u32) {
+        ICH_HCR_EL2.set(u64::from(value));
+    }
+
+    fn ich_vmcr(&self) -> u32 {
+        ICH_VMCR_EL2.get() as u32
+    }
+
+    fn set_ich_vmcr(&mut self, value: u32) {
+        ICH_VMCR_EL2.set(u64::from(value));
+    }
+
+    fn reset_virtual_interface(&mut self) {
+        for n in 0..self.lr_count {
+            write_lr(n, 0);
+        }
+        reset_active_priorities();
+        isb(SY);
+    }
+}
+
+/// How many list registers this CPU has.
+pub fn count_list_registers() -> usize {
+    (ICH_VTR_EL2.get() & 0x1f) as usize + 1
+}
+
+/// ICH_AP0R`n`_EL2 and ICH_AP1R`n`_EL2; n above 0 exists with 6 and 7 bits of preemption (ICH_VTR_EL2.PREbits).
+fn reset_active_priorities() {
+    use aarch64_cpu::registers::{
+        ICH_AP0R0_EL2, ICH_AP0R1_EL2, ICH_AP0R2_EL2, ICH_AP0R3_EL2, ICH_AP1R0_EL2, ICH_AP1R1_EL2,
+        ICH_AP1R2_EL2, ICH_AP1R3_EL2,
+    };
+    let preemption_bits = (ICH_VTR_EL2.get() >> 26 & 7) + 1;
+    ICH_AP0R0_EL2.set(0);
+    ICH_AP1R0_EL2.set(0);
+    if preemption_bits >= 6 {
+        ICH_AP0R1_EL2.set(0);
+        ICH_AP1R1_EL2.set(0);
+    }
+    if preemption_bits >= 7 {
+        ICH_AP0R2_EL2.set(0);
+        ICH_AP0R3_EL2.set(0);
+        ICH_AP1R2_EL2.set(0);
+        ICH_AP1R3_EL2.set(0);
+    }
+}

@@ -1,0 +1,43 @@
+//! The boot heap: EL2's pool, from which everything is allocated before the first guest runs.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::NonNull;
+
+use buddy_system_allocator::Heap;
+use spin::Mutex;
+
+/// Orders up to 2 GiB blocks, far beyond any pool.
+struct Pool(Mutex<Heap<32>>);
+
+#[global_allocator]
+static POOL: Pool = Pool(Mutex::new(Heap::new()));
+
+// SAFETY: the allocator hands out disjoint blocks of the memory it was given, aligned and sized as asked.
+unsafe impl GlobalAlloc for Pool {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.0.lock().alloc(layout).map_or(core::ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        if let Some(at) = NonNull::new(at) {
+            // SAFETY: by the caller's contract `at` came from `alloc` with this layout.
+            unsafe { self.0.lock().dealloc(at, layout) };
+        }
+    }
+}
+
+/// Gives the heap its memory.
+///
+/// # Safety
+/// The memory is mapped for writing, and nobody else uses it from now on.
+pub unsafe fn add(start: u64, size: u64) {
+    let (start, size) = (start as usize, size as usize);
+    // SAFETY: passed on to our caller.
+    unsafe { POOL.0.lock().add_to_heap(start, start + size) };
+}
+
+/// Bytes in use and bytes in all, rounded as the allocator rounds.
+pub fn used() -> (usize, usize) {
+    let heap = POOL.0.lock();
+    (heap.stats_alloc_actual(), heap.stats_total_bytes())
+}

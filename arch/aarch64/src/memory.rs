@@ -1,0 +1,123 @@
+//! Cells' memory, through windows in EL2's map.
+
+use core::arch::asm;
+
+use bulkhead::addr::{Pa, Span};
+use bulkhead::ports::Memory;
+
+use crate::cpu::Cpu;
+use crate::{cache, mmu, stop};
+
+impl Cpu {
+    fn through_window(&self, span: Option<Span<Pa>>, work: impl FnOnce()) {
+        let Some(span) = span else { return };
+        if let Err(error) = mmu::window(self.space, span, work) {
+            stop::fatal(format_args!("no window onto {span}: {error}"));
+        }
+    }
+}
+
+impl Memory for Cpu {
+    /// `from` is part of the archive, which is always mapped.
+    fn copy(&mut self, to: Pa, from: Pa, size: u64) {
+        self.through_window(Span::new(to, size), || {
+            // SAFETY: the window covers the target, and `from` is mapped; policy has checked both spans, which do not overlap,
+            // and no guest runs in the memory of a cell that is being loaded.
+            unsafe { copy(to.0, from.0, size) }
+        });
+    }
+
+    fn write(&mut self, to: Pa, bytes: &[u8]) {
+        self.copy(to, Pa(bytes.as_ptr().addr() as u64), bytes.len() as u64);
+    }
+
+    fn zero(&mut self, span: Span<Pa>) {
+        self.through_window(Some(span), || {
+            // SAFETY: the window covers the span, which no guest uses now.
+            unsafe { zero(span.start().0, span.size()) }
+        });
+    }
+
+    fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool) {
+        self.through_window(Some(span), || cache::clean_invalidate(span));
+        if instructions {
+            cache::invalidate_instructions();
+        }
+    }
+}
+
+/// Copies with the widest general registers: 64 bytes a round, then bytes.
+///
+/// # Safety
+/// Both spans are mapped, the target for writing; they do not overlap.
+unsafe fn copy(to: u64, from: u64, size: u64) {
+    // SAFETY: the caller's promise. Normal memory allows every alignment (SCTLR_EL2.A is 0).
+    unsafe {
+        asm!(
+            "2: subs {n}, {n}, #64",
+            "b.lo 3f",
+            "ldp {a}, {b}, [{from}], #16",
+            "ldp {c}, {d}, [{from}], #16",
+            "stp {a}, {b}, [{to}], #16",
+            "stp {c}, {d}, [{to}], #16",
+            "ldp {a}, {b}, [{from}], #16",
+            "ldp {c}, {d}, [{from}], #16",
+            "stp {a}, {b}, [{to}], #16",
+            "stp {c}, {d}, [{to}], #16",
+            "b 2b",
+            "3: adds {n}, {n}, #64",
+            "b.eq 5f",
+            "4: ldrb {a:w}, [{from}], #1",
+            "strb {a:w}, [{to}], #1",
+            "subs {n}, {n}, #1",
+            "b.ne 4b",
+            "5:",
+            n = inout(reg) size => _, from = inout(reg) from => _, to = inout(reg) to => _,
+            a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
+            options(nostack),
+        )
+    };
+}
+
+/// Zeroes: DC ZVA for whole blocks, stores for the rest.
+///
+/// # Safety
+/// The span is mapped for writing.
+unsafe fn zero(start: u64, size: u64) {
+    let end = start + size;
+    let block = cache::zva_block().unwrap_or(u64::MAX);
+    let first = start.checked_next_multiple_of(block).filter(|first| *first <= end).unwrap_or(end);
+    let last = if block == u64::MAX { first } else { first + (end - first) / block * block };
+    // SAFETY: part of the caller's span.
+    unsafe { zero_bytes(start, first - start) };
+    let mut at = first;
+    while at < last {
+        // SAFETY: a whole, aligned block inside the caller's span of Normal memory (DC ZVA faults on Device memory only).
+        unsafe { asm!("dc zva, {}", in(reg) at, options(nostack, preserves_flags)) };
+        at += block;
+    }
+    // SAFETY: part of the caller's span.
+    unsafe { zero_bytes(last, end - last) };
+}
+
+/// # Safety
+/// The span is mapped for writing.
+unsafe fn zero_bytes(start: u64, size: u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!(
+            "2: subs {n}, {n}, #16",
+            "b.lo 3f",
+            "stp xzr, xzr, [{to}], #16",
+            "b 2b",
+            "3: adds {n}, {n}, #16",
+            "b.eq 5f",
+            "4: strb wzr, [{to}], #1",
+            "subs {n}, {n}, #1",
+            "b.ne 4b",
+            "5:",
+            n = inout(reg) size => _, to = inout(reg) start => _,
+            options(nostack),
+        )
+    };
+}

@@ -1,0 +1,89 @@
+//! The last words: a panic, or an exception that EL2 itself took. Both are bugs of Bulkhead's; everything stops.
+
+use core::fmt;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use aarch64_cpu::asm;
+use aarch64_cpu::registers::{DAIF, ESR_EL2, FAR_EL2, MPIDR_EL1, Readable, SP, Writeable};
+use bulkhead::vcpu::Frame;
+
+use crate::{entry, gic, uart};
+
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// Stops this CPU too, if another has stopped everything.
+#[inline(always)]
+pub fn halt_if_stopped() {
+    if STOPPED.load(Ordering::Relaxed) {
+        halt();
+    }
+}
+
+macro_rules! shout {
+    ($($arg:tt)*) => { uart::shout(format_args!($($arg)*)) };
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    let frame_pointer: u64;
+    // SAFETY: reading x29 changes nothing.
+    unsafe {
+        core::arch::asm!("mov {}, x29", out(reg) frame_pointer, options(nomem, nostack, preserves_flags))
+    };
+    report(format_args!("{info}"), frame_pointer);
+    halt()
+}
+
+/// An exception from EL2 to EL2; `vectors.S` comes here on the emergency stack.
+#[unsafe(no_mangle)]
+extern "C" fn bulkhead_own_fault(frame: &Frame, kind: u64) -> ! {
+    let name = ["sync", "IRQ", "FIQ", "SError"].get((kind & 3) as usize).copied().unwrap_or("?");
+    report(format_args!("EL2 took an exception of its own ({name}, vector {kind})"), frame.get(29));
+    shout!("  ESR {:#018x}  FAR {:#018x}\n", ESR_EL2.get(), FAR_EL2.get());
+    shout!(
+        "  ELR {:#018x} (image + {:#x})  SPSR {:#x}  SP {:#018x}\n",
+        frame.elr,
+        frame.elr.wrapping_sub(entry::base()),
+        frame.spsr,
+        frame.host_sp
+    );
+    for n in (0..30).step_by(3) {
+        let [a, b, c] = [n, n + 1, n + 2].map(|n| frame.get(n));
+        shout!("  x{n:<2} {a:#018x}  x{:<2} {b:#018x}  x{:<2} {c:#018x}\n", n + 1, n + 2);
+    }
+    halt()
+}
+
+fn report(what: fmt::Arguments<'_>, frame_pointer: u64) {
+    STOPPED.store(true, Ordering::Relaxed);
+    // One that stopped while it held the console's lock says nothing more: `shout` gives up.
+    shout!("\nbulkhead: STOPPED: this is a bug of Bulkhead's, please report it with these lines.\n");
+    shout!("  CPU {:#x}: {what}\n", MPIDR_EL1.get() & 0xff_00ff_ffff);
+    shout!("  SP {:#x}  image at {:#x}  called from (image offsets):", SP.get(), entry::base());
+    let mut at = frame_pointer;
+    for _ in 0..24 {
+        let Some((next, caller)) = entry::stack_frame(at) else { break };
+        shout!(" {:#x}", caller.wrapping_sub(entry::base()));
+        if next <= at {
+            break;
+        }
+        at = next;
+    }
+    shout!("\n");
+    gic::call_all();
+}
+
+/// Bulkhead cannot go on. Not for anything that a guest can bring about.
+pub fn fatal(what: fmt::Arguments<'_>) -> ! {
+    report(what, 0);
+    halt()
+}
+
+/// Stops this CPU for good, with every interrupt masked.
+pub fn halt() -> ! {
+    DAIF.write(DAIF::D::Masked + DAIF::A::Masked + DAIF::I::Masked + DAIF::F::Masked);
+    loop {
+        asm::wfi();
+    }
+}

@@ -1,0 +1,146 @@
+//! System registers that `aarch64-cpu` does not have, by their encodings (Arm ARM D24), so that no assembler
+//! needs to know their names.
+
+use core::arch::asm;
+
+/// Defines registers as types with `get` and `set`.
+macro_rules! registers {
+    ($($(#[$doc:meta])* $name:ident = $encoding:literal;)*) => {
+        $(
+            $(#[$doc])*
+            #[expect(non_camel_case_types, reason = "spelled as the Arm ARM spells it")]
+            pub struct $name;
+
+            #[allow(dead_code, reason = "not every register is used both ways")]
+            impl $name {
+                /// Reads the register.
+                #[inline(always)]
+                pub fn get() -> u64 {
+                    let value;
+                    // SAFETY: reading a system register has no effect on memory. A register the CPU does not have
+                    // would be UNDEFINED: callers ask the ID registers first.
+                    unsafe { asm!(concat!("mrs {}, ", $encoding), out(reg) value, options(nomem, nostack, preserves_flags)) };
+                    value
+                }
+
+                /// Writes the register.
+                #[inline(always)]
+                pub fn set(value: u64) {
+                    // SAFETY: none of the registers listed here changes how EL2 itself accesses memory; those that do are
+                    // written in `mmu` and `entry`. A register the CPU does not have would be UNDEFINED: callers ask first.
+                    unsafe { asm!(concat!("msr ", $encoding, ", {}"), in(reg) value, options(nostack, preserves_flags)) };
+                }
+            }
+        )*
+    };
+}
+
+registers! {
+    /// Virtualization Processor ID Register.
+    VPIDR_EL2 = "S3_4_C0_C0_0";
+    /// Hypervisor System Trap Register.
+    HSTR_EL2 = "S3_4_C1_C1_3";
+    /// Hypervisor Auxiliary Control Register.
+    HACR_EL2 = "S3_4_C1_C1_7";
+    /// Extended Hypervisor Configuration Register (FEAT_HCX).
+    HCRX_EL2 = "S3_4_C1_C2_2";
+    /// SVE Control Register (FEAT_SVE).
+    ZCR_EL2 = "S3_4_C1_C2_0";
+    /// SVE Control Register for EL1 (FEAT_SVE).
+    ZCR_EL1 = "S3_0_C1_C2_0";
+    /// Trace Filter Control Register (FEAT_TRF).
+    TRFCR_EL2 = "S3_4_C1_C2_1";
+    /// SME Control Register (FEAT_SME).
+    SMCR_EL2 = "S3_4_C1_C2_6";
+    /// System Control Register 2 (FEAT_SCTLR2).
+    SCTLR2_EL2 = "S3_4_C1_C0_3";
+    /// Translation Control Register 2 (FEAT_TCR2).
+    TCR2_EL2 = "S3_4_C2_C0_3";
+    /// Guarded Control Stack Control Register (FEAT_GCS).
+    GCSCR_EL2 = "S3_4_C2_C5_0";
+    /// Hypervisor Fine-Grained Read Trap Register (FEAT_FGT).
+    HFGRTR_EL2 = "S3_4_C1_C1_4";
+    /// Hypervisor Fine-Grained Write Trap Register (FEAT_FGT).
+    HFGWTR_EL2 = "S3_4_C1_C1_5";
+    /// Hypervisor Fine-Grained Instruction Trap Register (FEAT_FGT).
+    HFGITR_EL2 = "S3_4_C1_C1_6";
+    /// Hypervisor Debug Fine-Grained Read Trap Register (FEAT_FGT).
+    HDFGRTR_EL2 = "S3_4_C3_C1_4";
+    /// Hypervisor Debug Fine-Grained Write Trap Register (FEAT_FGT).
+    HDFGWTR_EL2 = "S3_4_C3_C1_5";
+    /// Hypervisor Activity Monitors Fine-Grained Read Trap Register (FEAT_FGT and FEAT_AMUv1).
+    HAFGRTR_EL2 = "S3_4_C3_C1_6";
+    /// Hypervisor Debug Fine-Grained Read Trap Register 2 (FEAT_FGT2).
+    HDFGRTR2_EL2 = "S3_4_C3_C1_0";
+    /// Hypervisor Debug Fine-Grained Write Trap Register 2 (FEAT_FGT2).
+    HDFGWTR2_EL2 = "S3_4_C3_C1_1";
+    /// Hypervisor Fine-Grained Read Trap Register 2 (FEAT_FGT2).
+    HFGRTR2_EL2 = "S3_4_C3_C1_2";
+    /// Hypervisor Fine-Grained Write Trap Register 2 (FEAT_FGT2).
+    HFGWTR2_EL2 = "S3_4_C3_C1_3";
+    /// Hypervisor Fine-Grained Instruction Trap Register 2 (FEAT_FGT2).
+    HFGITR2_EL2 = "S3_4_C3_C1_7";
+    /// MPAM2 Register (FEAT_MPAM).
+    MPAM2_EL2 = "S3_4_C10_C5_0";
+    /// MPAM Hypervisor Control Register (FEAT_MPAM with MPAMIDR_EL1.HAS_HCR).
+    MPAMHCR_EL2 = "S3_4_C10_C4_0";
+    /// MPAM ID Register (FEAT_MPAM).
+    MPAMIDR_EL1 = "S3_0_C10_C4_4";
+    /// Statistical Profiling Control Register (FEAT_SPE).
+    PMSCR_EL2 = "S3_4_C9_C9_0";
+    /// Branch Record Buffer Control Register (FEAT_BRBE).
+    BRBCR_EL2 = "S2_4_C9_C0_0";
+    /// Virtual-timer control of the EL2 virtual timer (FEAT_VHE).
+    CNTHV_CTL_EL2 = "S3_4_C14_C3_1";
+    /// Counter-timer Physical Offset Register (FEAT_ECV_POFF).
+    CNTPOFF_EL2 = "S3_4_C14_C0_6";
+    /// AArch64 Processor Feature Register 0.
+    ID_AA64PFR0_EL1 = "S3_0_C0_C4_0";
+    /// AArch64 Processor Feature Register 1.
+    ID_AA64PFR1_EL1 = "S3_0_C0_C4_1";
+    /// AArch64 Debug Feature Register 0.
+    ID_AA64DFR0_EL1 = "S3_0_C0_C5_0";
+    /// AArch64 Instruction Set Attribute Register 0.
+    ID_AA64ISAR0_EL1 = "S3_0_C0_C6_0";
+    /// AArch64 Instruction Set Attribute Register 1.
+    ID_AA64ISAR1_EL1 = "S3_0_C0_C6_1";
+    /// AArch64 Instruction Set Attribute Register 2.
+    ID_AA64ISAR2_EL1 = "S3_0_C0_C6_2";
+    /// AArch64 Memory Model Feature Register 0.
+    ID_AA64MMFR0_EL1 = "S3_0_C0_C7_0";
+    /// AArch64 Memory Model Feature Register 1.
+    ID_AA64MMFR1_EL1 = "S3_0_C0_C7_1";
+    /// AArch64 Memory Model Feature Register 3.
+    ID_AA64MMFR3_EL1 = "S3_0_C0_C7_3";
+    /// Interrupt acknowledge, Group 1.
+    ICC_IAR1_EL1 = "S3_0_C12_C12_0";
+    /// End of interrupt, Group 1.
+    ICC_EOIR1_EL1 = "S3_0_C12_C12_1";
+    /// Binary point, Group 1.
+    ICC_BPR1_EL1 = "S3_0_C12_C12_3";
+    /// Interrupt group 1 enable.
+    ICC_IGRPEN1_EL1 = "S3_0_C12_C12_7";
+    /// CPU interface control.
+    ICC_CTLR_EL1 = "S3_0_C12_C12_4";
+    /// Deactivate interrupt.
+    ICC_DIR_EL1 = "S3_0_C12_C11_1";
+    /// Running priority.
+    ICC_RPR_EL1 = "S3_0_C12_C11_3";
+    /// SGI generation, Group 1.
+    ICC_SGI1R_EL1 = "S3_0_C12_C11_5";
+    /// Priority mask.
+    ICC_PMR_EL1 = "S3_0_C4_C6_0";
+    /// List registers that are empty.
+    ICH_ELRSR_EL2 = "S3_4_C12_C11_5";
+    /// Performance Monitors Control Register (FEAT_PMUv3).
+    PMCR_EL0 = "S3_3_C9_C12_0";
+    /// Software thread ID, EL0 (FEAT_CSV2_2).
+    SCXTNUM_EL0 = "S3_3_C13_C0_7";
+    /// Software thread ID, EL1 (FEAT_CSV2_2).
+    SCXTNUM_EL1 = "S3_0_C13_C0_7";
+}
+
+/// A four-bit field of an ID register.
+pub fn field(register: u64, shift: u32) -> u64 {
+    register.wrapping_shr(shift) & 0xf
+}

@@ -1,0 +1,33 @@
+//! The counter, and waiting.
+
+use aarch64_cpu::asm;
+use aarch64_cpu::asm::barrier::{SY, isb};
+use aarch64_cpu::registers::{CNTFRQ_EL0, CNTPCT_EL0, Readable};
+use bulkhead::ports::Timer;
+
+use crate::cpu::Cpu;
+
+/// CNTPCT_EL0, not earlier than this point of the program (Arm ARM D12.1.1: reads may be speculated).
+pub fn counter() -> u64 {
+    isb(SY);
+    CNTPCT_EL0.get()
+}
+
+impl Timer for Cpu {
+    fn counter(&self) -> u64 {
+        counter()
+    }
+
+    fn frequency(&self) -> u64 {
+        CNTFRQ_EL0.get()
+    }
+
+    fn wait_for_interrupt(&mut self) {
+        // HCR_EL2.{IMO, FMO, AMO} send interrupts here; a pending one ends WFI although PSTATE masks it (D1.7.2).
+        asm::wfi();
+    }
+
+    fn relax(&self) {
+        core::hint::spin_loop();
+    }
+}

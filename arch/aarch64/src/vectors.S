@@ -1,0 +1,135 @@
+// EL2's exception vectors (Arm ARM D1.3.1.2) and the way into a guest and back.
+//
+// While a guest runs, SP_EL2 points at its frame (`bulkhead::vcpu::Frame`: x0 at 0, x30 at 240, ELR at 248,
+// SPSR at 256, EL2's own stack pointer at 264), so that an exit needs no memory but the frame.
+
+.section .text.vectors, "ax"
+
+// An exception from EL2 itself: a bug. Everything stops, so the guest's TPIDR_EL0 may serve as scratch; the emergency
+// stack is used because the fault may be the guard page below the normal one.
+.macro own kind
+.balign 128
+    msr     tpidr_el0, x0
+    mov     x0, #\kind
+    b       own_fault
+.endm
+
+// An exception from the guest.
+.macro lower kind
+.balign 128
+    stp     x0, x1, [sp]
+    mov     x0, #\kind
+    b       leave
+.endm
+
+.balign 2048
+.global bulkhead_vectors
+bulkhead_vectors:
+    own     0
+    own     1
+    own     2
+    own     3
+    own     4
+    own     5
+    own     6
+    own     7
+    lower   0
+    lower   1
+    lower   2
+    lower   3
+    lower   0
+    lower   1
+    lower   2
+    lower   3
+
+leave:
+    stp     x2, x3, [sp, #16]
+    stp     x4, x5, [sp, #32]
+    stp     x6, x7, [sp, #48]
+    stp     x8, x9, [sp, #64]
+    stp     x10, x11, [sp, #80]
+    stp     x12, x13, [sp, #96]
+    stp     x14, x15, [sp, #112]
+    stp     x16, x17, [sp, #128]
+    stp     x18, x19, [sp, #144]
+    stp     x20, x21, [sp, #160]
+    stp     x22, x23, [sp, #176]
+    stp     x24, x25, [sp, #192]
+    stp     x26, x27, [sp, #208]
+    stp     x28, x29, [sp, #224]
+    mrs     x1, elr_el2
+    mrs     x2, spsr_el2
+    stp     x30, x1, [sp, #240]
+    ldr     x1, [sp, #264]
+    str     x2, [sp, #256]
+    mov     sp, x1
+    ldr     x19, [sp, #16]
+    ldp     x29, x30, [sp], #32
+    ret
+
+// fn(x0: *mut Frame) -> x0: the vector's kind. Clobbers everything but x19, x29, x30 and SP.
+.global bulkhead_enter
+bulkhead_enter:
+    stp     x29, x30, [sp, #-32]!
+    str     x19, [sp, #16]
+    mov     x1, sp
+    ldr     x2, [x0, #248]
+    ldr     x3, [x0, #256]
+    str     x1, [x0, #264]
+    mov     sp, x0
+    msr     elr_el2, x2
+    msr     spsr_el2, x3
+    ldp     x2, x3, [sp, #16]
+    ldp     x4, x5, [sp, #32]
+    ldp     x6, x7, [sp, #48]
+    ldp     x8, x9, [sp, #64]
+    ldp     x10, x11, [sp, #80]
+    ldp     x12, x13, [sp, #96]
+    ldp     x14, x15, [sp, #112]
+    ldp     x16, x17, [sp, #128]
+    ldp     x18, x19, [sp, #144]
+    ldp     x20, x21, [sp, #160]
+    ldp     x22, x23, [sp, #176]
+    ldp     x24, x25, [sp, #192]
+    ldp     x26, x27, [sp, #208]
+    ldp     x28, x29, [sp, #224]
+    ldr     x30, [sp, #240]
+    ldp     x0, x1, [sp]
+    eret
+    // No speculation past ERET (Arm ARM B2.3.9; SB is not in ARMv8.0).
+    dsb     nsh
+    isb
+
+own_fault:
+    // x0 = kind, the interrupted x0 in TPIDR_EL0. TPIDR_EL2 = this CPU's emergency stack, its end.
+    msr     tpidrro_el0, x1
+    mrs     x1, tpidr_el2
+    sub     x1, x1, #272
+    stp     x2, x3, [x1, #16]
+    stp     x4, x5, [x1, #32]
+    stp     x6, x7, [x1, #48]
+    stp     x8, x9, [x1, #64]
+    stp     x10, x11, [x1, #80]
+    stp     x12, x13, [x1, #96]
+    stp     x14, x15, [x1, #112]
+    stp     x16, x17, [x1, #128]
+    stp     x18, x19, [x1, #144]
+    stp     x20, x21, [x1, #160]
+    stp     x22, x23, [x1, #176]
+    stp     x24, x25, [x1, #192]
+    stp     x26, x27, [x1, #208]
+    stp     x28, x29, [x1, #224]
+    mrs     x2, tpidr_el0
+    mrs     x3, tpidrro_el0
+    stp     x2, x3, [x1]
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
+    stp     x30, x2, [x1, #240]
+    mov     x4, sp
+    stp     x3, x4, [x1, #256]
+    mov     sp, x1
+    // fn(frame, kind) -> !
+    mov     x2, x0
+    mov     x0, x1
+    mov     x1, x2
+    b       bulkhead_own_fault

@@ -1,0 +1,60 @@
+//! Into the guest and back.
+
+use core::arch::{asm, global_asm};
+
+use aarch64_cpu::registers::{ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
+use bulkhead::ports::{Exit, World};
+use bulkhead::vcpu::Frame;
+
+use crate::cpu::Cpu;
+
+global_asm!(include_str!("vectors.S"));
+
+unsafe extern "C" {
+    static bulkhead_vectors: u8;
+}
+
+/// The address for VBAR_EL2.
+pub fn vectors() -> u64 {
+    (&raw const bulkhead_vectors).addr() as u64
+}
+
+impl World for Cpu {
+    #[inline(always)]
+    fn enter(&mut self, frame: &mut Frame) -> Exit {
+        let kind: u64;
+        // SAFETY: the assembly keeps x19, x29, x30 and SP and says of every other register that it is lost, so that the
+        // compiler keeps nothing there. It reads and writes the frame, to which we have the only reference, and nothing
+        // else of EL2's memory. What the guest does meanwhile stays in its own memory: stage 2 maps nothing of EL2's.
+        unsafe {
+            asm!(
+                "bl bulkhead_enter",
+                inout("x0") core::ptr::from_mut(frame) => kind,
+                out("x20") _, out("x21") _, out("x22") _, out("x23") _, out("x24") _,
+                out("x25") _, out("x26") _, out("x27") _, out("x28") _,
+                clobber_abi("C"),
+            );
+        }
+        match kind {
+            0 => Exit::Sync,
+            1 => Exit::Irq,
+            2 => Exit::Fiq,
+            _ => Exit::SError,
+        }
+    }
+
+    #[inline(always)]
+    fn esr(&self) -> u64 {
+        ESR_EL2.get()
+    }
+
+    #[inline(always)]
+    fn far(&self) -> u64 {
+        FAR_EL2.get()
+    }
+
+    #[inline(always)]
+    fn hpfar(&self) -> u64 {
+        HPFAR_EL2.get()
+    }
+}

@@ -1,0 +1,121 @@
+#!/bin/busybox sh
+# The first process of a Linux guest: loads the few modules it needs, says that it is up, then runs the test that the
+# kernel's command line names (bulkhead.test=NAME) or gives a shell on the console.
+/bin/busybox mount -t proc proc /proc
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t tmpfs tmpfs /tmp
+while read -r module; do insmod "/modules/$module.ko"; done < /modules/order
+
+test=none console=
+for word in $(cat /proc/cmdline); do
+    case $word in
+        bulkhead.test=*) test=${word#*=} ;;
+        console=hvc*) console=/dev/${word#*=} ;;
+    esac
+done
+# A console whose driver is a module was not there when the kernel opened init's.
+[ -z "$console" ] || exec <"$console" >"$console" 2>&1
+
+cpus() { nproc; }
+say() { echo "bulkhead: $*"; }
+fail() {
+    say "$test FAILED: $*"
+    report
+    poweroff -f
+}
+# The kernel's log with each line's level, for the harness to compare.
+report() {
+    say "dmesg begins"
+    dmesg -r
+    say "dmesg ends"
+}
+
+# Waits for a disk: its driver probes in the background.
+disk() {
+    tries=0
+    while [ ! -b /dev/vda ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 50 ] || return 1
+        usleep 100000
+    done
+}
+
+# Writes 16 MiB of noise twice to the disk, reads it back past the page cache and compares, while all CPUs compute.
+load() {
+    disk || fail "there is no disk"
+    sum_of_noise=
+    workers=
+    for _ in $(seq "$(cpus)"); do
+        sh -c 'while :; do dd if=/dev/zero bs=64k count=16 2>/dev/null | md5sum >/dev/null; done' &
+        workers="$workers $!"
+    done
+    dd if=/dev/urandom of=/tmp/noise bs=1M count=16 2>/dev/null || fail "no noise"
+    sum_of_noise=$(md5sum < /tmp/noise)
+    for at in 0 32; do
+        dd if=/tmp/noise of=/dev/vda bs=1M seek=$at 2>/dev/null || fail "the disk takes no data"
+    done
+    sync
+    echo 3 > /proc/sys/vm/drop_caches
+    for at in 32 0; do
+        sum=$(dd if=/dev/vda bs=1M skip=$at count=16 2>/dev/null | md5sum)
+        [ "$sum" = "$sum_of_noise" ] || fail "the disk gave back other data at $at MiB"
+    done
+    for worker in $workers; do
+        kill -0 "$worker" || fail "a worker died"
+        kill "$worker"
+    done
+    # Every CPU has done work: idle time alone would mean that it never ran anything.
+    busy=$(awk '/^cpu[0-9]/ && $2 + $4 > 0' /proc/stat | wc -l)
+    [ "$busy" = "$(cpus)" ] || fail "only $busy CPUs did any work"
+    say "load ok, $(cpus) CPUs busy, 32 MiB written, read back and equal"
+}
+
+# Takes every CPU but the first off- and online again, 20 times.
+hotplug() {
+    all=$(cpus)
+    for round in $(seq 20); do
+        for cpu in /sys/devices/system/cpu/cpu[1-9]*; do
+            echo 0 > "$cpu/online" || fail "round $round: ${cpu##*/} does not go offline"
+        done
+        [ "$(cpus)" = 1 ] || fail "round $round: $(cpus) CPUs left of 1"
+        for cpu in /sys/devices/system/cpu/cpu[1-9]*; do
+            echo 1 > "$cpu/online" || fail "round $round: ${cpu##*/} does not come back"
+        done
+        [ "$(cpus)" = "$all" ] || fail "round $round: $(cpus) CPUs back of $all"
+        say "hotplug round $round"
+    done
+    say "hotplug ok, 20 rounds of $((all - 1)) CPUs"
+}
+
+# Reboots once. The mark that says so lies on the disk; without a disk, whoever watches counts.
+reboot_once() {
+    if disk; then
+        if [ "$(dd if=/dev/vda bs=8 count=1 2>/dev/null)" = rebooted ]; then
+            say "reboot ok"
+            return
+        fi
+        printf rebooted | dd of=/dev/vda conv=notrunc,fsync 2>/dev/null
+    fi
+    say "rebooting"
+    reboot -f
+}
+
+say "linux up, $(cpus) cpus"
+case $test in
+    none) ;;
+    check) say "check $(uname -r), $(cpus) cpus, $(awk '/^MemTotal/ { print $2 }' /proc/meminfo) KiB" ;;
+    load) load ;;
+    hotplug) hotplug ;;
+    reboot) reboot_once ;;
+    *) say "unknown test $test" ;;
+esac
+if [ "$test" = none ]; then
+    # setsid and cttyhack make the console the shell's terminal, so that Ctrl-C works.
+    while :; do setsid cttyhack sh; done
+fi
+report
+say "powering off"
+poweroff -f

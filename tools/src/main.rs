@@ -1,0 +1,127 @@
+//! `bulkhead`: the tools of the Bulkhead partitioning hypervisor.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use bulkhead_cli::qemu::{self, Boot, Disk, Machine};
+use bulkhead_cli::{demo, initramfs, pack, plan};
+use clap::{Parser, Subcommand};
+use miette::{Context, IntoDiagnostic, Result};
+
+/// Divides one Arm machine into cells: describe, check, pack, run.
+#[derive(Debug, Parser)]
+#[command(version, infer_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Find every mistake in a cell description
+    Check {
+        /// The description: device-tree source, or a blob (.dtb)
+        cells: PathBuf,
+        /// The board's device tree
+        #[arg(long)]
+        board: PathBuf,
+    },
+    /// Pack a description and the images it names into the archive that the loader passes as the initramfs
+    Pack {
+        /// The description: device-tree source, or a blob (.dtb)
+        cells: PathBuf,
+        /// The archive to write
+        #[arg(short, long)]
+        output: PathBuf,
+        /// The folder of the images; the description's own if left out
+        #[arg(long, value_name = "IMAGES")]
+        dir: Option<PathBuf>,
+    },
+    /// Build what a Linux guest starts with, from unpacked Debian packages
+    Initramfs {
+        /// The unpacked kernel package
+        kernel: PathBuf,
+        /// The unpacked busybox-static package
+        #[arg(long)]
+        busybox: PathBuf,
+        /// The folder that gets `Image` and `initrd.cpio`
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Run an archive on QEMU's virt machine; Ctrl-a x ends it
+    Run {
+        /// The archive that `pack` wrote
+        archive: PathBuf,
+        /// The hypervisor
+        #[arg(long)]
+        image: PathBuf,
+        /// The CPU's model
+        #[arg(long, default_value = "cortex-a57")]
+        cpu: String,
+        /// How many CPUs
+        #[arg(long, default_value_t = 4)]
+        cpus: u32,
+        /// RAM
+        #[arg(long, default_value = "1G")]
+        memory: String,
+        /// A raw disk image for the PCI bus; an empty disk of 64 MiB if left out
+        #[arg(long)]
+        disk: Option<PathBuf>,
+        /// Watch the demo without a person: the last line begins with `ok:` if it holds
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> Result<ExitCode> {
+    match Arguments::parse().command {
+        Command::Check { cells, board } => {
+            plan::check(&cells, &board)?;
+            println!("{}: no mistakes", cells.display());
+        }
+        Command::Pack { cells, output, dir } => {
+            let dir = dir.unwrap_or_else(|| cells.parent().unwrap_or(Path::new(".")).to_path_buf());
+            write(&output, &pack::pack(&cells, &dir)?)?;
+        }
+        Command::Initramfs { kernel, busybox, output } => {
+            let kernel = initramfs::Kernel::unpacked_at(&kernel)?;
+            write(&output.join("initrd.cpio"), &initramfs::build(&kernel, &busybox.join("bin/busybox"))?)?;
+            let image = std::fs::read(&kernel.image)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("{} cannot be read", kernel.image.display()))?;
+            write(&output.join("Image"), &image)?;
+        }
+        Command::Run { archive, image, check: true, .. } => {
+            match demo::check(image, archive, &|step| println!("check: {step}")) {
+                Ok(line) => println!("{line}"),
+                Err(error) => {
+                    println!("check: failed: {error}");
+                    return Ok(ExitCode::FAILURE);
+                }
+            }
+        }
+        Command::Run { archive, image, cpu, cpus, memory, disk, check: false } => {
+            let disk = disk.map_or(Disk::Scratch, Disk::File);
+            let machine =
+                Machine { cpu: cpu.into(), smp: cpus, memory: memory.into(), disk, ..Machine::DEMO };
+            let boot = Boot { kernel: image, initrd: archive, append: None };
+            println!(
+                "The terminal is the first serial line; the second one's lines begin with [serial1]. Ctrl-a x ends QEMU."
+            );
+            let status = qemu::live(&machine, &boot, &["serial1"]).into_diagnostic()?;
+            return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a file whole or not at all, its folder made where it is missing.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let partial = path.with_extension("part");
+    path.parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| std::fs::write(&partial, bytes))
+        .and_then(|()| std::fs::rename(&partial, path))
+        .into_diagnostic()
+        .wrap_err_with(|| format!("{} cannot be written", path.display()))
+}

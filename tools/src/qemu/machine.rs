@@ -1,0 +1,79 @@
+//! Which machine QEMU shall be.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+/// A `virt` machine that enters its kernel at EL2. Every field is QEMU's own argument of that name.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The CPU's model.
+    pub cpu: Cow<'static, str>,
+    /// How many.
+    pub smp: u32,
+    /// RAM, with QEMU's suffixes.
+    pub memory: Cow<'static, str>,
+    /// Whether there is an EL3, so that GICD_CTLR.DS is 0 and firmware keeps Group 0.
+    pub secure: bool,
+    /// Whether the GIC has an ITS. Cells see none, so native Linux that is compared with a cell has none either.
+    pub its: bool,
+    /// A disk on the PCI bus.
+    pub disk: Disk,
+    /// A virtio console on the PCI bus; it is the last of the consoles.
+    pub virtio_console: bool,
+    /// Whether one instruction is one nanosecond of the machine's time, the same in every run.
+    pub icount: bool,
+}
+
+/// The machine's disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// None.
+    None,
+    /// An empty one of 64 MiB that ends with the machine.
+    Scratch,
+    /// A raw image that keeps what is written.
+    File(PathBuf),
+}
+
+impl Machine {
+    /// The demo's machine: 4 CPUs, 1 GiB.
+    pub const DEMO: Self = Self {
+        cpu: Cow::Borrowed("cortex-a57"),
+        smp: 4,
+        memory: Cow::Borrowed("1G"),
+        secure: false,
+        its: true,
+        disk: Disk::Scratch,
+        virtio_console: false,
+        icount: false,
+    };
+
+    /// QEMU's arguments, the consoles' and what is booted left out.
+    pub fn arguments(&self) -> Vec<String> {
+        let on = |yes| if yes { "on" } else { "off" };
+        let mut machine = format!("virt,virtualization=on,gic-version=3,its={}", on(self.its));
+        if self.secure {
+            machine += ",secure=on";
+        }
+        // Without -nodefaults there would be a network card, whose option ROM Debian packages apart.
+        let mut args: Vec<String> = ["-nodefaults", "-display", "none", "-M"].map(String::from).into();
+        let (cpu, smp) = match self.icount {
+            // A counter of 1 GHz counts icount's nanoseconds, which are instructions.
+            true => (format!("{},cntfrq=1000000000", self.cpu), self.smp),
+            false => (self.cpu.to_string(), self.smp),
+        };
+        args.push(machine);
+        args.extend([
+            "-cpu".into(),
+            cpu,
+            "-smp".into(),
+            smp.to_string(),
+            "-m".into(),
+            self.memory.to_string(),
+        ]);
+        if self.icount {
+            args.extend(["-icount".into(), "shift=0,sleep=off".into()]);
+        }
+        args
+    }
+}

@@ -1,0 +1,11 @@
+//! The emulated machine: how QEMU is started, and how one talks to what runs there.
+
+mod console;
+mod live;
+mod machine;
+mod process;
+
+pub use console::{Console, Lost};
+pub use live::live;
+pub use machine::{Disk, Machine};
+pub use process::{Boot, Qemu, QemuError};

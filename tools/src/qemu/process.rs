@@ -1,0 +1,236 @@
+//! QEMU as a child process: started with its consoles on sockets, ended by its own process number.
+
+use std::fs;
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{Console, Disk, Lost, Machine};
+
+/// What the machine boots.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// A raw arm64 `Image`: the hypervisor, or Linux itself.
+    pub kernel: PathBuf,
+    /// The archive, or Linux's initramfs.
+    pub initrd: PathBuf,
+    /// Linux's command line, when it runs without the hypervisor.
+    pub append: Option<String>,
+}
+
+/// Why a run went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum QemuError {
+    /// QEMU or its files.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// QEMU stopped before it connected its consoles.
+    #[error("QEMU did not start ({status}):\n{said}")]
+    Start {
+        /// Its exit status.
+        status: ExitStatus,
+        /// What it said.
+        said: String,
+    },
+    /// It still ran at the deadline.
+    #[error("QEMU did not end before the deadline")]
+    StillRunning,
+    /// A console did not show what it should.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}
+
+pub(super) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> QemuError {
+    let what = what.into();
+    |source| QemuError::Io { what, source }
+}
+
+/// A running machine. Dropping it ends it.
+#[derive(Debug)]
+pub struct Qemu {
+    child: Child,
+    /// The PL011s in QEMU's order, then the virtio console.
+    pub consoles: Vec<Console>,
+    _folder: Scratch,
+    deadline: Instant,
+}
+
+impl Qemu {
+    /// Starts a machine with one console for each name; it has `limit` of real time for all that it shall do.
+    ///
+    /// # Errors
+    /// QEMU does not start.
+    pub fn start(
+        machine: &Machine,
+        boot: &Boot,
+        consoles: &[&str],
+        limit: Duration,
+    ) -> Result<Self, QemuError> {
+        Self::start_with(machine, boot, consoles, limit, |_, _| {})
+    }
+
+    /// Like [`Qemu::start`]; `echo` sees the console's name and each line as it comes.
+    ///
+    /// # Errors
+    /// QEMU does not start.
+    pub fn start_with(
+        machine: &Machine,
+        boot: &Boot,
+        consoles: &[&str],
+        limit: Duration,
+        echo: impl Fn(&str, &str) + Clone + Send + 'static,
+    ) -> Result<Self, QemuError> {
+        let deadline = Instant::now() + limit;
+        let folder = Scratch::new()?;
+        let mut listeners = Vec::new();
+        let mut args = machine.arguments();
+        for (number, name) in consoles.iter().enumerate() {
+            let path = folder.path().join(number.to_string());
+            let listener = UnixListener::bind(&path).map_err(io_error("no socket for a console"))?;
+            listener.set_nonblocking(true).map_err(io_error("no socket for a console"))?;
+            // QEMU is the client: it connects before the machine runs, so that no output is lost.
+            args.extend(["-chardev".into(), format!("socket,id=c{number},path={}", path.display())]);
+            if machine.virtio_console && number + 1 == consoles.len() {
+                args.extend(["-device".into(), "virtio-serial-pci,romfile=".into()]);
+                args.extend(["-device".into(), format!("virtconsole,chardev=c{number}")]);
+            } else {
+                args.extend(["-serial".into(), format!("chardev:c{number}")]);
+            }
+            listeners.push((listener, *name));
+        }
+        args.extend(disk_arguments(&machine.disk, folder.path())?);
+        args.extend(boot_arguments(boot));
+
+        let log = folder.path().join("qemu.log");
+        let errors = fs::File::create(&log).map_err(io_error("no log file"))?;
+        let mut child =
+            command(&args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn().map_err(
+                io_error("qemu-system-aarch64 does not start: scripts/setup installs what is needed"),
+            )?;
+        let mut open = Vec::new();
+        for (listener, name) in listeners {
+            let stream = loop {
+                match listener.accept() {
+                    Ok((stream, _)) => break stream,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(io_error("a console was not connected")(error)),
+                }
+                if let Some(status) = child.try_wait().map_err(io_error("QEMU is lost"))? {
+                    let said = fs::read_to_string(&log).unwrap_or_default();
+                    return Err(QemuError::Start { status, said });
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            };
+            stream.set_nonblocking(false).map_err(io_error("a console was not connected"))?;
+            let (echo, owned) = (echo.clone(), name.to_string());
+            let console = Console::new(name, stream, deadline, move |line| echo(&owned, line));
+            open.push(console.map_err(io_error("a console was not connected"))?);
+        }
+        Ok(Self { child, consoles: open, _folder: folder, deadline })
+    }
+
+    /// Waits until the machine has powered itself off.
+    ///
+    /// # Errors
+    /// It still runs at the deadline.
+    pub fn wait(&mut self) -> Result<ExitStatus, QemuError> {
+        loop {
+            if let Some(status) = self.child.try_wait().map_err(io_error("QEMU is lost"))? {
+                return Ok(status);
+            }
+            if Instant::now() > self.deadline {
+                return Err(QemuError::StillRunning);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Whether the machine still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// QEMU with these arguments. It ends with the thread that started it, also where that is killed.
+pub(super) fn command(args: &[String]) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", "qemu-system-aarch64"]).args(args);
+    command
+}
+
+/// The arguments that name what is booted.
+pub(super) fn boot_arguments(boot: &Boot) -> Vec<String> {
+    let mut args: Vec<String> = Vec::new();
+    args.extend(["-kernel".into(), boot.kernel.display().to_string()]);
+    args.extend(["-initrd".into(), boot.initrd.display().to_string()]);
+    if let Some(append) = &boot.append {
+        args.extend(["-append".into(), append.clone()]);
+    }
+    args
+}
+
+/// The arguments for the disk; a scratch one is made in `folder`.
+pub(super) fn disk_arguments(disk: &Disk, folder: &Path) -> Result<Vec<String>, QemuError> {
+    let file = match disk {
+        Disk::None => return Ok(Vec::new()),
+        Disk::File(file) => file.clone(),
+        Disk::Scratch => {
+            let path = folder.join("disk");
+            let file = fs::File::create(&path).map_err(io_error("no file for the disk"))?;
+            file.set_len(64 << 20).map_err(io_error("no file for the disk"))?;
+            path
+        }
+    };
+    Ok(vec![
+        "-drive".into(),
+        format!("if=none,id=disk,format=raw,file={}", file.display()),
+        "-device".into(),
+        "virtio-blk-pci,drive=disk,romfile=".into(),
+    ])
+}
+
+/// A folder of our own, with a short name: a socket's path has 108 bytes. It goes when this goes.
+#[derive(Debug)]
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(super) fn new() -> Result<Self, QemuError> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let folder = std::env::temp_dir().join(format!("bulkhead-{}-{number}", std::process::id()));
+            match fs::create_dir(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                result => return result.map(|()| Self(folder)).map_err(io_error("no temporary folder")),
+            }
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed is the temporary folder's owner's business.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,186 @@
+//! One scenario: a machine, what boots on it, and what must be seen.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bulkhead_cli::demo::{self, DemoError, Second};
+use bulkhead_cli::pack;
+use bulkhead_cli::qemu::{Boot, Console, Machine, Qemu, QemuError};
+
+use crate::dmesg;
+
+/// A scenario.
+pub struct Scenario {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Whether only `scripts/test soak` runs it.
+    pub long: bool,
+    /// The machine.
+    pub machine: Machine,
+    /// What boots.
+    pub boots: Boots,
+    /// The serial lines' names, in QEMU's order.
+    pub consoles: Vec<&'static str>,
+    /// What must be seen and done, in this order.
+    pub steps: Vec<Step>,
+}
+
+/// What boots on the machine.
+pub enum Boots {
+    /// Bulkhead, with this description.
+    Cells(String),
+    /// Linux by itself: a kernel of target/images and a command line.
+    Native(&'static str, String),
+}
+
+/// One expectation or action on a console.
+pub enum Step {
+    /// A line that holds this text comes.
+    See(&'static str, String),
+    /// No line so far, on any console, holds this text.
+    NotSeen(&'static str),
+    /// The shell prompts.
+    Prompt(&'static str),
+    /// This is typed.
+    Type(&'static str, &'static str),
+    /// So many lines of the control cell come, each in time, each following the last one seen here.
+    Seconds(&'static str, usize),
+    /// The kernel's log comes and complains of nothing that native Linux, with that many CPUs, does not complain of.
+    CleanLog(&'static str, &'static str, u32),
+    /// The machine powers itself off.
+    Off,
+}
+
+/// Real time for one scenario. Only what hangs gets there: a machine with other work boots Linux in a minute.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The repository.
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn target(name: &str) -> Result<PathBuf, String> {
+    let path = top().join("target").join(name);
+    if path.exists() { Ok(path) } else { Err(format!("target/{name} is missing: scripts/build makes it")) }
+}
+
+/// A file of the repository, as text.
+pub fn file(name: &str) -> String {
+    fs::read_to_string(top().join(name)).unwrap_or_else(|error| format!("/* {name}: {error} */"))
+}
+
+impl Boots {
+    fn boot(&self, name: &str) -> Result<Boot, String> {
+        match self {
+            Self::Native(kernel, append) => Ok(Boot {
+                kernel: target(&format!("images/{kernel}/Image"))?,
+                initrd: target(&format!("images/{kernel}/initrd.cpio"))?,
+                append: Some(append.clone()),
+            }),
+            Self::Cells(text) => {
+                let folder = top().join("target/qemu");
+                let (source, archive) =
+                    (folder.join(format!("{name}.dts")), folder.join(format!("{name}.cells")));
+                let kernel = target("bulkhead.bin")?;
+                fs::create_dir_all(&folder)
+                    .and_then(|()| fs::write(&source, text))
+                    .map_err(|e| e.to_string())?;
+                let packed = pack::pack(&source, &target("images")?).map_err(|error| error.to_string())?;
+                fs::write(&archive, packed).map_err(|error| error.to_string())?;
+                Ok(Boot { kernel, initrd: archive, append: None })
+            }
+        }
+    }
+}
+
+impl Scenario {
+    /// Runs it; what the consoles showed is kept under target/qemu.
+    pub fn run(&self) -> Result<(), String> {
+        let boot = self.boots.boot(self.name)?;
+        let mut qemu =
+            Qemu::start(&self.machine, &boot, &self.consoles, LIMIT).map_err(|error| error.to_string())?;
+        let mut last_second = HashMap::new();
+        let result = self
+            .steps
+            .iter()
+            .try_for_each(|step| self.step(step, &mut qemu, &mut last_second).map_err(|e| e.to_string()));
+        self.keep(&qemu);
+        result
+    }
+
+    fn step(
+        &self,
+        step: &Step,
+        qemu: &mut Qemu,
+        last_second: &mut HashMap<&'static str, Second>,
+    ) -> Result<(), DemoError> {
+        let wrong = DemoError::Wrong;
+        match step {
+            Step::See(name, text) => self.console(qemu, name)?.expect(text).map(|_| ())?,
+            Step::Prompt(name) => self.console(qemu, name)?.expect_prompt("/ # ")?,
+            Step::Type(name, text) => self.console(qemu, name)?.send(&format!("{text}\n"))?,
+            Step::NotSeen(text) => {
+                let all = qemu.consoles.iter().find(|console| console.all().contains(text));
+                if all.is_some() {
+                    return Err(wrong(format!("\"{text}\" was seen")));
+                }
+            }
+            Step::Seconds(name, count) => {
+                let seen = demo::seconds(self.console(qemu, name)?, *count)?;
+                if let (Some(before), Some(first)) = (last_second.get(name), seen.first())
+                    && first.second != before.second + 1
+                {
+                    return Err(wrong(format!("{name} went from {before:?} to {first:?}")));
+                }
+                last_second.extend(seen.last().map(|last| (*name, *last)));
+            }
+            Step::CleanLog(name, kernel, cpus) => {
+                let log =
+                    self.console(qemu, name)?.between("bulkhead: dmesg begins", "bulkhead: dmesg ends")?;
+                let native = native_log(kernel, *cpus).map_err(wrong)?;
+                dmesg::compare(&log, &native).map_err(wrong)?;
+            }
+            Step::Off => {
+                let status = qemu.wait()?;
+                if !status.success() {
+                    return Err(wrong(format!("QEMU ended with {status}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn console<'q>(&self, qemu: &'q mut Qemu, name: &str) -> Result<&'q mut Console, DemoError> {
+        let number = self.consoles.iter().position(|console| *console == name);
+        number
+            .and_then(|number| qemu.consoles.get_mut(number))
+            .ok_or_else(|| DemoError::Wrong(format!("there is no console {name}")))
+    }
+
+    fn keep(&self, qemu: &Qemu) {
+        let folder = top().join("target/qemu");
+        for (name, console) in self.consoles.iter().zip(&qemu.consoles) {
+            // Only for people to read: a full disk shows elsewhere.
+            let _ = fs::create_dir_all(&folder)
+                .and_then(|()| fs::write(folder.join(format!("{}.{name}.log", self.name)), console.all()));
+        }
+    }
+}
+
+/// The kernel's log after the load test, without a hypervisor and without an ITS, which cells do not see either.
+fn native_log(kernel: &'static str, cpus: u32) -> Result<Vec<String>, String> {
+    let machine = Machine { smp: cpus, its: false, ..Machine::DEMO };
+    let boot = Boots::Native(kernel, "console=ttyAMA0 bulkhead.test=load".into()).boot("native")?;
+    let run = || -> Result<Vec<String>, QemuError> {
+        let mut qemu = Qemu::start(&machine, &boot, &["linux"], LIMIT)?;
+        let mut log = Vec::new();
+        for console in &mut qemu.consoles {
+            console.expect("bulkhead: load ok")?;
+            log = console.between("bulkhead: dmesg begins", "bulkhead: dmesg ends")?;
+        }
+        Ok(log)
+    };
+    run().map_err(|error| format!("native Linux: {error}"))
+}

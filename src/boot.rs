@@ -1,1 +1,206 @@
-//! From the entry point to every CPU in its loop.
+//! The shell around everything: from the loader's bytes to every CPU in its loop.
+//!
+//! [`Survey::new`] decides and touches nothing; [`Survey::build`] makes what was decided. Between the two, `arch` maps the GIC.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::addr::Span;
+use crate::archive::{Archive, ArchiveError};
+use crate::cell::{Cell, Space, System};
+use crate::config::{Config, ConfigError};
+use crate::cpu::PcpuId;
+use crate::guest_tree::{self, GuestTreeError};
+use crate::hardware::{Conduit, Hardware, HardwareError};
+use crate::paging::{Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space};
+use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
+use crate::ports::Machine;
+use crate::run;
+use crate::tree::{Tree, TreeError};
+use crate::vgic::{CellGic, GicShared, SgiPlan};
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The board's tree is damaged.
+    #[error("the board's device tree: {0}")]
+    Board(TreeError),
+    /// The archive is damaged.
+    #[error("the archive: {0}")]
+    Archive(ArchiveError),
+    /// The description is damaged.
+    #[error("cells.dtb: {0}")]
+    Description(TreeError),
+    /// The description says something wrong.
+    #[error("cells.dtb: {0}")]
+    Config(ConfigError),
+    /// The board cannot be understood.
+    #[error("the board's device tree: {0}")]
+    Hardware(HardwareError),
+    /// The two do not go together.
+    #[error("{0}")]
+    Plan(PlanError),
+    /// Firmware keeps all SGIs to itself, and CPUs cannot call each other.
+    #[error("firmware leaves no software-generated interrupt to EL2: they must be in Group 1, non-secure")]
+    NoSgi,
+    /// A cell's addresses are beyond the CPU's reach.
+    #[error("cell {cell}: {error}")]
+    Geometry {
+        /// The cell.
+        cell: alloc::string::String,
+        /// Why.
+        error: GeometryError,
+    },
+    /// A cell's stage 2 cannot be made.
+    #[error("cell {cell}: {error}")]
+    Map {
+        /// The cell.
+        cell: alloc::string::String,
+        /// Why.
+        error: MapError<crate::addr::Ipa>,
+    },
+    /// A cell's tree cannot be made.
+    #[error("cell {cell}: its device tree: {error}")]
+    GuestTree {
+        /// The cell.
+        cell: alloc::string::String,
+        /// Why.
+        error: GuestTreeError,
+    },
+    /// EL2's memory does not suffice.
+    #[error("cell {cell}: EL2's memory does not suffice")]
+    NoMemory {
+        /// The cell.
+        cell: alloc::string::String,
+    },
+}
+
+/// What there is and what shall become of it.
+#[derive(Debug)]
+pub struct Survey<'a> {
+    /// The board.
+    pub hardware: Hardware,
+    /// Who owns what.
+    pub plan: Plan<Checked>,
+    tree: Tree<'a>,
+}
+
+impl<'a> Survey<'a> {
+    /// Reads everything that the loader brought and makes the plan.
+    ///
+    /// # Errors
+    /// All that is wrong, as far as one look can tell.
+    pub fn new(board: &'a [u8], archive: &[u8], boot: Boot) -> Result<Self, Vec<BootError>> {
+        let one = |error| Vec::from([error]);
+        let tree = Tree::parse(board).map_err(|e| one(BootError::Board(e)))?;
+        let archive = Archive::parse(archive).map_err(|e| one(BootError::Archive(e)))?;
+        let description = archive.description().map_err(|e| one(BootError::Archive(e)))?;
+        let description = Tree::parse(description).map_err(|e| one(BootError::Description(e)))?;
+        let config = Config::parse(&description).map_err(|e| all(e, BootError::Config));
+        let hardware = Hardware::read(&tree).map_err(|e| all(e, BootError::Hardware));
+        let (config, hardware) = match (config, hardware) {
+            (Ok(config), Ok(hardware)) => (config, hardware),
+            (config, hardware) => {
+                return Err(config.err().into_iter().chain(hardware.err()).flatten().collect());
+            }
+        };
+        let plan =
+            Plan::draft(&config, &tree, &hardware, &archive, boot).map_err(|e| all(e, BootError::Plan))?;
+        let plan = plan.check(&hardware).map_err(|e| all(e, BootError::Plan))?;
+        Ok(Self { hardware, plan, tree })
+    }
+
+    /// What randomness the loader brought (/chosen `rng-seed`, `kaslr-seed`), folded.
+    pub fn seed(&self) -> u64 {
+        let chosen = self.tree.at("/chosen");
+        let seeds = ["rng-seed", "kaslr-seed"].into_iter().filter_map(|name| chosen?.prop(name));
+        let words = seeds.flat_map(|seed| seed.cells());
+        words.fold(0, |hash: u64, word| {
+            (hash.rotate_left(27) ^ u64::from(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        })
+    }
+
+    /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. `pa_range` is
+    /// ID_AA64MMFR0_EL1.PARange, `vmid16` whether VMIDs have 16 bits; the distributor is initialised.
+    ///
+    /// # Errors
+    /// What cannot be made.
+    pub fn build(
+        self,
+        machine: &mut impl Machine,
+        me: PcpuId,
+        pa_range: u8,
+        vmid16: bool,
+    ) -> Result<System, Vec<BootError>> {
+        let sgi = SgiPlan::probe(machine, me).ok_or_else(|| Vec::from([BootError::NoSgi]))?;
+        let affinities = self.plan.cpus.iter().map(|cpu| cpu.affinity).collect();
+        let gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
+        let mut cells = Vec::new();
+        for cell in &self.plan.cells {
+            for warning in &cell.warnings {
+                log::warn!("cell {}: {warning}", cell.name);
+            }
+            cells.push(self.cell(cell, &gic, pa_range, vmid16).map_err(|e| Vec::from([e]))?);
+        }
+        let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
+        Ok(System::new(cells, &self.plan.cpus, gic, self.plan.boot.archive, smc))
+    }
+
+    fn cell(&self, plan: &CellPlan, gic: &GicShared, pa_range: u8, vmid16: bool) -> Result<Cell, BootError> {
+        let name = || plan.name.clone();
+        let space = stage2(plan, pa_range)?;
+        // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
+        let vmid = u16::from(plan.id.0).saturating_add(1);
+        let registers =
+            Space { vtcr: space.geometry().vtcr(vmid16), vttbr: space.geometry().vttbr(vmid, space.root()) };
+        // The tables live as long as the machine runs.
+        Box::leak(Box::new(space));
+        let tree = guest_tree::build(&self.tree, &self.hardware, &self.plan, plan.id)
+            .map_err(|error| BootError::GuestTree { cell: name(), error })?;
+        let own_ppis = self.plan.own_ppis.iter().fold(0, |mask, ppi| mask | 1 << ppi.intid());
+        let cpus: Option<Vec<_>> = plan
+            .cpus
+            .iter()
+            .map(|id| self.plan.cpus.get(id.index()).map(|cpu| (cpu.id, cpu.affinity)))
+            .collect();
+        let cpus = cpus.ok_or_else(|| BootError::NoMemory { cell: name() })?;
+        let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
+        Cell::new(plan, registers, cell_gic, tree).ok_or_else(|| BootError::NoMemory { cell: name() })
+    }
+}
+
+fn all<E>(errors: Vec<E>, wrap: impl Fn(E) -> BootError) -> Vec<BootError> {
+    errors.into_iter().map(wrap).collect()
+}
+
+/// A cell's stage 2: RAM, and the devices that it reaches without a trap.
+fn stage2(plan: &CellPlan, pa_range: u8) -> Result<Stage2Space, BootError> {
+    let name = || plan.name.clone();
+    let regions = || {
+        let ram = plan.ram.iter().map(|region| (region, Stage2Attributes::Ram));
+        ram.chain(plan.mmio.iter().map(|region| (region, Stage2Attributes::Device)))
+    };
+    let ends = regions().map(|(region, _)| region.ipa.0.saturating_add(region.size.saturating_sub(1)));
+    let highest = ends.chain([plan.gicd.last().0, plan.gicr.last().0]).max().unwrap_or(0);
+    let geometry = Geometry::for_stage2(pa_range, highest)
+        .map_err(|error| BootError::Geometry { cell: name(), error })?;
+    let store = HeapStore::new(&geometry);
+    let mut space = store
+        .and_then(|store| Stage2Space::new(geometry, store))
+        .ok_or_else(|| BootError::NoMemory { cell: name() })?;
+    for (region, attributes) in regions() {
+        let Some(span) = Span::new(region.ipa, region.size) else { continue };
+        space.map(span, region.pa, attributes).map_err(|error| BootError::Map { cell: name(), error })?;
+    }
+    Ok(space)
+}
+
+/// The boot CPU's way into its loop.
+pub fn primary(system: &System, me: PcpuId, machine: &mut impl Machine) -> ! {
+    run::cpu(system, me, machine)
+}
+
+/// Another CPU's way into its loop.
+pub fn secondary(system: &System, me: PcpuId, machine: &mut impl Machine) -> ! {
+    run::cpu(system, me, machine)
+}

@@ -1,1 +1,148 @@
 //! The device tree that each cell is given, derived from the board's and the plan.
+//!
+//! The root cell gets the board's tree less what it does not have; other cells get a small tree of their own with the
+//! same phandles, so that what is copied from the board still fits together. What all cells have, CPUs, memory, GIC,
+//! timer, psci and /chosen, is written anew.
+
+mod chosen;
+mod cpus;
+mod gic;
+mod keep;
+mod refs;
+mod role;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::cpu::CellId;
+use crate::hardware::Hardware;
+use crate::plan::{CellPlan, Checked, Plan};
+use crate::ports::Entropy;
+use crate::tree::{Blob, NodeId, Token, Tree};
+use keep::{Kept, Sources};
+use write::Writer;
+
+/// The largest tree that arm64 Linux takes (Documentation/arch/arm64/booting.rst, section 2).
+pub const MAX_SIZE: usize = 2 << 20;
+
+/// A cell's tree, kept for all of its lives.
+#[derive(Clone, Debug)]
+pub struct GuestTree {
+    /// The flattened tree.
+    pub bytes: Vec<u8>,
+    kaslr_seed: Range<usize>,
+    rng_seed: Range<usize>,
+}
+
+/// Why a cell cannot be given a tree.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GuestTreeError {
+    /// The plan has no such cell.
+    #[error("there is no cell {}", .0.0)]
+    NoCell(CellId),
+    /// A CPU of the cell has no node in the board's tree.
+    #[error("cell {cell}: a CPU of it is not in the board's tree")]
+    NoCpu {
+        /// The cell.
+        cell: String,
+    },
+    /// The tree is too large for Linux, or for the room that the plan has for it.
+    #[error(
+        "cell {cell}: its device tree has {size} bytes, which is more than {room}; give it fewer devices"
+    )]
+    TooLarge {
+        /// The cell.
+        cell: String,
+        /// Bytes of the tree.
+        size: usize,
+        /// Bytes there is room for.
+        room: usize,
+    },
+    /// An address does not fit into the address or size cells that the board's tree has there.
+    #[error("{node}: {span} does not fit into its #address-cells and #size-cells")]
+    Cells {
+        /// The node of the cell's tree.
+        node: String,
+        /// What was to be written.
+        span: String,
+    },
+    /// A node or property that the format does not allow.
+    #[error("{node}: cannot be written: {error}")]
+    Write {
+        /// The node of the board's tree, and the property where it is one.
+        node: String,
+        /// What is wrong with it.
+        error: vm_fdt::Error,
+    },
+}
+
+/// Makes the tree of a cell. Its seeds are zero until [`GuestTree::reseed`].
+///
+/// # Errors
+/// See [`GuestTreeError`].
+pub fn build(
+    tree: &Tree<'_>,
+    hardware: &Hardware,
+    plan: &Plan<Checked>,
+    cell: CellId,
+) -> Result<GuestTree, GuestTreeError> {
+    let own = plan.cells.get(cell.index()).ok_or(GuestTreeError::NoCell(cell))?;
+    let others = plan.cells.iter().filter(|c| c.id != cell);
+    let foreign = others.flat_map(|c| c.devices.iter().copied()).collect();
+    let cpus: Option<Vec<NodeId>> =
+        own.cpus.iter().map(|id| hardware.cpus.get(id.index()).map(|cpu| cpu.node)).collect();
+    let cpus = cpus.ok_or_else(|| GuestTreeError::NoCpu { cell: own.name.clone() })?;
+    build_cell(tree, hardware.gic.node, own, foreign, &cpus)
+}
+
+/// [`build`] with what it takes from [`Hardware`] and the other cells spelled out.
+fn build_cell(
+    tree: &Tree<'_>,
+    gic: NodeId,
+    cell: &CellPlan,
+    foreign: BTreeSet<NodeId>,
+    cpus: &[NodeId],
+) -> Result<GuestTree, GuestTreeError> {
+    let own = cell.devices.iter().copied().collect();
+    let sources = Sources { root: cell.root, gic, own, foreign, cpus };
+    let kept = Kept::select(tree, &sources);
+    let bytes = Writer::new(tree, cell, &sources, &kept)?.write()?;
+    let room = usize::try_from(cell.load.tree.size()).unwrap_or(MAX_SIZE).min(MAX_SIZE);
+    if bytes.len() > room {
+        return Err(GuestTreeError::TooLarge { cell: cell.name.clone(), size: bytes.len(), room });
+    }
+    let (kaslr_seed, rng_seed) = (seed(&bytes, "kaslr-seed"), seed(&bytes, "rng-seed"));
+    Ok(GuestTree { bytes, kaslr_seed, rng_seed })
+}
+
+impl GuestTree {
+    /// Puts fresh seeds into /chosen; each life of a cell has its own.
+    pub fn reseed(&mut self, random: &mut impl Entropy) {
+        for place in [self.kaslr_seed.clone(), self.rng_seed.clone()] {
+            let (words, _) = self.bytes.get_mut(place).unwrap_or_default().as_chunks_mut::<8>();
+            for word in words {
+                *word = random.random().to_ne_bytes();
+            }
+        }
+    }
+}
+
+/// Where in the tree the first property of this name has its value; empty if there is none. /chosen stands before
+/// all that is copied.
+fn seed(bytes: &[u8], name: &str) -> Range<usize> {
+    let find = || {
+        let mut tokens = Blob::open(bytes).ok()?.walk();
+        let value = tokens.find_map(|token| match token {
+            Ok(Token::Prop(prop)) if prop.name() == name => Some(prop.bytes()),
+            _ => None,
+        })?;
+        let start = value.as_ptr().addr().checked_sub(bytes.as_ptr().addr())?;
+        Some(start..start.checked_add(value.len())?)
+    };
+    find().unwrap_or(0..0)
+}

@@ -102,4 +102,6 @@ fn stdout(tree: &Tree<'_>) -> Option<Stdout> {
 }
 
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ pub use format::Format;
 pub use geometry::{Geometry, GeometryError};
 pub use space::AddressSpace;
 pub use stage2::{Stage2, Stage2Attributes};
-pub use store::{HeapStore, SliceStore, Store};
+pub use store::{HeapStore, Store};
 pub use table::{ENTRIES, Level, Table};
 pub use walk::{Mapping, Mappings};
 

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::Deref;
 
 use super::Geometry;
 use super::table::Table;
@@ -21,11 +22,11 @@ pub trait Store {
     fn tables(&self) -> usize;
 }
 
-/// Tables from the heap.
+/// Tables from the heap, or first from an array, for the time before there is a heap.
 #[derive(Debug)]
 pub struct HeapStore {
-    /// The root and, where the allocator did not align it by itself, tables to spare on both sides of it.
-    chunk: Box<[Table]>,
+    /// The root, and tables to spare.
+    chunk: Chunk,
     first: usize,
     roots: usize,
     /// A bit for each table of `chunk` that is free.
@@ -33,7 +34,40 @@ pub struct HeapStore {
     others: Vec<Box<[Table]>>,
 }
 
+/// Where the first tables lie.
+#[derive(Debug)]
+enum Chunk {
+    /// On the heap: the spare ones are there because the allocator did not align the root by itself.
+    Heap(Box<[Table]>),
+    Array(&'static [Table]),
+}
+
+impl Deref for Chunk {
+    type Target = [Table];
+
+    fn deref(&self) -> &[Table] {
+        match self {
+            Self::Heap(tables) => tables,
+            Self::Array(tables) => tables,
+        }
+    }
+}
+
 impl HeapStore {
+    /// A store that begins with the tables of an array that nobody else uses, at most 32; it turns to the heap when they are used
+    /// up. `None` if it is too short for the root, or not aligned to the root's size.
+    pub fn over(geometry: &Geometry, tables: &'static [Table]) -> Option<Self> {
+        let roots = geometry.root_tables();
+        let spare = u32::MAX.checked_shr(32_u32.checked_sub(u32::try_from(tables.len()).ok()?)?).unwrap_or(0);
+        let root = tables.get(..roots)?;
+        if root.first()?.pa().0 & geometry.root_size().wrapping_sub(1) != 0 {
+            return None;
+        }
+        tables.iter().for_each(Table::clear);
+        let spare = spare.checked_shr(roots as u32)?.checked_shl(roots as u32)?;
+        Some(Self { chunk: Chunk::Array(tables), first: 0, roots, spare, others: Vec::new() })
+    }
+
     /// A root for this geometry; `None` if there is no memory.
     pub fn new(geometry: &Geometry) -> Option<Self> {
         let roots = geometry.root_tables();
@@ -50,7 +84,7 @@ impl HeapStore {
         }
         let root = first..first.saturating_add(roots);
         let spare = (0..chunk.len()).filter(|i| !root.contains(i)).fold(0, |set, i| set | 1 << i);
-        Some(Self { chunk, first, roots, spare, others: Vec::new() })
+        Some(Self { chunk: Chunk::Heap(chunk), first, roots, spare, others: Vec::new() })
     }
 
     fn in_chunk(&self, at: Pa) -> Option<usize> {
@@ -110,49 +144,4 @@ fn allocate(count: usize) -> Option<Box<[Table]>> {
 fn index_in(tables: &[Table], at: Pa) -> Option<usize> {
     let index = (at.0.checked_sub(tables.first()?.pa().0)? / PAGE) as usize;
     tables.get(index).filter(|t| t.pa() == at).map(|_| index)
-}
-
-/// Tables from an array, for the time before there is a heap. What is released is not used again.
-#[derive(Debug)]
-pub struct SliceStore<'a> {
-    tables: &'a [Table],
-    roots: usize,
-    used: usize,
-}
-
-impl<'a> SliceStore<'a> {
-    /// The first tables become the root; nobody else uses the array. `None` if it is too short or not aligned to the
-    /// size of the root.
-    pub fn new(geometry: &Geometry, tables: &'a [Table]) -> Option<Self> {
-        let roots = geometry.root_tables();
-        let root = tables.get(..roots)?;
-        if root.first()?.pa().0 & geometry.root_size().wrapping_sub(1) != 0 {
-            return None;
-        }
-        root.iter().for_each(Table::clear);
-        Some(Self { tables, roots, used: roots })
-    }
-}
-
-impl Store for SliceStore<'_> {
-    fn root(&self) -> &[Table] {
-        self.tables.get(..self.roots).unwrap_or(&[])
-    }
-
-    fn table(&self, at: Pa) -> Option<&Table> {
-        self.tables.get(index_in(self.tables, at)?)
-    }
-
-    fn grow(&mut self) -> Option<(Pa, &Table)> {
-        let table = self.tables.get(self.used)?;
-        self.used = self.used.saturating_add(1);
-        table.clear();
-        Some((table.pa(), table))
-    }
-
-    fn release(&mut self, _at: Pa) {}
-
-    fn tables(&self) -> usize {
-        self.used
-    }
 }

@@ -311,8 +311,8 @@ fn roots_of_all_sizes_are_aligned_to_themselves() {
         assert_eq!(store.tables() as u64, roots);
     }
     let geometry = Geometry::for_stage2(4, (1 << 43) - 1).unwrap();
-    assert!(SliceStore::new(&geometry, &static_tables(17)[1..]).is_none(), "not aligned");
-    assert!(SliceStore::new(&geometry, &static_tables(17)[..15]).is_none(), "too short");
+    assert!(HeapStore::over(&geometry, &static_tables(17)[1..]).is_none(), "not aligned");
+    assert!(HeapStore::over(&geometry, &static_tables(17)[..15]).is_none(), "too short");
 }
 
 #[test]
@@ -325,4 +325,54 @@ fn el2_maps_one_to_one() {
     assert_eq!(space.translate(Va(0x4021_0000)), None);
     let cell_root = HeapStore::new(&Geometry::for_stage2(4, 1 << 42).unwrap()).unwrap();
     assert!(AddressSpace::<El2Stage1, _>::new(geometry, cell_root).is_none(), "a root of another shape");
+}
+
+fn index_in(tables: &[Table], at: Pa) -> Option<usize> {
+    let index = (at.0.checked_sub(tables.first()?.pa().0)? / PAGE) as usize;
+    tables.get(index).filter(|t| t.pa() == at).map(|_| index)
+}
+
+/// Tables from an array, for the time before there is a heap. What is released is not used again.
+#[derive(Debug)]
+pub struct SliceStore<'a> {
+    tables: &'a [Table],
+    roots: usize,
+    used: usize,
+}
+
+impl<'a> SliceStore<'a> {
+    /// The first tables become the root; nobody else uses the array. `None` if it is too short or not aligned to the
+    /// size of the root.
+    pub fn new(geometry: &Geometry, tables: &'a [Table]) -> Option<Self> {
+        let roots = geometry.root_tables();
+        let root = tables.get(..roots)?;
+        if root.first()?.pa().0 & geometry.root_size().wrapping_sub(1) != 0 {
+            return None;
+        }
+        root.iter().for_each(Table::clear);
+        Some(Self { tables, roots, used: roots })
+    }
+}
+
+impl Store for SliceStore<'_> {
+    fn root(&self) -> &[Table] {
+        self.tables.get(..self.roots).unwrap_or(&[])
+    }
+
+    fn table(&self, at: Pa) -> Option<&Table> {
+        self.tables.get(index_in(self.tables, at)?)
+    }
+
+    fn grow(&mut self) -> Option<(Pa, &Table)> {
+        let table = self.tables.get(self.used)?;
+        self.used = self.used.saturating_add(1);
+        table.clear();
+        Some((table.pa(), table))
+    }
+
+    fn release(&mut self, _at: Pa) {}
+
+    fn tables(&self) -> usize {
+        self.used
+    }
 }

@@ -2,6 +2,13 @@
 //! [`Plan<Draft>`]; [`Plan::check`] proves that ownership is total and disjoint and that everything fits. Only a
 //! checked plan boots.
 
+mod check;
+mod cpus;
+mod devices;
+mod draft;
+mod error;
+mod load;
+mod memory;
 pub mod pool;
 pub mod spans;
 
@@ -11,8 +18,12 @@ use core::marker::PhantomData;
 
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{Affinity, CellId, PcpuId, VcpuId};
-use crate::intid::{IntidSet, Ppi};
+use crate::intid::{IntidSet, Ppi, Spi};
 use crate::tree::NodeId;
+
+pub use draft::{CELL_GICD, CELL_GICR, GICD_SIZE, GICR_SIZE};
+pub use error::PlanError;
+pub use load::{CELL_RAM, TREE_ROOM};
 
 /// A plan that nobody has checked yet.
 #[derive(Debug)]
@@ -39,13 +50,39 @@ pub struct Boot {
 pub struct Plan<S> {
     /// In the order of the description.
     pub cells: Vec<CellPlan>,
-    /// All CPUs of the board that can be used, by [`PcpuId`].
+    /// The CPUs that have an owner, by rising [`PcpuId`]; the others are never started. See [`Plan::cpu`].
     pub cpus: Vec<CpuPlan>,
     /// What the hypervisor keeps.
     pub boot: Boot,
     /// The GIC's PPIs that no cell has: EL2's timers, the maintenance interrupt, the secure timer.
     pub own_ppis: Vec<Ppi>,
+    /// Static regions of the board's /reserved-memory, whole pages, rising. They are in root's RAM, but their content
+    /// is not ours: nothing is loaded there and loading does not zero them.
+    pub reserved: Vec<Span<Pa>>,
     state: PhantomData<S>,
+}
+
+impl<S> Plan<S> {
+    /// A cell.
+    pub fn cell(&self, id: CellId) -> Option<&CellPlan> {
+        self.cells.get(id.index())
+    }
+
+    /// A CPU and its owner; `None` for one that nobody owns.
+    pub fn cpu(&self, id: PcpuId) -> Option<&CpuPlan> {
+        let at = self.cpus.binary_search_by_key(&id, |cpu| cpu.id).ok()?;
+        self.cpus.get(at)
+    }
+
+    /// Whose device this is.
+    pub fn device_owner(&self, node: NodeId) -> Option<CellId> {
+        self.cells.iter().find(|cell| cell.devices.binary_search(&node).is_ok()).map(|cell| cell.id)
+    }
+
+    /// Whose interrupt this is.
+    pub fn spi_owner(&self, spi: Spi) -> Option<CellId> {
+        self.cells.iter().find(|cell| cell.spis.contains(spi.intid())).map(|cell| cell.id)
+    }
 }
 
 /// A CPU and its owner.
@@ -72,6 +109,25 @@ pub struct Region {
     pub size: u64,
 }
 
+impl Region {
+    /// Where the cell sees it.
+    pub fn seen(&self) -> Option<Span<Ipa>> {
+        Span::new(self.ipa, self.size)
+    }
+
+    /// Where it is.
+    pub fn backing(&self) -> Option<Span<Pa>> {
+        Span::new(self.pa, self.size)
+    }
+}
+
+impl From<Span<Pa>> for Region {
+    /// Seen where it is.
+    fn from(span: Span<Pa>) -> Self {
+        Self { ipa: span.identity().start(), pa: span.start(), size: span.size() }
+    }
+}
+
 /// What one cell has.
 #[derive(Clone, Debug)]
 pub struct CellPlan {
@@ -93,7 +149,8 @@ pub struct CellPlan {
     pub gicr: Span<Ipa>,
     /// Its shared interrupts.
     pub spis: IntidSet,
-    /// The board's nodes that it owns, in tree order, without what every cell has of its own (CPUs, memory, GIC, timer, psci).
+    /// The devices that it owns ([`crate::hardware::Hardware::devices`]), in tree order. What every cell has of its own
+    /// (CPUs, memory, GIC, timer, psci) and what is only a description (a fixed clock) is not among them.
     pub devices: Vec<NodeId>,
     /// What to load, and where.
     pub load: Load,
@@ -121,7 +178,7 @@ pub struct Load {
 pub struct Piece {
     /// Where in the archive, in bytes from its start.
     pub offset: u64,
-    /// Bytes to copy; may be 0 (an ELF segment that is all bss).
+    /// Bytes to copy, not 0.
     pub size: u64,
     /// Where to.
     pub to: Ipa,

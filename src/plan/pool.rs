@@ -97,7 +97,7 @@ pub fn find_archive(early: &Early<'_>) -> Result<Span<Pa>, PoolError> {
     Span::between(Pa(start), Pa(end)).ok_or(PoolError::EmptyArchive { start, end })
 }
 
-/// Finds EL2's memory, for a machine that will have `cells` cells. The blob is checked, `tree` is where it lies.
+/// Finds EL2's memory, for a machine that will have `cells` cells. The blob lies at `tree`.
 ///
 /// The pool goes into the 2 MiB block of the image where it can, so that the two make one hole and the root
 /// cell's stage 2 is split once; else as high as it can.

@@ -5,7 +5,6 @@
 
 mod blob;
 mod check;
-
 mod nearest;
 mod node;
 mod resolve;

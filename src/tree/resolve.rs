@@ -60,7 +60,7 @@ impl<'a> Tree<'a> {
     fn not_found(&self, name: &str) -> ResolveError {
         let props_of =
             |path| self.at(path).map_or(&[][..], |node| node.props()).iter().map(|prop| prop.name());
-        let names = self.nodes().flat_map(|node| [node.name(), node.base_name()]);
+        let names = self.nodes().skip(1).flat_map(|node| [node.name(), node.base_name()]);
         let known = props_of("/aliases").chain(props_of("/__symbols__")).chain(names);
         let nearest = if name.starts_with('/') {
             let paths: Vec<_> = self.nodes().map(|node| node.path()).collect();

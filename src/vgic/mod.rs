@@ -1,3 +1,66 @@
 //! The GIC that a cell sees. The distributor and redistributors are filters over the physical ones (design, decision 3):
-//! state lives in hardware, masked by what the cell owns. Software keeps only what hardware does not have:
-//! list registers and the queue behind them ([`Queue`]), group enables, and identity registers.
+//! state lives in hardware, masked by what the cell owns. Software keeps only what hardware does not have: list registers
+//! and the queue behind them, group enables, identity registers, and those SGIs that firmware does not leave to us.
+//!
+//! In reading order:
+//! - [`offsets`], [`bank`]: the physical registers; [`physical`]: their start.
+//! - [`SgiPlan`], [`GicShared`]: what the whole machine shares. [`CellGic`]: what a cell's vCPUs share.
+//! - [`lr`], [`queue`], [`VcpuGic`]: a vCPU's list registers; [`refill`]: more pending interrupts than list registers.
+//! - [`fold`]: list registers seen as distributor state. [`errand`]: the same asked of another CPU.
+//! - [`registers`]: the tables of registers; [`state`], [`identity`], [`word`]: what their rows mean. [`sgi`]: ICC_SGI1R_EL1.
+//!
+//! What a guest may notice: all its interrupts are Group 1 for good; the lowest bit of a priority is lost (IHI 0069H 4.8
+//! allows 16 levels); IROUTER.Interrupt_Routing_Mode reads 0 and, written 1, routes to vCPU 0; a route to a vCPU that it does
+//! not have is not taken; what is pending in another vCPU's list register reads as active there, as if just acknowledged;
+//! what it makes active by ISACTIVER ends by ICACTIVER alone, not by ICC_DIR_EL1.
+
+mod bank;
+mod cell;
+mod errand;
+#[cfg(test)]
+pub(crate) mod fake;
+mod fold;
+mod identity;
+mod lr;
+mod offsets;
+pub mod physical;
+mod queue;
+mod refill;
+mod registers;
+mod sgi;
+mod shared;
+mod state;
+#[cfg(test)]
+mod tests;
+mod vcpu;
+mod word;
+
+pub use cell::CellGic;
+pub use registers::{Refused, gicd_access, gicr_access};
+pub use sgi::sgi1r;
+pub use shared::{GicShared, SgiPlan, kick};
+pub use vcpu::{Irq, VcpuGic};
+
+use crate::cpu::VcpuId;
+use crate::inbox::Inbox;
+use crate::ports::{CpuInterface, GicRegisters, VirtualInterface};
+
+/// All that a virtual GIC asks of a CPU.
+pub trait GicPorts: CpuInterface + VirtualInterface + GicRegisters {}
+impl<T: CpuInterface + VirtualInterface + GicRegisters> GicPorts for T {}
+
+/// What an access of a guest to its GIC can reach.
+pub struct GicCtx<'a, M> {
+    /// The CPU that runs the vCPU.
+    pub machine: &'a mut M,
+    /// The vCPU's own part.
+    pub vcpu: &'a mut VcpuGic,
+    /// Its cell's part.
+    pub cell: &'a CellGic,
+    /// The machine's part.
+    pub shared: &'a GicShared,
+    /// The inbox of each CPU, by [`crate::cpu::PcpuId`].
+    pub inboxes: &'a [Inbox],
+    /// The vCPU.
+    pub me: VcpuId,
+}

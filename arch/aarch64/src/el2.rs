@@ -3,8 +3,8 @@
 
 use aarch64_cpu::asm::barrier::{SY, isb};
 use aarch64_cpu::registers::{
-    ACTLR_EL2, CNTHCTL_EL2, CNTHP_CTL_EL2, CNTPOFF_EL2, CPTR_EL2, HCR_EL2, ICC_SRE_EL2, MDCR_EL2, MIDR_EL1,
-    Readable, VBAR_EL2, Writeable,
+    ACTLR_EL2, CNTHCTL_EL2, CNTHP_CTL_EL2, CPTR_EL2, HCR_EL2, ICC_SRE_EL2, MDCR_EL2, MIDR_EL1, Readable,
+    VBAR_EL2, Writeable,
 };
 
 use crate::sysreg::*;
@@ -104,7 +104,7 @@ pub fn init(features: &Features) {
         + HCR_EL2::TERR::SET;
     if features.pauth() {
         // The guest owns its keys: neither they nor the instructions trap.
-        hcr += HCR_EL2::APK::NoTrapPointerAuthKeyRegsToEl2 + HCR_EL2::API::NoTrapPointerAuthInstToEl2;
+        hcr += HCR_EL2::APK::SET + HCR_EL2::API::SET;
     }
     HCR_EL2.write(hcr);
     isb(SY);
@@ -185,7 +185,7 @@ fn init_timers(features: &Features) {
         CNTHV_CTL_EL2::set(0);
     }
     if features.ecv() >= 2 {
-        CNTPOFF_EL2.set(0);
+        CNTPOFF_EL2::set(0);
     }
 }
 

@@ -10,6 +10,7 @@ global_asm!(include_str!("entry.S"));
 unsafe extern "C" {
     static bulkhead_head: u8;
     static bulkhead_text_end: u8;
+    static bulkhead_written_start: u8;
     static bulkhead_rodata_end: u8;
     static bulkhead_image_end: u8;
     static bulkhead_boot_guard: u8;
@@ -71,7 +72,7 @@ pub struct MmuRegisters {
 /// The tables map the running code, its stack and its data one to one; nothing but this CPU's writes with caches off
 /// has changed the image's data.
 pub unsafe fn enable_mmu(registers: &MmuRegisters) {
-    let (start, end) = (at(&raw const bulkhead_rodata_end).get(), at(&raw const bulkhead_image_end).get());
+    let (start, end) = (at(&raw const bulkhead_written_start).get(), at(&raw const bulkhead_image_end).get());
     // SAFETY: the caller's promise.
     unsafe {
         bulkhead_enable_mmu(registers.ttbr, registers.tcr, registers.mair, registers.sctlr, start, end)

@@ -3,13 +3,14 @@
 use core::arch::asm;
 
 use aarch64_cpu::asm::barrier::{ISHST, SY, dsb, isb};
-use aarch64_cpu::registers::{ICC_CTLR_EL1, ICH_HCR_EL2, ICH_VMCR_EL2, ICH_VTR_EL2, Readable, Writeable};
+use aarch64_cpu::registers::{ICH_HCR_EL2, ICH_VMCR_EL2, ICH_VTR_EL2, Readable, Writeable};
 use bulkhead::addr::{Pa, Span};
 use bulkhead::cpu::{Affinity, PcpuId};
 use bulkhead::intid::Sgi;
 use bulkhead::ports::{CpuInterface, GicRegisters, VirtualInterface, Width};
 
 use crate::cpu::Cpu;
+use crate::stop;
 use crate::sysreg::*;
 
 /// Bytes of a distributor's registers.
@@ -135,10 +136,23 @@ impl GicRegisters for Cpu {
 /// Brings this CPU's interface up: system registers, Group 1 on, nothing masked, priority drop apart from
 /// deactivation. EL1's own access goes to the virtual interface (HCR_EL2.IMO and FMO).
 pub fn init_cpu_interface() {
+    /// ICC_CTLR_EL1.EOImode; CBPR and PMHE stay clear (IHI 0069H 12.2.6).
+    const EOI_MODE: u64 = 1 << 1;
     ICC_PMR_EL1::set(0xff);
     ICC_BPR1_EL1::set(0);
-    ICC_CTLR_EL1.modify(ICC_CTLR_EL1::EOImode::SET + ICC_CTLR_EL1::CBPR::CLEAR);
+    ICC_CTLR_EL1::set(EOI_MODE);
     ICC_IGRPEN1_EL1::set(1);
+    isb(SY);
+}
+
+/// Interrupts every other CPU by all SGIs that may be enabled there.
+pub fn call_all() {
+    /// ICC_SGI1R_EL1.IRM: all but this one.
+    const ALL_OTHERS: u64 = 1 << 40;
+    dsb(ISHST);
+    for sgi in 0..16 {
+        ICC_SGI1R_EL1::set(ALL_OTHERS | sgi << 24);
+    }
     isb(SY);
 }
 
@@ -148,6 +162,9 @@ impl CpuInterface for Cpu {
         let intid = ICC_IAR1_EL1::get() as u32;
         // The read's effects are seen by what follows only behind a DSB (IHI 0069H 4.4.3).
         dsb(SY);
+        if intid < 16 {
+            stop::halt_if_stopped();
+        }
         intid
     }
 

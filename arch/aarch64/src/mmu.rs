@@ -3,7 +3,7 @@
 use aarch64_cpu::asm::barrier::{ISHST, SY, dsb, isb};
 use aarch64_cpu::registers::{Readable, SP};
 use bulkhead::addr::{PAGE, Pa, Span};
-use bulkhead::paging::{Geometry, HeapStore, MAIR_EL2, MapError, Stale, Store, Table, Va, Window};
+use bulkhead::paging::{Geometry, HeapStore, MAIR_EL2, MapError, Stale, Table, Va, Window};
 use spin::Mutex;
 
 use crate::entry::MmuRegisters;
@@ -23,29 +23,12 @@ const SCTLR_ON: u64 = 0x30c5_0830 | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 pub fn new_space(pa_range: u8, tables: &'static [Table]) -> Option<Space> {
     let widest = Geometry::for_el2(pa_range, 0).ok()?.output_bits();
     let geometry = Geometry::for_el2(pa_range, (1 << widest) - 1).ok()?;
-    Some(Space::new(geometry, HeapStore::over(&geometry, tables)?))
+    Space::new(geometry, HeapStore::over(&geometry, tables)?)
 }
 
-/// What turns this space on. TCR_EL2 without VHE: RES1 bits 31 and 23; walks inner shareable, write-back.
+/// What turns this space on.
 pub fn registers(space: &Space) -> MmuRegisters {
-    let geometry = space.geometry();
-    let size = match geometry.output_bits() {
-        0..=32 => 0,
-        33..=36 => 1,
-        37..=40 => 2,
-        41..=42 => 3,
-        43..=44 => 4,
-        _ => 5,
-    };
-    let tcr = 1 << 31
-        | 1 << 23
-        | size << 16
-        | 0b11 << 12
-        | 0b01 << 10
-        | 0b01 << 8
-        | (64 - u64::from(geometry.input_bits()));
-    let ttbr = space.store().root().first().map_or(0, |table| table.pa().0);
-    MmuRegisters { ttbr, tcr, mair: MAIR_EL2, sctlr: SCTLR_ON }
+    MmuRegisters { ttbr: space.root().0, tcr: space.geometry().tcr_el2(), mair: MAIR_EL2, sctlr: SCTLR_ON }
 }
 
 /// Maps whole pages around `span`; visible to this CPU when it returns, to others by the next barrier of theirs.
@@ -68,7 +51,7 @@ pub fn map(space: &mut Space, span: Span<Pa>, window: Window) -> Result<(), MapE
 pub fn unmap(space: &mut Space, span: Span<Pa>) -> Result<(), MapError<Va>> {
     let Some(pages) = span.widened_to(PAGE) else { return Ok(()) };
     let Some(pages) = Span::between(Va(pages.start().0), Va(pages.end().0)) else { return Ok(()) };
-    space.unmap(pages, |stale: Stale<Va>| match stale {
+    space.unmap(pages, &mut |stale: Stale<Va>| match stale {
         Stale::At(va) => tlb::invalidate_el2(va.0),
         Stale::All => tlb::invalidate_el2_all(),
     })

@@ -1,1 +1,325 @@
+//! From the entry point to the policy's boot: MMU, console, heap, GIC, the other CPUs.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::convert::Infallible;
+use core::fmt::Write;
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
+use bulkhead::addr::{Address, PAGE, Pa, Span};
+use bulkhead::archive::Archive;
+use bulkhead::boot::{self, Survey};
+use bulkhead::cell::System;
+use bulkhead::cpu::PcpuId;
+use bulkhead::hardware::{Conduit, Hardware};
+use bulkhead::paging::{Table, Window};
+use bulkhead::plan::{Boot, pool};
+use bulkhead::tree::{self, early};
+use bulkhead::vgic::physical;
+use log::{error, info};
+use spin::Mutex;
+
+use crate::cpu::Cpu;
+use crate::el2::{self, Features};
+use crate::entry::{self, MmuRegisters};
+use crate::gic::{self, Gic};
+use crate::mmu::{self, Space};
+use crate::{cache, cpu, firmware, heap, stop, time, uart};
+
+static TABLES: [Table; mmu::BOOT_TABLES] = [const { Table::new() }; mmu::BOOT_TABLES];
+
+/// The largest tree that `booting.rst` allows.
+const TREE_MAX: usize = 2 << 20;
+/// Pages of a secondary CPU's stack: a guard page, the stack, the emergency stack.
+const STACK_PAGES: usize = 1 + STACK_DATA_PAGES + 1;
+const STACK_DATA_PAGES: usize = 3;
+
+/// The boot CPU, EL2, MMU and caches off: no lock and no exclusive works yet (Arm ARM B2.9.2).
+#[unsafe(no_mangle)]
+extern "C" fn bulkhead_primary(tree: u64) -> ! {
+    let features = Features::read();
+    let Some((mut space, tree)) = first_map(&features, tree) else {
+        // Without a tree there is no console to say so on.
+        stop::halt();
+    };
+    // SAFETY: `first_map` has the image mapped as it is linked, and nothing but the lines above has run.
+    unsafe { entry::enable_mmu(&mmu::registers(&space)) };
+    el2::init(&features);
+    // SAFETY: mapped by `first_map`; nobody writes to it before a guest runs, and none runs before it is copied.
+    let blob: &'static [u8] = unsafe { bytes(tree) };
+    console(&mut space, blob);
+    info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
+    let done = reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(features, space, blob, loaded));
+    let Err(Refused) = done;
+    error!("nothing was started");
+    stop::halt()
+}
+
+/// Maps the image and the tree; `None` if `at` is no tree.
+fn first_map(features: &Features, at: u64) -> Option<(Space, Span<Pa>)> {
+    let mut space = mmu::new_space(features.pa_range(), &TABLES)?;
+    for (span, window) in entry::sections().into_iter().flatten() {
+        mmu::map(&mut space, span, window).ok()?;
+    }
+    if at == 0 || !at.is_multiple_of(8) {
+        return None;
+    }
+    // SAFETY: `booting.rst` has the tree's address in x0; its first 8 bytes are read to see whether it is one.
+    let header = unsafe { bytes(Span::new(Pa(at), 8)?) };
+    let size = tree::total_size(header).ok().filter(|size| *size <= TREE_MAX)?;
+    let span = Span::new(Pa(at), size as u64)?;
+    mmu::map(&mut space, span, Window::ReadOnly).ok()?;
+    Some((space, span))
+}
+
+/// # Safety
+/// The span is mapped memory that nobody writes to.
+unsafe fn bytes(span: Span<Pa>) -> &'static [u8] {
+    let start = core::ptr::with_exposed_provenance::<u8>(span.start().0 as usize);
+    // SAFETY: the caller's promise.
+    unsafe { core::slice::from_raw_parts(start, span.size() as usize) }
+}
+
+/// Finds the console, before anything can go wrong that someone should read about.
+fn console(space: &mut Space, blob: &[u8]) {
+    let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout) else { return };
+    if !stdout.compatibles().any(uart::is_known) {
+        return;
+    }
+    if Span::new(stdout.at, uart::SIZE).is_some_and(|span| mmu::map(space, span, Window::Device).is_ok()) {
+        // SAFETY: the tree says so, and it was mapped just now.
+        uart::install(unsafe { uart::Uart::new(stdout.at) });
+    }
+}
+
+/// Maps the archive, and gives the heap its memory.
+fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refused> {
+    let refused = |error: &dyn core::fmt::Display| {
+        error!("{error}");
+        Refused
+    };
+    let image = entry::image().ok_or_else(|| refused(&"the image has no size"))?;
+    tree::check(blob).map_err(|e| refused(&e))?;
+    let early = early::read(blob).map_err(|e| refused(&e))?;
+    let archive = pool::find_archive(&early).map_err(|e| refused(&e))?;
+    mmu::map(space, archive, Window::ReadOnly).map_err(|e| refused(&e))?;
+    // SAFETY: mapped just now; it is never written.
+    let description = Archive::parse(unsafe { bytes(archive) })
+        .and_then(|archive| archive.description())
+        .map_err(|e| refused(&e))?;
+    let cells = early::root_children(description);
+    let placed = pool::place(blob, image, tree, cells).map_err(|e| refused(&e))?;
+    mmu::map(space, placed.pool, Window::Data).map_err(|e| refused(&e))?;
+    // SAFETY: mapped just now; `place` found it free, and nobody else learns of it.
+    unsafe { heap::add(placed.pool.start().0, placed.pool.size()) };
+    Ok(Boot { image, pool: placed.pool, archive: placed.archive, tree })
+}
+
+/// The machine stays as it is; why has been printed.
+struct Refused;
+
+fn refuse(why: &str) -> Refused {
+    error!("{why}");
+    Refused
+}
+
+fn refuse_all(errors: Vec<impl core::fmt::Display>) -> Refused {
+    errors.iter().for_each(|e| error!("{e}"));
+    Refused
+}
+
+fn boot_cells(
+    features: Features,
+    mut space: Space,
+    blob: &'static [u8],
+    loaded: Boot,
+) -> Result<Infallible, Refused> {
+    // SAFETY: `reserve` mapped it; it is never written.
+    let archive = unsafe { bytes(loaded.archive) };
+    let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
+    let gic = map_gic(&mut space, &survey.hardware).map_err(refuse)?;
+    let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
+    let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
+    let context = Context { gic, space, conduit, seed: survey.seed() };
+    let mut machine = context.cpu();
+    gic::init_cpu_interface();
+    let mine = survey.hardware.cpus.iter().find(|c| c.affinity == cpu::affinity());
+    let me = mine
+        .ok_or_else(|| refuse("the board's tree has no node for the CPU that Bulkhead was started on"))?
+        .id;
+    physical::init_distributor(&mut machine);
+    physical::init_redistributor(&mut machine, me).map_err(|e| refuse_all(alloc::vec![e]))?;
+    let system =
+        survey.build(&mut machine, me, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
+    let system: &'static System = Box::leak(Box::new(system));
+    start_secondaries(system, me, context, &mut machine);
+    let (used, total) = heap::used();
+    let image = entry::image().map_or(0, |image| image.size());
+    info!("memory: image {image} heap {used} of {total}, guest trees {}", system.kept());
+    boot::primary(system, me, &mut machine)
+}
+
+/// What is the same for every CPU.
+#[derive(Clone, Copy)]
+struct Context {
+    gic: &'static Gic,
+    space: &'static Mutex<Space>,
+    conduit: bool,
+    seed: u64,
+}
+
+impl Context {
+    fn cpu(&self) -> Cpu {
+        Cpu::new(
+            self.gic,
+            self.space,
+            self.conduit,
+            self.seed ^ cpu::affinity().get() << 32 ^ time::counter(),
+        )
+    }
+}
+
+/// Maps the distributor and the redistributor of each CPU, which is found by its affinity (IHI 0069H 12.11.38, GICR_TYPER).
+fn map_gic(space: &mut Space, hardware: &Hardware) -> Result<&'static Gic, &'static str> {
+    const LAST: u64 = 1 << 4;
+    const VLPIS: u64 = 1 << 1;
+    let no_map = "the GIC's registers could not be mapped";
+    let gic = &hardware.gic;
+    mmu::map(space, gic.gicd, Window::Device).map_err(|_| no_map)?;
+    let mut frames: Vec<Option<Pa>> = hardware.cpus.iter().map(|_| None).collect();
+    for region in &gic.gicr {
+        mmu::map(space, *region, Window::Device).map_err(|_| no_map)?;
+        let mut at = region.start();
+        while Span::new(at, gic::GICR_SIZE).is_some_and(|frame| region.covers(&frame)) {
+            // SAFETY: the region was mapped just now, and the frame lies inside.
+            let kind = unsafe { gic::redistributor_type(at) };
+            if let Some(cpu) = hardware.cpus.iter().position(|c| u64::from(c.affinity.packed()) == kind >> 32)
+                && let Some(frame) = frames.get_mut(cpu)
+            {
+                *frame = Some(at);
+            }
+            let stride =
+                gic.stride.unwrap_or(if kind & VLPIS != 0 { 2 * gic::GICR_SIZE } else { gic::GICR_SIZE });
+            match at.checked_add(stride) {
+                Some(next) if kind & LAST == 0 && stride != 0 => at = next,
+                _ => break,
+            }
+        }
+    }
+    let frames: Option<Vec<Pa>> = frames.into_iter().collect();
+    let frames = frames.ok_or("a CPU of the board's tree has no redistributor")?;
+    // SAFETY: the tree says that these are the GIC's, and they were mapped above and stay so.
+    Ok(Box::leak(Box::new(unsafe { Gic::new(gic.gicd, frames.leak()) })))
+}
+
+/// What a secondary CPU finds in x0 when firmware starts it.
+#[repr(C)]
+struct Secondary {
+    mmu: MmuRegisters,
+    stack: u64,
+    emergency: u64,
+    id: PcpuId,
+    context: Context,
+    system: &'static System,
+    arrived: AtomicBool,
+}
+
+const _: () = assert!(offset_of!(MmuRegisters, tcr) == 8 && offset_of!(MmuRegisters, sctlr) == 24);
+const _: () = assert!(offset_of!(Secondary, mmu) == 0);
+const _: () = assert!(offset_of!(Secondary, stack) == 32);
+const _: () = assert!(offset_of!(Secondary, emergency) == 40);
+
+/// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
+fn start_secondaries(system: &'static System, me: PcpuId, context: Context, machine: &mut Cpu) {
+    let others = || (0..).map(PcpuId).zip(&system.seats).filter(|(id, _)| *id != me);
+    let mut stacks = Vec::new();
+    stacks.resize_with(others().count() * STACK_PAGES, Table::new);
+    let stacks: &'static [Table] = stacks.leak();
+    let mmu = mmu::registers(&context.space.lock());
+    let mut called: Vec<&'static Secondary> = Vec::new();
+    for ((id, seat), pages) in others().zip(stacks.chunks(STACK_PAGES)) {
+        let base = pages.first().map_or(0, |page| page.pa().get());
+        if let Some(guard) = Span::new(Pa(base), PAGE)
+            && let Err(e) = mmu::unmap(&mut context.space.lock(), guard)
+        {
+            error!("no guard page for {id}: {e}");
+        }
+        let secondary: &'static Secondary = Box::leak(Box::new(Secondary {
+            mmu,
+            stack: base + PAGE * (1 + STACK_DATA_PAGES as u64),
+            emergency: base + PAGE * STACK_PAGES as u64,
+            id,
+            context,
+            system,
+            arrived: AtomicBool::new(false),
+        }));
+        // The other CPU reads this with its caches off.
+        cache::clean_value(secondary);
+        match firmware::cpu_on(
+            seat.affinity.get(),
+            entry::secondary().0,
+            core::ptr::from_ref(secondary).addr() as u64,
+        ) {
+            Ok(()) => called.push(secondary),
+            Err(code) => {
+                error!(
+                    "firmware does not start {} (affinity {}): PSCI error {code}",
+                    other.id, other.affinity
+                );
+                system.never_came(id, machine);
+            }
+        }
+    }
+    let deadline = time::counter() + CNTFRQ_EL0.get();
+    for secondary in called {
+        while !secondary.arrived.load(Ordering::Acquire) && time::counter() < deadline {
+            core::hint::spin_loop();
+        }
+        if !secondary.arrived.load(Ordering::Acquire) {
+            error!("{} was started and did not arrive within a second", secondary.id);
+            system.never_came(secondary.id, machine);
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
+    el2::init(&Features::read());
+    gic::init_cpu_interface();
+    let mut machine = me.context.cpu();
+    if let Err(e) = physical::init_redistributor(&mut machine, me.id) {
+        error!("{}: {e}", me.id);
+        stop::halt();
+    }
+    me.arrived.store(true, Ordering::Release);
+    boot::secondary(me.system, me.id, &mut machine)
+}
+
+/// Entered at EL1 or EL3, MMU off: says so and stops.
+#[unsafe(no_mangle)]
+extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
+    let header = if tree == 0 || !tree.is_multiple_of(8) { None } else { Span::new(Pa(tree), 8) };
+    // SAFETY: x0 as `booting.rst` has it; memory is flat while the MMU is off.
+    let size = header
+        .and_then(|span| tree::total_size(unsafe { bytes(span) }).ok())
+        .filter(|size| *size <= TREE_MAX);
+    if let Some(span) = size.and_then(|size| Span::new(Pa(tree), size as u64))
+        // SAFETY: as above.
+        && let blob = unsafe { bytes(span) }
+        && tree::check(blob).is_ok()
+        && let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout)
+        && stdout.compatibles().any(uart::is_known)
+    {
+        // SAFETY: the tree says so, and with the MMU off all of it is device memory.
+        let mut uart = unsafe { uart::Uart::new(stdout.at) };
+        let _ = writeln!(
+            uart,
+            "bulkhead: error: entered at EL{el}; Bulkhead needs EL2. On QEMU: -M virt,virtualization=on"
+        );
+    }
+    loop {
+        aarch64_cpu::asm::wfe();
+    }
+}

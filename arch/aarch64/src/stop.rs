@@ -8,13 +8,16 @@ use aarch64_cpu::asm;
 use aarch64_cpu::registers::{DAIF, ESR_EL2, FAR_EL2, MPIDR_EL1, Readable, SP, Writeable};
 use bulkhead::vcpu::Frame;
 
-use crate::{entry, uart};
+use crate::{entry, gic, uart};
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// Whether another CPU has stopped everything.
-pub fn is_stopped() -> bool {
-    STOPPED.load(Ordering::Relaxed)
+/// Stops this CPU too, if another has stopped everything.
+#[inline(always)]
+pub fn halt_if_stopped() {
+    if STOPPED.load(Ordering::Relaxed) {
+        halt();
+    }
 }
 
 macro_rules! shout {
@@ -54,6 +57,7 @@ extern "C" fn bulkhead_own_fault(frame: &Frame, kind: u64) -> ! {
 
 fn report(what: fmt::Arguments<'_>, frame_pointer: u64) {
     STOPPED.store(true, Ordering::Relaxed);
+    // One that stopped while it held the console's lock says nothing more: `shout` gives up.
     shout!("\nbulkhead: STOPPED: this is a bug of Bulkhead's, please report it with these lines.\n");
     shout!("  CPU {:#x}: {what}\n", MPIDR_EL1.get() & 0xff_00ff_ffff);
     shout!("  SP {:#x}  image at {:#x}  called from (image offsets):", SP.get(), entry::base());
@@ -67,6 +71,7 @@ fn report(what: fmt::Arguments<'_>, frame_pointer: u64) {
         at = next;
     }
     shout!("\n");
+    gic::call_all();
 }
 
 /// Bulkhead cannot go on. Not for anything that a guest can bring about.

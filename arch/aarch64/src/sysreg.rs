@@ -92,6 +92,8 @@ registers! {
     BRBCR_EL2 = "S2_4_C9_C0_0";
     /// Virtual-timer control of the EL2 virtual timer (FEAT_VHE).
     CNTHV_CTL_EL2 = "S3_4_C14_C3_1";
+    /// Counter-timer Physical Offset Register (FEAT_ECV_POFF).
+    CNTPOFF_EL2 = "S3_4_C14_C0_6";
     /// AArch64 Processor Feature Register 0.
     ID_AA64PFR0_EL1 = "S3_0_C0_C4_0";
     /// AArch64 Processor Feature Register 1.
@@ -118,6 +120,8 @@ registers! {
     ICC_BPR1_EL1 = "S3_0_C12_C12_3";
     /// Interrupt group 1 enable.
     ICC_IGRPEN1_EL1 = "S3_0_C12_C12_7";
+    /// CPU interface control.
+    ICC_CTLR_EL1 = "S3_0_C12_C12_4";
     /// Deactivate interrupt.
     ICC_DIR_EL1 = "S3_0_C12_C11_1";
     /// Running priority.

@@ -2,11 +2,11 @@
 
 use core::fmt::{self, Write};
 
-use aarch64_cpu::registers::{Readable, SCTLR_EL2};
+use aarch64_cpu::registers::SCTLR_EL2;
 use bulkhead::addr::Pa;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use spin::{Mutex, Once};
-use tock_registers::interfaces::{Readable as _, Writeable as _};
+use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite};
 use tock_registers::{register_bitfields, register_structs};
 
@@ -40,6 +40,9 @@ pub fn is_known(compatible: &str) -> bool {
 pub struct Uart {
     registers: &'static Pl011,
 }
+
+// SAFETY: the registers are the device's; whichever CPU holds the `Uart` may use them.
+unsafe impl Send for Uart {}
 
 impl Uart {
     /// # Safety

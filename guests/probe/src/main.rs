@@ -1,0 +1,112 @@
+//! The guest of the QEMU tests: tries what the cell ABI promises (docs/cell-abi.md), prints `probe: ok NAME` or
+//! `probe: FAIL NAME why` for each check and at last `probe: done P ok, F failed`.
+//!
+//! On the command line (`bootargs`):
+//! - `probe.run=PREFIX,PREFIX`: only the checks whose names begin so; all without it,
+//! - `probe.end=off|reset|reset2|spin|cpu-off|fault`: how it ends, SYSTEM_OFF without it,
+//! - `probe.bare`: there is no hypervisor; what only Bulkhead promises is skipped,
+//! - `probe.zeroed`: the cell's RAM held nothing but image and tree at entry, which `entry_zeroed` then checks.
+//!
+//! In reading order: [`report`], [`crew`] (the other CPUs), [`taken`] (interrupts), then the checks by group.
+
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+#![allow(clippy::result_large_err, reason = "a failure is rare, and without a heap its words go by value")]
+
+mod crew;
+mod entry;
+mod gic;
+mod id;
+mod memory;
+mod order;
+mod power;
+mod psci;
+mod report;
+mod sgi;
+mod spi;
+mod state;
+mod sysreg;
+mod taken;
+mod timers;
+
+use report::{Check, Needs, Tally};
+use rt::{println, regs, tree};
+
+rt::entry!(main, taken::irq);
+
+/// The groups. Those before `power` run while the other CPUs are off; after it, all are on.
+const GROUPS: &[&[Check]] = &[
+    entry::CHECKS,
+    id::CHECKS,
+    sysreg::CHECKS,
+    memory::CHECKS,
+    psci::CHECKS,
+    power::CHECKS,
+    gic::CHECKS,
+    sgi::CHECKS,
+    order::CHECKS,
+    state::CHECKS,
+    spi::CHECKS,
+    timers::CHECKS,
+];
+
+fn main() -> ! {
+    println!("probe: {} CPUs, bootargs \"{}\"", rt::smp::count(), tree::board().bootargs);
+    let mut tally = Tally::default();
+    for check in GROUPS.iter().copied().flatten() {
+        if !wanted(check.name) {
+            continue;
+        }
+        match missing(check.needs) {
+            Some(why) => println!("probe: skip {} {why}", check.name),
+            None => tally.run(check),
+        }
+    }
+    println!("probe: done {} ok, {} failed", tally.ok, tally.failed);
+    end()
+}
+
+fn wanted(name: &str) -> bool {
+    tree::argument("probe.run").is_none_or(|list| list.split(',').any(|prefix| name.starts_with(prefix)))
+}
+
+fn missing(needs: Needs) -> Option<&'static str> {
+    let bare = report::bare();
+    match needs {
+        Needs::Bulkhead if bare => Some("without a hypervisor"),
+        Needs::Crew if rt::smp::count() < 2 => Some("with one CPU"),
+        Needs::BulkheadCrew if bare => Some("without a hypervisor"),
+        Needs::BulkheadCrew if rt::smp::count() < 2 => Some("with one CPU"),
+        _ => None,
+    }
+}
+
+fn end() -> ! {
+    if let Some(uart) = rt::console::uart() {
+        uart.drain();
+    }
+    let how = tree::argument("probe.end").unwrap_or("off");
+    match how {
+        "reset" => rt::psci::system_reset(),
+        "reset2" => {
+            rt::psci::call(rt::psci::function::SYSTEM_RESET2, [0; 3]);
+        }
+        "spin" => loop {
+            regs::relax();
+        },
+        "cpu-off" => {
+            crew::dismiss();
+            rt::psci::call(rt::psci::function::CPU_OFF, [0; 3]);
+        }
+        "fault" => {
+            rt::mmio::load32(memory::hole().unwrap_or(0));
+        }
+        _ => rt::psci::system_off(),
+    }
+    println!("probe: FAIL end {how} came back");
+    loop {
+        regs::mask_interrupts();
+        regs::wait_for_interrupt();
+    }
+}

@@ -1,0 +1,101 @@
+//! Checks and how they are told.
+
+use core::fmt::{self, Write};
+
+use arrayvec::ArrayString;
+use rt::println;
+
+/// Why a check failed.
+pub type Why = ArrayString<200>;
+/// How a check went.
+pub type Outcome = Result<(), Why>;
+
+/// What a check can only run with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Any machine will do.
+    Nothing,
+    /// Two CPUs.
+    Crew,
+    /// Bulkhead below it.
+    Bulkhead,
+    /// Both.
+    BulkheadCrew,
+}
+
+/// One thing that the cell ABI promises.
+pub struct Check {
+    /// Its name; the part before the first underscore is the group's.
+    pub name: &'static str,
+    /// What it needs.
+    pub needs: Needs,
+    /// How to try it.
+    pub run: fn() -> Outcome,
+}
+
+/// A row of a group's table.
+pub const fn check(name: &'static str, needs: Needs, run: fn() -> Outcome) -> Check {
+    Check { name, needs, run }
+}
+
+/// The count so far.
+#[derive(Default)]
+pub struct Tally {
+    /// Checks that held.
+    pub ok: u32,
+    /// Checks that did not.
+    pub failed: u32,
+}
+
+impl Tally {
+    /// Runs a check and prints how it went.
+    pub fn run(&mut self, check: &Check) {
+        crate::taken::quiet();
+        match (check.run)() {
+            Ok(()) => {
+                self.ok += 1;
+                println!("probe: ok {}", check.name);
+            }
+            Err(why) => {
+                self.failed += 1;
+                println!("probe: FAIL {} {why}", check.name);
+            }
+        }
+    }
+}
+
+/// Whether the command line says that there is no hypervisor.
+pub fn bare() -> bool {
+    rt::tree::argument("probe.bare").is_some()
+}
+
+/// Words for a failure; what does not fit is cut off.
+pub fn why(args: fmt::Arguments<'_>) -> Why {
+    let mut text = Why::new();
+    let _ = text.write_fmt(args);
+    text
+}
+
+/// Ends a check that did not hold.
+#[macro_export]
+macro_rules! ensure {
+    ($cond:expr, $($arg:tt)+) => {
+        if !$cond {
+            return Err($crate::report::why(format_args!($($arg)+)));
+        }
+    };
+}
+
+/// Ends a check whose two values differ.
+#[macro_export]
+macro_rules! ensure_eq {
+    ($got:expr, $want:expr, $($arg:tt)+) => {
+        match ($got, $want) {
+            (got, want) if got != want => {
+                let what = format_args!($($arg)+);
+                return Err($crate::report::why(format_args!("{what}: got {got:#x?}, want {want:#x?}")));
+            }
+            _ => {}
+        }
+    };
+}

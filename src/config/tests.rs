@@ -1,0 +1,191 @@
+use super::*;
+use crate::tree::sample::{Sample, node};
+
+fn parse(root: &Sample) -> Result<Config, Vec<ConfigError>> {
+    Config::parse(&Tree::parse(&root.blob()).unwrap())
+}
+
+fn schema() -> Sample {
+    node("").text("compatible", [SCHEMA])
+}
+
+fn linux() -> Sample {
+    node("linux").flag("root").text("kernel", ["linux/Image"])
+}
+
+fn control() -> Sample {
+    node("control").text("cpus", ["cpu@3"]).text("memory", ["16M"]).text("image", ["control.elf"])
+}
+
+/// All errors of a description with the root cell and this one.
+fn errors(cell: Sample) -> Vec<String> {
+    let errors = parse(&schema().child(linux()).child(cell)).err().unwrap_or_default();
+    errors.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_demo_is_understood() {
+    let linux = linux()
+        .text("initrd", ["linux/initrd.cpio.gz"])
+        .text("bootargs", ["console=ttyAMA0"])
+        .text("unprotected-dma", ["accept"]);
+    let control = control().text("devices", ["pl031", "/pl011@9040000"]).text("console", ["none"]);
+    let config = parse(&schema().child(linux).child(control)).unwrap();
+    let expected = [
+        CellConfig {
+            name: "linux".into(),
+            root: true,
+            cpus: CpuChoice::Rest,
+            memory: None,
+            payload: Payload::Linux {
+                kernel: "linux/Image".into(),
+                initrd: Some("linux/initrd.cpio.gz".into()),
+                bootargs: Some("console=ttyAMA0".into()),
+            },
+            devices: vec![],
+            unprotected_dma: true,
+        },
+        CellConfig {
+            name: "control".into(),
+            root: false,
+            cpus: CpuChoice::Names(vec!["cpu@3".into()]),
+            memory: Some(16 << 20),
+            payload: Payload::Image { file: "control.elf".into(), bootargs: None },
+            devices: vec!["pl031".into(), "/pl011@9040000".into()],
+            unprotected_dma: false,
+        },
+    ];
+    assert_eq!(config.cells, expected);
+    assert_eq!(config.root().unwrap().name, "linux");
+}
+
+#[test]
+fn cpus_are_names_or_a_number() {
+    let with = |cpus: Sample| parse(&schema().child(cpus.text("memory", ["1G"]).text("image", ["a"])));
+    let cpus = |cell: Sample| with(cell).map(|config| config.cells[0].cpus.clone());
+    let a = || node("a");
+    let names = CpuChoice::Names(vec!["cpu@1".into(), "cpu@0".into()]);
+    assert_eq!(cpus(a().text("cpus", ["cpu@1", "cpu@0"])), Ok(names));
+    assert_eq!(cpus(a().cells("cpus", [2])), Ok(CpuChoice::Count(2)));
+    // Four bytes, but a name.
+    assert_eq!(cpus(a().text("cpus", ["cpu"])), Ok(CpuChoice::Names(vec!["cpu".into()])));
+    for wrong in [a().cells("cpus", [0]), a().cells("cpus", [1, 2]), a().flag("cpus"), a().text("cpus", [""])]
+    {
+        let error = &cpus(wrong).unwrap_err()[0];
+        assert_eq!(
+            error.to_string(),
+            "/a: `cpus`: expected one or more CPUs, or how many as a number from 1"
+        );
+    }
+    assert_eq!(cpus(a().text("cpus", ["x", "x"])).unwrap_err()[0].what, Mistake::Twice { name: "x".into() });
+}
+
+#[test]
+fn memory_is_a_text_or_a_number() {
+    let cell = || node("a").cells("cpus", [1]).text("image", ["a"]);
+    let memory = |cell| parse(&schema().child(cell)).map(|config| config.cells[0].memory.unwrap());
+    assert_eq!(memory(cell().text("memory", ["64K"])), Ok(65_536));
+    assert_eq!(memory(cell().text("memory", ["1G"])), Ok(1 << 30));
+    assert_eq!(memory(cell().cells("memory", [0x20_0000])), Ok(2 << 20));
+    assert_eq!(memory(cell().cells("memory", [1, 0])), Ok(1 << 32));
+    for wrong in [
+        cell().text("memory", ["0"]),
+        cell().text("memory", ["1K"]),
+        cell().text("memory", ["16MB"]),
+        cell().text("memory", ["1M", "2M"]),
+        cell().cells("memory", [0]),
+        cell().cells("memory", [0x1001]),
+        cell().cells("memory", [0, 0, 0x1000]),
+        cell().flag("memory"),
+    ] {
+        assert!(memory(wrong).unwrap_err()[0].to_string().starts_with("/a: `memory`: expected a size"));
+    }
+}
+
+#[test]
+fn the_language_and_the_number_of_cells_are_checked() {
+    let first = |root: &Sample| parse(root).unwrap_err()[0].to_string();
+    let other = node("").text("compatible", ["bulkhead,cells-v9"]).child(linux());
+    assert!(first(&other).starts_with("/: `compatible`: this is no cell description of a known version"));
+    assert_eq!(first(&schema()), "/: there is no cell; each node below the root is one");
+    assert_eq!(
+        first(&schema().child(node("hypervisor"))),
+        "/hypervisor: this version of Bulkhead does not have this yet"
+    );
+    assert_eq!(first(&schema().flag("root").child(linux())), "/: `root`: there is no such property");
+    let cell =
+        |n: usize| node(&format!("c{n}")).cells("cpus", [1]).text("memory", ["1M"]).text("image", ["a"]);
+    let many = |n| (0..n).fold(schema(), |root, n| root.child(cell(n)));
+    assert_eq!(parse(&many(MAX_CELLS)).unwrap().root(), None);
+    assert_eq!(first(&many(MAX_CELLS + 1)), "/: there are more than 64 cells");
+    let second = node("second").flag("root").text("kernel", ["Image"]);
+    assert_eq!(errors(second), ["/second: `root`: /linux is the root cell already; there can be one"]);
+}
+
+#[test]
+fn what_the_compiler_adds_does_not_matter() {
+    let control = control().cells("phandle", [1]).cells("#address-cells", [1]);
+    let root = schema().child(linux()).child(control).child(node("__symbols__").text("x", ["/linux"]));
+    assert_eq!(parse(&root).unwrap().cells.len(), 2);
+}
+
+#[test]
+fn each_mistake_is_named_with_its_place() {
+    for (cell, mistakes) in [
+        (
+            node("a"),
+            &[
+                "/a: `cpus`: this is missing; name this cell's CPUs, or say how many",
+                "/a: `memory`: this is missing; say how much this cell gets, like \"16M\"",
+                "/a: `kernel`: this is missing; name a Linux kernel, or any other program as `image`",
+            ][..],
+        ),
+        (
+            control().text("memroy", ["1G"]),
+            &["/control: `memroy`: there is no such property; did you mean `memory`?"],
+        ),
+        (control().text("colour", ["red"]), &["/control: `colour`: there is no such property"]),
+        (
+            control().text("on-crash", ["restart"]),
+            &["/control: `on-crash`: this version of Bulkhead does not have this yet"],
+        ),
+        (
+            control().text("interrupt-mode", ["direct"]),
+            &["/control: `interrupt-mode`: this version of Bulkhead does not have this yet"],
+        ),
+        (control().text("interrupt-mode", ["fast"]), &["/control: `interrupt-mode`: expected \"virtual\""]),
+        (
+            control().text("console", ["virtual"]),
+            &["/control: `console`: this version of Bulkhead does not have this yet"],
+        ),
+        (control().text("unprotected-dma", ["yes"]), &["/control: `unprotected-dma`: expected \"accept\""]),
+        (control().flag("unprotected-dma"), &["/control: `unprotected-dma`: expected \"accept\""]),
+        (control().text("devices", ["a", "b", "a"]), &["/control: `devices`: `a` is there twice"]),
+        (control().cells("devices", [1]), &["/control: `devices`: expected one or more names"]),
+        (control().text("kernel", ["Image"]), &["/control: `image`: this and `kernel` exclude each other"]),
+        (control().text("initrd", ["rd"]), &["/control: `initrd`: this and `image` exclude each other"]),
+        (control().cells("bootargs", [1]), &["/control: `bootargs`: expected one string"]),
+        (control().child(node("sub")), &["/control/sub: a cell has no nodes of its own"]),
+        (
+            node("c@1").cells("cpus", [1]).text("memory", ["1M"]).text("image", ["i"]),
+            &["/c@1: a cell has a plain name, without `@`"],
+        ),
+        (
+            node("c").cells("cpus", [1]).text("memory", ["1M"]).text("image", [""]),
+            &["/c: `image`: expected the name of a file in the archive"],
+        ),
+    ] {
+        assert_eq!(errors(cell), mistakes);
+    }
+}
+
+#[test]
+fn the_root_cell_has_what_is_left() {
+    let mistakes = parse(&schema().child(linux().text("memory", ["1G"]))).unwrap_err();
+    assert_eq!(mistakes[0].what, Mistake::NotInRoot);
+    let mistakes = parse(&schema().child(node("a").cells("root", [1]).text("image", ["a"]))).unwrap_err();
+    assert_eq!(mistakes.len(), 1);
+    assert_eq!(mistakes[0].to_string(), "/a: `root`: expected no value");
+    let cpus = parse(&schema().child(linux().cells("cpus", [1]))).unwrap().cells[0].cpus.clone();
+    assert_eq!(cpus, CpuChoice::Count(1));
+}

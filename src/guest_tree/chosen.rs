@@ -1,0 +1,106 @@
+//! What a cell is told about its start: /chosen, /aliases, /memory, /psci.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::GuestTreeError;
+use super::write::{Writer, reg};
+use crate::addr::{Ipa, Span};
+use crate::tree::Node;
+
+impl<'t, 'a> Writer<'_, 't, 'a> {
+    /// Aliases of the nodes that are there.
+    pub(super) fn aliases(&mut self) -> Result<(), GuestTreeError> {
+        let resolves = |path: &str| self.tree.at(path).is_some_and(|n| self.kept.is_whole(n.id()));
+        let board = self.tree.at("/aliases");
+        let props = board.iter().flat_map(|n| n.props());
+        let kept: Vec<_> = props.filter(|p| p.str().is_some_and(resolves)).collect();
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let begin = self.begin("aliases")?;
+        for prop in kept {
+            self.property("/aliases", prop.name(), prop.bytes())?;
+        }
+        self.end("aliases", begin)
+    }
+
+    pub(super) fn chosen(&mut self) -> Result<(), GuestTreeError> {
+        let load = &self.cell.load;
+        let begin = self.begin("chosen")?;
+        if let Some(bootargs) = &load.bootargs {
+            self.string("/chosen", "bootargs", bootargs)?;
+        }
+        if let Some(path) = self.stdout_path() {
+            self.string("/chosen", "stdout-path", &path)?;
+        }
+        if let Some(initrd) = load.initrd {
+            self.property("/chosen", "linux,initrd-start", &initrd.start().0.to_be_bytes())?;
+            self.property("/chosen", "linux,initrd-end", &initrd.end().0.to_be_bytes())?;
+        }
+        self.property("/chosen", "kaslr-seed", &[0; 8])?;
+        self.property("/chosen", "rng-seed", &[0; 32])?;
+        self.end("chosen", begin)
+    }
+
+    /// The board's console if the cell has it; else, in a cell that is not the root cell, its first UART.
+    fn stdout_path(&self) -> Option<String> {
+        let chosen = self.tree.at("/chosen");
+        let prop = chosen.and_then(|n| n.prop("stdout-path").or_else(|| n.prop("linux,stdout-path")));
+        let board = prop.and_then(|p| p.str()).filter(|path| {
+            let name = path.split(':').next().unwrap_or("");
+            let node = if name.starts_with('/') { self.tree.at(name) } else { self.tree.alias(name) };
+            node.is_some_and(|n| self.kept.is_whole(n.id()))
+        });
+        match board {
+            Some(path) => Some(String::from(path)),
+            None if self.cell.root => None,
+            None => {
+                let nodes = self.cell.devices.iter().map(|id| self.tree.node(*id));
+                nodes.into_iter().find(is_uart).map(|n| n.path())
+            }
+        }
+    }
+
+    /// All of the cell's RAM in one node, neighbours joined.
+    pub(super) fn memory(&mut self) -> Result<(), GuestTreeError> {
+        let mut banks: Vec<Span<Ipa>> = Vec::new();
+        for span in self.cell.ram.iter().filter_map(|r| Span::new(r.ipa, r.size)) {
+            let joined = banks.last().filter(|last| last.end() == span.start());
+            match joined.and_then(|last| Span::between(last.start(), span.end())) {
+                Some(joined) => {
+                    banks.pop();
+                    banks.push(joined);
+                }
+                None => banks.push(span),
+            }
+        }
+        let Some(first) = banks.first() else { return Ok(()) };
+        let name = format!("memory@{:x}", first.start().0);
+        let root = self.tree.root();
+        let value = reg(&name, (root.address_cells(), root.size_cells()), &banks)?;
+        let begin = self.begin(&name)?;
+        self.property(&name, "device_type", b"memory\0")?;
+        self.property(&name, "reg", &value)?;
+        self.end(&name, begin)
+    }
+
+    /// PSCI as Bulkhead answers it. Both instructions work; the one that the board names is kept.
+    pub(super) fn psci(&mut self) -> Result<(), GuestTreeError> {
+        let board = self.tree.nodes().find(|n| n.compatibles().any(|c| c.starts_with("arm,psci")));
+        let method = match board.and_then(|n| n.prop("method")).and_then(|p| p.str()) {
+            Some("smc") => "smc",
+            _ => "hvc",
+        };
+        let begin = self.begin("psci")?;
+        self.property("/psci", "compatible", b"arm,psci-1.0\0arm,psci-0.2\0")?;
+        self.string("/psci", "method", method)?;
+        self.end("psci", begin)
+    }
+}
+
+fn is_uart(node: &Node<'_, '_>) -> bool {
+    node.base_name() == "serial"
+        || node.compatibles().any(|c| c.contains("uart") || c.ends_with(",pl011") || c.contains("16550"))
+}

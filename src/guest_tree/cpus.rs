@@ -1,0 +1,140 @@
+//! /cpus: the cell's CPUs under their virtual numbers, with the topology and the caches among them.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::GuestTreeError;
+use super::write::{Writer, cells};
+use crate::cpu::VcpuId;
+use crate::tree::{Node, NodeId};
+
+/// What a guest may know of a CPU. No idle states, no operating points, nothing that switches or measures power: these
+/// are firmware's and the hypervisor's.
+const CPU: [&str; 9] = [
+    "#cooling-cells",
+    "capacity-dmips-mhz",
+    "clock-frequency",
+    "compatible",
+    "device_type",
+    "linux,phandle",
+    "next-level-cache",
+    "phandle",
+    "timebase-frequency",
+];
+
+impl<'t, 'a> Writer<'_, 't, 'a> {
+    pub(super) fn cpus(&mut self) -> Result<(), GuestTreeError> {
+        let board = self.tree.at("/cpus");
+        let address_cells = board.and_then(|n| n.prop("#address-cells")).and_then(|p| p.u32()).unwrap_or(1);
+        let begin = self.begin("cpus")?;
+        self.property("/cpus", "#address-cells", &address_cells.to_be_bytes())?;
+        self.property("/cpus", "#size-cells", &0u32.to_be_bytes())?;
+        for (id, cpu) in (0..).map(VcpuId).zip(self.sources.cpus) {
+            self.cpu(id, self.tree.node(*cpu), address_cells)?;
+        }
+        for node in board.iter().flat_map(|n| n.children()) {
+            if node.is_compatible("cache") {
+                self.cache(node)?;
+            } else if node.name() == "cpu-map" && self.has_cpus(node) {
+                self.cpu_map("cpu-map", node)?;
+            }
+        }
+        self.end("cpus", begin)
+    }
+
+    fn cpu(&mut self, id: VcpuId, node: Node<'t, 'a>, address_cells: u32) -> Result<(), GuestTreeError> {
+        let affinity = id.affinity().get();
+        let name = format!("cpu@{affinity:x}");
+        let begin = self.begin(&name)?;
+        let cache = |name: &str| name.contains("cache-") || name.contains("tlb-");
+        for prop in node.props() {
+            let dangling = prop.name() == "next-level-cache" && !self.has_cache(node);
+            if (CPU.contains(&prop.name()) || cache(prop.name())) && !dangling {
+                self.property(&name, prop.name(), prop.bytes())?;
+            }
+        }
+        let mut reg = Vec::new();
+        // Virtual affinities have no Aff3, so one cell is always enough; /cpus may have no more than two.
+        cells(&mut reg, address_cells.clamp(1, 2), affinity);
+        self.property(&name, "reg", &reg)?;
+        self.property(&name, "enable-method", b"psci\0")?;
+        node.children().filter(|n| n.is_compatible("cache")).try_for_each(|child| self.cache(child))?;
+        self.end(&name, begin)
+    }
+
+    /// Copies a cache and those inside it, if a CPU of the cell has it.
+    fn cache(&mut self, node: Node<'t, 'a>) -> Result<(), GuestTreeError> {
+        if !self.caches().contains(&node.id()) {
+            return Ok(());
+        }
+        let begin = self.begin(node.name())?;
+        for prop in node.props() {
+            let dangling = prop.name() == "next-level-cache" && !self.has_cache(node);
+            if !dangling && !prop.name().starts_with("power-domain") {
+                self.property(node.name(), prop.name(), prop.bytes())?;
+            }
+        }
+        node.children().filter(|n| n.is_compatible("cache")).try_for_each(|child| self.cache(child))?;
+        self.end(node.name(), begin)
+    }
+
+    /// The caches of the cell's CPUs, of all levels, as far as the tree has them.
+    fn caches(&self) -> Vec<NodeId> {
+        let mut found = Vec::new();
+        for cpu in self.sources.cpus {
+            let mut at = self.tree.node(*cpu);
+            while let Some(next) = self.next_cache(at).filter(|next| !found.contains(&next.id())) {
+                found.push(next.id());
+                at = next;
+            }
+        }
+        found
+    }
+
+    fn has_cache(&self, node: Node<'t, 'a>) -> bool {
+        self.next_cache(node).is_some()
+    }
+
+    /// The next cache on the way to memory; `None` if it is described inside a CPU of another cell.
+    fn next_cache(&self, node: Node<'t, 'a>) -> Option<Node<'t, 'a>> {
+        let next = self.tree.phandle(node.prop("next-level-cache")?.u32()?)?;
+        let in_cpu = next.ancestors().find(|n| n.prop("device_type").and_then(|p| p.str()) == Some("cpu"));
+        let reachable = in_cpu.is_none_or(|cpu| self.sources.cpus.contains(&cpu.id()));
+        (next.is_compatible("cache") && reachable).then_some(next)
+    }
+
+    /// Copies a level of the topology, numbered anew: Linux stops at the first number that is missing.
+    fn cpu_map(&mut self, name: &str, node: Node<'t, 'a>) -> Result<(), GuestTreeError> {
+        let begin = self.begin(name)?;
+        if let Some(cpu) = node.prop("cpu") {
+            self.property(name, "cpu", cpu.bytes())?;
+        }
+        let mut numbered: Vec<(&str, u32)> = Vec::new();
+        for child in node.children() {
+            if !self.has_cpus(child) {
+                continue;
+            }
+            let kind = child.name().trim_end_matches(|c: char| c.is_ascii_digit());
+            let number = match numbered.iter_mut().find(|(known, _)| *known == kind) {
+                Some((_, last)) => {
+                    *last = last.saturating_add(1);
+                    *last
+                }
+                None => {
+                    numbered.push((kind, 0));
+                    0
+                }
+            };
+            self.cpu_map(&format!("{kind}{number}"), child)?;
+        }
+        self.end(name, begin)
+    }
+
+    /// Whether a CPU of the cell is in this part of the topology.
+    fn has_cpus(&self, node: Node<'t, 'a>) -> bool {
+        core::iter::once(node).chain(node.descendants()).any(|n| {
+            let cpu = n.prop("cpu").and_then(|p| p.u32()).and_then(|phandle| self.tree.phandle(phandle));
+            cpu.is_some_and(|cpu| self.sources.cpus.contains(&cpu.id()))
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! 32 interrupts whose state lies side by side in the physical GIC: a word of SPIs in the distributor, or the SGIs and
+//! PPIs of one CPU in its redistributor.
+
+use super::offsets::{CTLR_RWP, GICD_CTLR, GICR_CTLR, ICFGR, IPRIORITYR, ISPENDR, RD_CTLR_RWP, SGI_BASE};
+use crate::cpu::PcpuId;
+use crate::ports::{GicRegisters, Width};
+
+/// The lowest value that a guest's interrupt has physically. EL2's own lie below it and are taken first.
+const GUEST_FLOOR: u8 = 0x80;
+/// How often RWP is read before we go on without it. Hardware needs far less; nothing that follows depends on it for safety.
+const RWP_READS: u32 = 4096;
+
+/// A guest's priority as the physical GIC has it: the upper half, as the Non-secure view does (IHI 0069H 4.8.1).
+pub(super) fn to_physical(guest: u8) -> u8 {
+    GUEST_FLOOR | guest >> 1
+}
+
+/// The guest's view of a physical priority.
+pub(super) fn to_guest(physical: u8) -> u8 {
+    physical << 1
+}
+
+/// Which 32 interrupts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bank {
+    /// INTIDs 32n to 32n+31, n from 1.
+    Spis(u32),
+    /// INTIDs 0 to 31 of this CPU.
+    Private(PcpuId),
+}
+
+impl Bank {
+    /// The bank that an INTID is in, seen from this CPU.
+    pub(super) fn of(intid: u32, cpu: PcpuId) -> Self {
+        if intid < 32 { Self::Private(cpu) } else { Self::Spis(intid / 32) }
+    }
+
+    fn load(self, m: &impl GicRegisters, register: u32, place: u32, width: Width) -> u64 {
+        match self {
+            Self::Spis(_) => m.gicd_read(register.wrapping_add(place), width),
+            Self::Private(cpu) => {
+                m.gicr_read(cpu, SGI_BASE.wrapping_add(register).wrapping_add(place), width)
+            }
+        }
+    }
+
+    fn store(self, m: &mut impl GicRegisters, register: u32, place: u32, width: Width, value: u64) {
+        match self {
+            Self::Spis(_) => m.gicd_write(register.wrapping_add(place), width, value),
+            Self::Private(cpu) => {
+                m.gicr_write(cpu, SGI_BASE.wrapping_add(register).wrapping_add(place), width, value);
+            }
+        }
+    }
+
+    fn word(self) -> u32 {
+        match self {
+            Self::Spis(word) => word,
+            Self::Private(_) => 0,
+        }
+    }
+
+    /// Reads this bank's word of a register with one bit an INTID.
+    pub(super) fn read(self, m: &impl GicRegisters, register: u32) -> u32 {
+        self.load(m, register, self.word().wrapping_mul(4), Width::Word) as u32
+    }
+
+    /// Writes this bank's word of such a register; 0 is not written, as it would change nothing in the
+    /// set and clear registers that this is for.
+    pub(super) fn write(self, m: &mut impl GicRegisters, register: u32, bits: u32) {
+        if bits != 0 {
+            self.store(m, register, self.word().wrapping_mul(4), Width::Word, u64::from(bits));
+        }
+    }
+
+    /// Waits until writes that disable or regroup have taken effect (RWP); not for ever.
+    pub(super) fn settle(self, m: &impl GicRegisters) {
+        for _ in 0..RWP_READS {
+            let waiting = match self {
+                Self::Spis(_) => m.gicd_read(GICD_CTLR, Width::Word) as u32 & CTLR_RWP,
+                Self::Private(cpu) => m.gicr_read(cpu, GICR_CTLR, Width::Word) as u32 & RD_CTLR_RWP,
+            };
+            if waiting == 0 {
+                return;
+            }
+        }
+    }
+
+    /// An INTID's physical priority.
+    pub(super) fn priority(self, m: &impl GicRegisters, intid: u32) -> u8 {
+        self.load(m, IPRIORITYR, intid, Width::Byte) as u8
+    }
+
+    /// Sets an INTID's physical priority.
+    pub(super) fn set_priority(self, m: &mut impl GicRegisters, intid: u32, priority: u8) {
+        self.store(m, IPRIORITYR, intid, Width::Byte, u64::from(priority));
+    }
+
+    /// Reads 16 INTIDs' configuration; `half` counts from INTID 0.
+    pub(super) fn config(self, m: &impl GicRegisters, half: u32) -> u32 {
+        self.load(m, ICFGR, half.wrapping_mul(4), Width::Word) as u32
+    }
+
+    /// Writes it.
+    pub(super) fn set_config(self, m: &mut impl GicRegisters, half: u32, value: u32) {
+        self.store(m, ICFGR, half.wrapping_mul(4), Width::Word, u64::from(value));
+    }
+
+    /// Makes an edge-triggered INTID pending again. A level-triggered one is, as long as its line asks for it.
+    pub(super) fn pend_again(self, m: &mut impl GicRegisters, intid: u32) {
+        let edge = self.config(m, intid / 16) >> (intid % 16).wrapping_mul(2).wrapping_add(1) & 1 != 0;
+        if edge {
+            self.write(m, ISPENDR, 1 << (intid % 32));
+        }
+    }
+}
+
+/// The two-bit fields of `half` (0 or 1) of a word: only their upper bits carry meaning (IHI 0069H 12.9.8).
+pub(super) fn config_mask(word: u32, half: u32) -> u32 {
+    let chosen = word >> (half & 1).wrapping_mul(16) & 0xffff;
+    bits(chosen).fold(0, |mask, bit| mask | 2 << bit.wrapping_mul(2))
+}
+
+/// The numbers of the bits that are set.
+pub(super) fn bits(mut word: u32) -> impl Iterator<Item = u32> {
+    core::iter::from_fn(move || {
+        let bit = (word != 0).then(|| word.trailing_zeros());
+        word &= word.wrapping_sub(1);
+        bit
+    })
+}

@@ -1,0 +1,166 @@
+//! What the vCPUs of a cell share of its GIC.
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use super::bank::{Bank, bits, config_mask, to_physical};
+use super::errand::Errands;
+use super::offsets::{
+    CTLR_ENABLE_GRP1, GICD_IROUTER, ICACTIVER, ICENABLER, ICPENDR, WAKER_CHILDREN_ASLEEP,
+    WAKER_PROCESSOR_SLEEP,
+};
+use super::shared::GicShared;
+use crate::cpu::{Affinity, PcpuId, VcpuId};
+use crate::intid::IntidSet;
+use crate::ports::{GicRegisters, Width};
+
+/// All 16 SGIs.
+pub(super) const SGIS: u32 = 0xffff;
+
+/// One for each cell.
+#[derive(Debug)]
+pub struct CellGic {
+    /// Physical interrupts that are this cell's when they arrive at one of its CPUs.
+    pub(super) owned: IntidSet,
+    /// Its SPIs.
+    pub(super) spis: IntidSet,
+    /// GICD_TYPER as the cell sees it.
+    pub(super) typer: u32,
+    /// GICD_CTLR.EnableGrp0 and EnableGrp1.
+    pub(super) enables: AtomicU32,
+    /// SPIs that were made active by a register write: active, but in no list register.
+    forced: [AtomicU32; 32],
+    /// Counts the cell's lives.
+    pub(super) life: AtomicU32,
+    vcpus: Vec<VcpuShared>,
+}
+
+/// What other vCPUs reach of a vCPU: its redistributor, as far as it is not physical.
+#[derive(Debug)]
+pub(super) struct VcpuShared {
+    pub(super) cpu: PcpuId,
+    pub(super) affinity: Affinity,
+    /// Enable, pending and priority of the SGIs that travel as bits.
+    pub(super) soft_enabled: AtomicU32,
+    pub(super) soft_pending: AtomicU32,
+    pub(super) soft_priority: [AtomicU8; 16],
+    /// GICR_WAKER.
+    pub(super) waker: AtomicU32,
+    /// As [`CellGic::forced`], for SGIs and PPIs.
+    forced: AtomicU32,
+    pub(super) errands: Errands,
+}
+
+impl VcpuShared {
+    fn new(cpu: PcpuId, affinity: Affinity) -> Self {
+        Self {
+            cpu,
+            affinity,
+            soft_enabled: AtomicU32::new(0),
+            soft_pending: AtomicU32::new(0),
+            soft_priority: Default::default(),
+            waker: AtomicU32::new(0),
+            forced: AtomicU32::new(0),
+            errands: Errands::default(),
+        }
+    }
+
+    /// As a redistributor comes out of reset.
+    pub(super) fn reset(&self) {
+        self.soft_enabled.store(0, Ordering::Relaxed);
+        self.soft_pending.store(0, Ordering::Relaxed);
+        self.soft_priority.iter().for_each(|priority| priority.store(0, Ordering::Relaxed));
+        self.waker.store(WAKER_PROCESSOR_SLEEP | WAKER_CHILDREN_ASLEEP, Ordering::Relaxed);
+        self.forced.store(0, Ordering::Relaxed);
+        self.errands.clear();
+    }
+}
+
+impl CellGic {
+    /// `spis` and `ppis` (a bit for each INTID 16 to 31) are the cell's; `cpus` are its CPUs in the order of their vCPUs.
+    pub fn new(spis: IntidSet, ppis: u32, cpus: Vec<(PcpuId, Affinity)>, shared: &GicShared) -> Self {
+        let mut of_cell = IntidSet::new();
+        spis.iter().filter(|id| *id >= 32).for_each(|id| of_cell.insert(id));
+        let mut owned = of_cell.clone();
+        let private = ppis & !SGIS & !(1 << shared.maintenance.intid()) | u32::from(shared.sgi.physical);
+        bits(private).for_each(|id| owned.insert(id));
+        Self {
+            owned,
+            spis: of_cell,
+            typer: super::identity::typer(shared.typer),
+            enables: AtomicU32::new(0),
+            forced: Default::default(),
+            life: AtomicU32::new(0),
+            vcpus: cpus.into_iter().map(|(cpu, affinity)| VcpuShared::new(cpu, affinity)).collect(),
+        }
+    }
+
+    /// Its own part of a vCPU that it has.
+    pub(super) fn vcpu(&self, id: VcpuId) -> Option<&VcpuShared> {
+        self.vcpus.get(id.index())
+    }
+
+    /// All vCPUs with their numbers.
+    pub(super) fn vcpus(&self) -> impl Iterator<Item = (VcpuId, &VcpuShared)> {
+        (0..).map(VcpuId).zip(&self.vcpus)
+    }
+
+    /// How many there are.
+    pub(super) fn vcpu_count(&self) -> usize {
+        self.vcpus.len()
+    }
+
+    /// Its physical SGIs and PPIs, a bit each.
+    pub(super) fn private(&self) -> u32 {
+        self.owned.word(0)
+    }
+
+    /// Its SGIs that travel as bits.
+    pub(super) fn soft_sgis(&self) -> u32 {
+        SGIS & !self.private()
+    }
+
+    /// Whether the distributor hands out interrupts (GICD_CTLR.EnableGrp1).
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enables.load(Ordering::Relaxed) & CTLR_ENABLE_GRP1 != 0
+    }
+
+    /// The interrupts made active by register writes: of a word of SPIs, or private ones of a vCPU.
+    pub(super) fn forced(&self, word: u32, vcpu: Option<VcpuId>) -> Option<&AtomicU32> {
+        match vcpu {
+            None => self.forced.get(word as usize),
+            Some(id) => self.vcpu(id).map(|vcpu| &vcpu.forced),
+        }
+    }
+
+    /// Before each life of the cell, and best also after: its SPIs disabled, not pending, inactive, at the highest priority
+    /// and level-triggered, routed to vCPU 0; the distributor disabled.
+    pub fn scrub(&self, m: &mut impl GicRegisters, shared: &GicShared) {
+        self.enables.store(0, Ordering::Relaxed);
+        self.life.fetch_add(1, Ordering::Relaxed);
+        let route = self.vcpus.first().map_or(0, |vcpu| vcpu.affinity.get());
+        for (word, forced) in (0..).zip(&self.forced) {
+            forced.store(0, Ordering::Relaxed);
+            let owned = self.spis.word(word as usize);
+            if owned == 0 {
+                continue;
+            }
+            let bank = Bank::Spis(word);
+            bank.write(m, ICENABLER, owned);
+            bank.settle(m);
+            for half in [0, 1] {
+                let at = word.wrapping_mul(2).wrapping_add(half);
+                let _lock = shared.gicd.lock();
+                let others = bank.config(m, at) & !config_mask(owned, half);
+                bank.set_config(m, at, others);
+            }
+            for bit in bits(owned) {
+                let intid = word.wrapping_mul(32).wrapping_add(bit);
+                bank.set_priority(m, intid, to_physical(0));
+                m.gicd_write(GICD_IROUTER.wrapping_add(intid.wrapping_mul(8)), Width::Double, route);
+            }
+            bank.write(m, ICPENDR, owned);
+            bank.write(m, ICACTIVER, owned);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The physical GIC's start, before any cell: all ours is Group 1, disabled and quiet.
+
+use super::bank::{Bank, to_physical};
+use super::offsets::{
+    CTLR_ARE, CTLR_ENABLE_GRP1, CTLR_RWP, GICD_CTLR, GICD_ICENABLER_E, GICD_TYPER, GICR_CTLR, GICR_WAKER,
+    ICACTIVER, ICENABLER, ICPENDR, IGROUPR, IPRIORITYR, ISENABLER, RD_CTLR_ENABLE_LPIS, RD_CTLR_RWP,
+    SGI_BASE, WAKER_CHILDREN_ASLEEP, WAKER_PROCESSOR_SLEEP,
+};
+use super::shared::SgiPlan;
+use crate::cpu::PcpuId;
+use crate::intid::Ppi;
+use crate::ports::{GicRegisters, Width};
+
+/// What the GIC did not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GicError {
+    /// GICD_CTLR.RWP stays set.
+    #[error("the interrupt distributor does not finish a write (GICD_CTLR.RWP)")]
+    DistributorBusy,
+    /// GICD_CTLR.ARE stays clear.
+    #[error("the interrupt distributor has no affinity routing (GICD_CTLR.ARE), as GICv3 must")]
+    NoAffinityRouting,
+    /// GICR_WAKER.ChildrenAsleep stays set.
+    #[error("the redistributor of {0} does not wake (GICR_WAKER)")]
+    Asleep(PcpuId),
+    /// GICR_CTLR.RWP stays set.
+    #[error("the redistributor of {0} does not finish a write (GICR_CTLR.RWP)")]
+    RedistributorBusy(PcpuId),
+    /// An interrupt that EL2 needs cannot be enabled at this CPU.
+    #[error("firmware keeps INTID {1}, which the hypervisor needs, at {0}")]
+    Kept(PcpuId, u32),
+}
+
+/// How often a register is read before hardware counts as stuck: some 0.1 s of device reads.
+const READS: u32 = 1_000_000;
+/// The priority of EL2's own interrupts: above all guests'.
+const OWN_PRIORITY: u8 = 0x40;
+
+/// Polls until `done`.
+fn poll(mut done: impl FnMut() -> bool) -> bool {
+    (0..READS).any(|_| done())
+}
+
+fn write_control(m: &mut impl GicRegisters, value: u32) -> Result<(), GicError> {
+    m.gicd_write(GICD_CTLR, Width::Word, u64::from(value));
+    let settled = poll(|| m.gicd_read(GICD_CTLR, Width::Word) as u32 & CTLR_RWP == 0);
+    if settled { Ok(()) } else { Err(GicError::DistributorBusy) }
+}
+
+/// Once, on the first CPU: every SPI that is ours (all with DS=1, the Non-secure ones otherwise) in Group 1, disabled, not
+/// pending, inactive; then affinity routing and Group 1 on (IHI 0069H 12.9.4; the bits used lie in the same place in both views).
+pub fn init_distributor(m: &mut impl GicRegisters) -> Result<(), GicError> {
+    // ARE may change only while the groups are disabled, and never back.
+    let before = m.gicd_read(GICD_CTLR, Width::Word) as u32;
+    write_control(m, before & CTLR_ARE)?;
+    write_control(m, CTLR_ARE)?;
+    if m.gicd_read(GICD_CTLR, Width::Word) as u32 & CTLR_ARE == 0 {
+        return Err(GicError::NoAffinityRouting);
+    }
+    let typer = m.gicd_read(GICD_TYPER, Width::Word) as u32;
+    for word in 1..=(typer & 0x1f).min(31) {
+        let bank = Bank::Spis(word);
+        for register in [ICENABLER, IGROUPR] {
+            bank.write(m, register, u32::MAX);
+        }
+        bank.settle(m);
+        for register in [ICPENDR, ICACTIVER] {
+            bank.write(m, register, u32::MAX);
+        }
+        for four in word.wrapping_mul(8)..word.wrapping_mul(8).wrapping_add(8) {
+            set_priorities(four, |at, value| m.gicd_write(at, Width::Word, value));
+        }
+    }
+    // Extended SPIs (GICD_TYPER.ESPI, ESPI_range) are nobody's.
+    if typer >> 8 & 1 != 0 {
+        for word in 0..=typer >> 27 {
+            let at = GICD_ICENABLER_E.wrapping_add(word.wrapping_mul(4));
+            m.gicd_write(at, Width::Word, u64::from(u32::MAX));
+        }
+    }
+    write_control(m, CTLR_ARE | CTLR_ENABLE_GRP1)
+}
+
+/// Four interrupts to the guests' reset priority.
+fn set_priorities(four: u32, write: impl FnOnce(u32, u64)) {
+    let at = IPRIORITYR.wrapping_add(four.wrapping_mul(4));
+    write(at, u64::from(u32::from_ne_bytes([to_physical(0); 4])));
+}
+
+/// Each CPU's redistributor: awake, its SGIs and PPIs in Group 1, quiet and disabled but for the kick and the maintenance
+/// interrupt, which come before all others.
+pub fn init_redistributor(
+    m: &mut impl GicRegisters,
+    cpu: PcpuId,
+    sgi: &SgiPlan,
+    maintenance: Ppi,
+) -> Result<(), GicError> {
+    let waker = m.gicr_read(cpu, GICR_WAKER, Width::Word) & !u64::from(WAKER_PROCESSOR_SLEEP);
+    m.gicr_write(cpu, GICR_WAKER, Width::Word, waker);
+    if !poll(|| m.gicr_read(cpu, GICR_WAKER, Width::Word) as u32 & WAKER_CHILDREN_ASLEEP == 0) {
+        return Err(GicError::Asleep(cpu));
+    }
+    // LPIs that whoever booted us left on are nobody's.
+    let control = m.gicr_read(cpu, GICR_CTLR, Width::Word);
+    if control as u32 & RD_CTLR_ENABLE_LPIS != 0 {
+        m.gicr_write(cpu, GICR_CTLR, Width::Word, control & !u64::from(RD_CTLR_ENABLE_LPIS));
+    }
+    let bank = Bank::Private(cpu);
+    // The two words after ICENABLER0 are those of extended PPIs, or reserved.
+    for register in [ICENABLER, ICENABLER + 4, ICENABLER + 8, IGROUPR] {
+        bank.write(m, register, u32::MAX);
+    }
+    if !poll(|| m.gicr_read(cpu, GICR_CTLR, Width::Word) as u32 & RD_CTLR_RWP == 0) {
+        return Err(GicError::RedistributorBusy(cpu));
+    }
+    for register in [ICPENDR, ICACTIVER] {
+        bank.write(m, register, u32::MAX);
+    }
+    for four in 0..8 {
+        set_priorities(four, |at, value| {
+            m.gicr_write(cpu, SGI_BASE.wrapping_add(at), Width::Word, value);
+        });
+    }
+    for intid in [sgi.kick.intid(), maintenance.intid()] {
+        bank.set_priority(m, intid, OWN_PRIORITY);
+        bank.write(m, ISENABLER, 1 << intid);
+        if bank.read(m, ISENABLER) >> intid & 1 == 0 {
+            return Err(GicError::Kept(cpu, intid));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! More pending interrupts than list registers. The highest are in list registers, the others in the queue; the
+//! maintenance interrupt calls when it is the queue's turn, and is armed only then.
+
+use core::sync::atomic::Ordering;
+
+use arrayvec::ArrayVec;
+
+use super::GicPorts;
+use super::bank::{Bank, to_guest};
+use super::cell::CellGic;
+use super::lr::{Lr, State};
+use super::queue::{PARKED, REPORTING};
+use super::vcpu::{HCR_NPIE, VcpuGic};
+
+/// The most list registers that the architecture has.
+const MAX_LRS: usize = 16;
+
+impl VcpuGic {
+    /// Before each entry: brings into list registers what waits for them.
+    #[inline]
+    pub fn flush(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
+        if !self.queue.is_quiet() {
+            self.refill(m, cell);
+        }
+    }
+
+    /// The maintenance interrupt.
+    pub(super) fn maintain(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
+        self.stirred = true;
+        self.refill(m, cell);
+    }
+
+    #[inline(never)]
+    fn refill(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
+        self.reap(m);
+        if self.queue.has(PARKED) || !self.stirred && m.empty_lrs() & self.all_lrs == 0 {
+            return;
+        }
+        self.stirred = false;
+        for lr in self.highest(m, cell) {
+            let empty = m.empty_lrs() & self.all_lrs;
+            let n = if empty != 0 {
+                empty.trailing_zeros() as usize
+            } else if let Some((n, victim)) = self.lowest(m).filter(|(_, low)| low.priority() > lr.priority())
+            {
+                self.queue.insert(victim.vintid());
+                n
+            } else {
+                break;
+            };
+            self.queue.remove(lr.vintid());
+            m.set_lr(n, lr.into());
+        }
+        self.arm(m);
+    }
+
+    /// The highest of the queue, at most as many as there are list registers, in order.
+    fn highest(&self, m: &impl GicPorts, cell: &CellGic) -> ArrayVec<Lr, MAX_LRS> {
+        let mut best = ArrayVec::<Lr, MAX_LRS>::new();
+        for intid in self.queue.iter() {
+            let lr = Lr::pending(intid, self.priority(m, cell, intid));
+            let place = best.partition_point(|other| other.priority() <= lr.priority());
+            if place < self.lr_count {
+                best.truncate(self.lr_count.saturating_sub(1));
+                // Room was made, and `place` is inside: the length bounds both.
+                let _ = best.try_insert(place, lr);
+            }
+        }
+        best
+    }
+
+    fn priority(&self, m: &impl GicPorts, cell: &CellGic, intid: u32) -> u8 {
+        if cell.owned.contains(intid) {
+            return to_guest(Bank::of(intid, self.cpu).priority(m, intid));
+        }
+        let soft = cell.vcpu(self.me).and_then(|own| own.soft_priority.get(intid as usize));
+        soft.map_or(0, |priority| priority.load(Ordering::Relaxed))
+    }
+
+    /// The list register with the lowest interrupt that the guest has not acknowledged.
+    fn lowest(&self, m: &impl GicPorts) -> Option<(usize, Lr)> {
+        self.lrs(m).filter(|(_, lr)| lr.state() == State::Pending).max_by_key(|(_, lr)| lr.priority())
+    }
+
+    /// Asks for maintenance while something waits: when no list register is pending any more (ICH_HCR_EL2.NPIE), or, if all
+    /// are active, as soon as one is not. The latter by the EOI bit of each, which stands where the physical INTID of a
+    /// hardware interrupt would: it is deactivated by [`VcpuGic::reap`] then.
+    fn arm(&mut self, m: &mut impl GicPorts) {
+        let waiting = !self.queue.is_empty();
+        let pending = self.lrs(m).any(|(_, lr)| lr.state() == State::Pending);
+        let hcr = m.ich_hcr();
+        let wanted = if waiting && pending { hcr | HCR_NPIE } else { hcr & !HCR_NPIE };
+        if wanted != hcr {
+            m.set_ich_hcr(wanted);
+        }
+        if waiting && !pending {
+            for n in 0..self.lr_count {
+                let lr = Lr::from(m.lr(n));
+                m.set_lr(n, lr.reporting().into());
+            }
+            self.queue.mark(REPORTING, true);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The registers that a cell finds in its GIC, a row each, and the way from an access to its row.
+//!
+//! What has no row reads as zero and ignores writes, and so does an access of a width that the register does not have
+//! (IHI 0069H 12.1.3 leaves both open). Rows that read as zero and ignore writes are written out where a reader would miss them.
+
+use super::offsets::{
+    GICD_CLRSPI_NSR, GICD_CTLR, GICD_IIDR, GICD_IROUTER, GICD_SETSPI_NSR, GICD_TYPER, GICR_CTLR, GICR_IIDR,
+    GICR_TYPER, GICR_WAKER, ICACTIVER, ICENABLER, ICFGR, ICPENDR, IGROUPR, IPRIORITYR, ISACTIVER, ISENABLER,
+    ISPENDR, PIDR2, SGI_BASE,
+};
+use super::state::Scope;
+use super::{GicCtx, GicPorts, identity, kick, state, word};
+use crate::cpu::VcpuId;
+use crate::inbox::Kick;
+use crate::ports::Width;
+
+/// The access is not aligned to its width: an external abort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+/// What a register reads as.
+#[derive(Clone, Copy)]
+pub(super) enum Get {
+    Zero,
+    DistributorControl,
+    DistributorType,
+    RedistributorControl,
+    RedistributorType,
+    Implementer,
+    Peripheral2,
+    Waker,
+    Group,
+    Enabled,
+    Pending,
+    Active,
+    Priority,
+    Config,
+    Route,
+}
+
+/// What a write to it does.
+#[derive(Clone, Copy)]
+pub(super) enum Put {
+    Nothing,
+    DistributorControl,
+    Waker,
+    RaiseSpi,
+    LowerSpi,
+    Enable,
+    Disable,
+    SetPending,
+    ClearPending,
+    SetActive,
+    ClearActive,
+    Priority,
+    Config,
+    Route,
+}
+
+/// A register, or an array of them.
+struct Reg {
+    at: u32,
+    end: u32,
+    widths: u8,
+    get: Get,
+    put: Put,
+}
+
+const fn reg(at: u32, bytes: u32, widths: u8, get: Get, put: Put) -> Reg {
+    Reg { at, end: at.saturating_add(bytes), widths, get, put }
+}
+
+const fn sgi(at: u32, bytes: u32, widths: u8, get: Get, put: Put) -> Reg {
+    reg(SGI_BASE.saturating_add(at), bytes, widths, get, put)
+}
+
+const WORD: u8 = 1 << Width::Word as u8;
+const SHORT: u8 = WORD | 1 << Width::Half as u8;
+const BYTES: u8 = WORD | 1 << Width::Byte as u8;
+const LONG: u8 = WORD | 1 << Width::Double as u8;
+
+#[rustfmt::skip]
+static DISTRIBUTOR: File<16, 512> = File::new([
+    reg(GICD_CTLR,           4, WORD,  Get::DistributorControl, Put::DistributorControl),
+    reg(GICD_TYPER,          4, WORD,  Get::DistributorType,    Put::Nothing),
+    reg(GICD_IIDR,           4, WORD,  Get::Implementer,        Put::Nothing),
+    reg(GICD_SETSPI_NSR,     4, SHORT, Get::Zero,               Put::RaiseSpi),
+    reg(GICD_CLRSPI_NSR,     4, SHORT, Get::Zero,               Put::LowerSpi),
+    reg(IGROUPR,          0x80, WORD,  Get::Group,              Put::Nothing),
+    reg(ISENABLER,        0x80, WORD,  Get::Enabled,            Put::Enable),
+    reg(ICENABLER,        0x80, WORD,  Get::Enabled,            Put::Disable),
+    reg(ISPENDR,          0x80, WORD,  Get::Pending,            Put::SetPending),
+    reg(ICPENDR,          0x80, WORD,  Get::Pending,            Put::ClearPending),
+    reg(ISACTIVER,        0x80, WORD,  Get::Active,             Put::SetActive),
+    reg(ICACTIVER,        0x80, WORD,  Get::Active,             Put::ClearActive),
+    reg(IPRIORITYR,      0x400, BYTES, Get::Priority,           Put::Priority),
+    // ITARGETSR (0x800), SGIR (0xf00), CPENDSGIR and SPENDSGIR (0xf10 to 0xf2c) have no meaning with affinity
+    // routing, IGRPMODR (0xd00) and NSACR (0xe00) none with DS=1.
+    reg(ICFGR,           0x100, WORD,  Get::Config,             Put::Config),
+    reg(GICD_IROUTER,   0x1fe0, LONG,  Get::Route,              Put::Route),
+    reg(PIDR2,               4, WORD,  Get::Peripheral2,        Put::Nothing),
+]);
+
+#[rustfmt::skip]
+static REDISTRIBUTOR: File<14, 1024> = File::new([
+    reg(GICR_CTLR,           4, WORD,  Get::RedistributorControl, Put::Nothing),
+    reg(GICR_IIDR,           4, WORD,  Get::Implementer,          Put::Nothing),
+    reg(GICR_TYPER,          8, LONG,  Get::RedistributorType,    Put::Nothing),
+    reg(GICR_WAKER,          4, WORD,  Get::Waker,                Put::Waker),
+    // PROPBASER (0x70) and PENDBASER (0x78) have no meaning without LPIs.
+    reg(PIDR2,               4, WORD,  Get::Peripheral2,          Put::Nothing),
+    sgi(IGROUPR,             4, WORD,  Get::Group,                Put::Nothing),
+    sgi(ISENABLER,           4, WORD,  Get::Enabled,              Put::Enable),
+    sgi(ICENABLER,           4, WORD,  Get::Enabled,              Put::Disable),
+    sgi(ISPENDR,             4, WORD,  Get::Pending,              Put::SetPending),
+    sgi(ICPENDR,             4, WORD,  Get::Pending,              Put::ClearPending),
+    sgi(ISACTIVER,           4, WORD,  Get::Active,               Put::SetActive),
+    sgi(ICACTIVER,           4, WORD,  Get::Active,               Put::ClearActive),
+    sgi(IPRIORITYR,       0x20, BYTES, Get::Priority,             Put::Priority),
+    sgi(ICFGR,               8, WORD,  Get::Config,               Put::Config),
+    // IGRPMODR0 (0xd00) and NSACR (0xe00) have no meaning with DS=1.
+]);
+
+/// Rows in rising order, and for each 128 bytes the first row that may hold them.
+struct File<const ROWS: usize, const GRANULES: usize> {
+    rows: [Reg; ROWS],
+    first: [u8; GRANULES],
+}
+
+impl<const ROWS: usize, const GRANULES: usize> File<ROWS, GRANULES> {
+    #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
+    const fn new(rows: [Reg; ROWS]) -> Self {
+        let mut first = [0; GRANULES];
+        let mut granule = 0;
+        while granule < GRANULES {
+            let mut row = 0;
+            while row < ROWS && rows[row].end <= (granule as u32) << 7 {
+                row += 1;
+            }
+            first[granule] = row as u8;
+            granule += 1;
+        }
+        Self { rows, first }
+    }
+
+    #[inline(always)]
+    fn find(&self, offset: u32, width: Width) -> Option<&Reg> {
+        let first = usize::from(*self.first.get((offset >> 7) as usize)?);
+        let row = self.rows.get(first..)?.iter().find(|row| offset < row.end)?;
+        (row.at <= offset && row.widths >> width as u8 & 1 != 0).then_some(row)
+    }
+}
+
+/// An access of a guest to its distributor, `offset` bytes from its start: a write, or a read, whose value comes back.
+pub fn gicd_access<M: GicPorts>(
+    ctx: &mut GicCtx<'_, M>,
+    offset: u64,
+    width: Width,
+    write: Option<u64>,
+) -> Result<u64, Refused> {
+    access(ctx, DISTRIBUTOR.find(offset as u32, width), None, offset, width, write)
+}
+
+/// The same for the cell's redistributors, which lie side by side, 128 KiB for each vCPU.
+pub fn gicr_access<M: GicPorts>(
+    ctx: &mut GicCtx<'_, M>,
+    offset: u64,
+    width: Width,
+    write: Option<u64>,
+) -> Result<u64, Refused> {
+    let frame = VcpuId((offset >> 17) as u8);
+    let inside = offset & 0x1_ffff;
+    access(ctx, REDISTRIBUTOR.find(inside as u32, width), Some(frame), inside, width, write)
+}
+
+#[inline(always)]
+fn access<M: GicPorts>(
+    ctx: &mut GicCtx<'_, M>,
+    row: Option<&Reg>,
+    frame: Option<VcpuId>,
+    offset: u64,
+    width: Width,
+    write: Option<u64>,
+) -> Result<u64, Refused> {
+    if offset & width.bytes().wrapping_sub(1) != 0 {
+        return Err(Refused);
+    }
+    let Some(row) = row else { return Ok(0) };
+    let at = At { frame, rel: (offset as u32).wrapping_sub(row.at), width };
+    match write {
+        None => Ok(get(ctx, row.get, at) & width.mask()),
+        Some(value) => {
+            let kicked = put(ctx, row.put, at, value & width.mask());
+            kick(ctx.machine, kicked, ctx.shared);
+            Ok(0)
+        }
+    }
+}
+
+/// Where in a row an access lies.
+#[derive(Clone, Copy)]
+pub(super) struct At {
+    /// The redistributor; `None` is the distributor.
+    pub(super) frame: Option<VcpuId>,
+    /// Bytes from the row's start.
+    pub(super) rel: u32,
+    /// How wide.
+    pub(super) width: Width,
+}
+
+fn get<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
+    match what {
+        Get::Zero => 0,
+        Get::DistributorControl => identity::distributor_control(ctx),
+        Get::DistributorType => u64::from(ctx.cell.typer),
+        Get::RedistributorControl => identity::redistributor_control(ctx, at),
+        Get::RedistributorType => identity::redistributor_type(ctx, at),
+        Get::Implementer => identity::IIDR,
+        Get::Peripheral2 => identity::PIDR2_GICV3,
+        Get::Waker => identity::waker(ctx, at),
+        Get::Group => with_scope(ctx, at, |_, scope| scope.owned()),
+        Get::Enabled => with_scope(ctx, at, state::enabled),
+        Get::Pending => with_scope(ctx, at, state::pending),
+        Get::Active => with_scope(ctx, at, state::active),
+        Get::Priority => word::priority(ctx, at),
+        Get::Config => word::config(ctx, at),
+        Get::Route => word::route(ctx, at),
+    }
+}
+
+fn with_scope<M: GicPorts>(
+    ctx: &mut GicCtx<'_, M>,
+    at: At,
+    read: impl FnOnce(&mut GicCtx<'_, M>, Scope) -> u32,
+) -> u64 {
+    let Some(scope) = Scope::of(ctx, at.frame, at.rel / 4) else { return 0 };
+    u64::from(read(ctx, scope))
+}
+
+fn put<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) -> Kick {
+    let write = match what {
+        Put::Nothing => return Kick::default(),
+        Put::DistributorControl => return identity::set_distributor_control(ctx, value),
+        Put::Waker => return identity::set_waker(ctx, at, value),
+        Put::Priority => return word::set_priority(ctx, at, value),
+        Put::Config => return word::set_config(ctx, at, value),
+        Put::Route => return word::set_route(ctx, at, value),
+        Put::RaiseSpi => return state::message(ctx, value, state::set_pending),
+        Put::LowerSpi => return state::message(ctx, value, state::clear_pending),
+        Put::Enable => state::enable,
+        Put::Disable => state::disable,
+        Put::SetPending => state::set_pending,
+        Put::ClearPending => state::clear_pending,
+        Put::SetActive => state::set_active,
+        Put::ClearActive => state::clear_active,
+    };
+    let Some(scope) = Scope::of(ctx, at.frame, at.rel / 4) else { return Kick::default() };
+    let bits = value as u32 & scope.owned();
+    if bits == 0 { Kick::default() } else { write(ctx, scope, bits) }
+}

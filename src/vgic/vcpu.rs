@@ -1,0 +1,259 @@
+//! A vCPU's list registers, from the CPU that runs it.
+
+use core::sync::atomic::Ordering;
+
+use super::GicPorts;
+use super::bank::{Bank, bits, config_mask, to_guest, to_physical};
+use super::cell::CellGic;
+use super::errand::Errand;
+use super::lr::{Lr, State};
+use super::offsets::{ICACTIVER, ICENABLER, ICPENDR};
+use super::queue::{PARKED, Queue, REPORTING};
+use super::shared::GicShared;
+use crate::cpu::{PcpuId, VcpuId};
+use crate::inbox::{Request, Requests};
+
+/// ICH_HCR_EL2.En.
+pub(super) const HCR_EN: u32 = 1 << 0;
+/// ICH_HCR_EL2.NPIE.
+pub(super) const HCR_NPIE: u32 = 1 << 3;
+
+/// What a physical interrupt was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Irq {
+    /// The guest's; it is on its way.
+    Guest,
+    /// The inbox has something.
+    Kick,
+    /// None that needs more: maintenance, done, or spurious.
+    None,
+    /// Nobody's here: this INTID. It is masked now.
+    Foreign(u32),
+}
+
+/// One for each vCPU, owned by its CPU.
+#[derive(Debug)]
+pub struct VcpuGic {
+    pub(super) me: VcpuId,
+    pub(super) cpu: PcpuId,
+    /// How many list registers there are, and a bit for each.
+    pub(super) lr_count: usize,
+    pub(super) all_lrs: u32,
+    pub(super) queue: Queue,
+    /// Something came into the queue since list registers were last filled from it.
+    pub(super) stirred: bool,
+    life: u32,
+}
+
+impl Default for VcpuGic {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl VcpuGic {
+    /// Of a vCPU that is off.
+    pub const fn new() -> Self {
+        let (me, cpu) = (VcpuId(0), PcpuId(0));
+        Self { me, cpu, lr_count: 0, all_lrs: 0, queue: Queue::parked(), stirred: false, life: 0 }
+    }
+
+    /// At each start of the vCPU, on its CPU: nothing pending or active, private interrupts disabled, the virtual CPU interface
+    /// as it comes out of reset. The cell was scrubbed before its first vCPU started, and the CPU's inbox emptied.
+    pub fn reset(&mut self, m: &mut impl GicPorts, cell: &CellGic, me: VcpuId) {
+        let Some(own) = cell.vcpu(me) else { return };
+        (self.me, self.cpu) = (me, own.cpu);
+        let life = cell.life.load(Ordering::Relaxed);
+        // What came for this vCPU while it was off goes back to where the guest can reach it, unless it is of a former life.
+        for intid in core::mem::replace(&mut self.queue, Queue::parked()).iter().filter(|id| *id >= 32) {
+            if life == self.life {
+                Bank::of(intid, self.cpu).pend_again(m, intid);
+                m.deactivate(intid);
+            }
+        }
+        self.life = life;
+        own.reset();
+        self.lr_count = m.lr_count().clamp(1, 16);
+        self.all_lrs = u32::MAX >> 32usize.saturating_sub(self.lr_count);
+        m.reset_virtual_interface();
+        m.set_ich_vmcr(0);
+        let private = cell.private();
+        self.quiet_private(m, private);
+        let bank = Bank::Private(self.cpu);
+        bits(private).for_each(|intid| bank.set_priority(m, intid, to_physical(0)));
+        let others = bank.config(m, 1) & !config_mask(private, 1);
+        bank.set_config(m, 1, others);
+        bank.write(m, ICPENDR, private);
+        bank.write(m, ICACTIVER, private);
+        m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
+        self.queue.mark(PARKED, false);
+    }
+
+    /// When the vCPU goes off, or its cell stops: what it had not acknowledged goes back to the physical GIC, what it had
+    /// stays active there, and its private interrupts are disabled. What comes later waits for [`VcpuGic::reset`].
+    pub fn park(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
+        if self.queue.has(PARKED) {
+            return;
+        }
+        self.quiet_private(m, cell.private());
+        self.give_back_all(m, cell);
+        m.set_ich_hcr(0);
+        m.reset_virtual_interface();
+        self.queue = Queue::parked();
+    }
+
+    fn quiet_private(&self, m: &mut impl GicPorts, private: u32) {
+        let bank = Bank::Private(self.cpu);
+        bank.write(m, ICENABLER, private);
+        bank.settle(m);
+    }
+
+    /// A physical interrupt ended the guest's turn: acknowledges one.
+    #[inline]
+    pub fn on_irq(&mut self, m: &mut impl GicPorts, cell: &CellGic, shared: &GicShared) -> Irq {
+        let intid = m.acknowledge();
+        if !cell.owned.contains(intid) {
+            return self.on_other_irq(m, cell, shared, intid);
+        }
+        let priority = to_guest(m.running_priority());
+        m.drop_priority(intid);
+        if intid < 16 {
+            m.deactivate(intid);
+        }
+        self.raise(m, Lr::pending(intid, priority));
+        Irq::Guest
+    }
+
+    /// Puts an interrupt into a list register, or into the queue.
+    #[inline]
+    pub(super) fn raise(&mut self, m: &mut impl GicPorts, lr: Lr) {
+        if self.queue.is_quiet() && m.empty_lrs() == self.all_lrs {
+            m.set_lr(0, lr.into());
+        } else {
+            self.place(m, lr);
+        }
+    }
+
+    /// The same where list registers or the queue hold something.
+    #[inline(never)]
+    fn place(&mut self, m: &mut impl GicPorts, lr: Lr) {
+        self.reap(m);
+        let intid = lr.vintid();
+        let twin = self.lrs(m).find(|(_, lr)| lr.vintid() == intid);
+        if let Some((n, twin)) = twin {
+            return self.join(m, n, twin);
+        }
+        let empty = m.empty_lrs() & self.all_lrs;
+        if self.queue.is_empty() && !self.queue.has(PARKED) && empty != 0 {
+            m.set_lr(empty.trailing_zeros() as usize, lr.into());
+        } else {
+            self.queue.insert(intid);
+            self.stirred = true;
+        }
+    }
+
+    /// An interrupt came again while it is in list register `n`. Pending ones merge. An SGI becomes active and pending.
+    /// Another can only come so if the guest made a mess of ISACTIVER; it waits in the physical GIC.
+    fn join(&self, m: &mut impl GicPorts, n: usize, twin: Lr) {
+        if twin.state().pending() {
+            return;
+        }
+        if twin.vintid() < 16 {
+            m.set_lr(n, twin.with_state(State::PendingActive).into());
+        } else {
+            Bank::of(twin.vintid(), self.cpu).pend_again(m, twin.vintid());
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn on_other_irq(&mut self, m: &mut impl GicPorts, cell: &CellGic, shared: &GicShared, intid: u32) -> Irq {
+        if (1020..1024).contains(&intid) {
+            return Irq::None;
+        }
+        m.drop_priority(intid);
+        let irq = if intid == shared.sgi.kick.intid() {
+            Irq::Kick
+        } else if intid == shared.maintenance.intid() {
+            self.maintain(m, cell);
+            Irq::None
+        } else {
+            // INTIDs above are LPIs or in the extended ranges; `physical` has all of these off.
+            if intid < 1020 {
+                Bank::of(intid, self.cpu).write(m, ICENABLER, 1 << (intid % 32));
+            }
+            Irq::Foreign(intid)
+        };
+        m.deactivate(intid);
+        irq
+    }
+
+    /// What other CPUs asked of this one; called with what [`crate::inbox::Inbox::take`] brought.
+    pub fn on_requests(&mut self, m: &mut impl GicPorts, cell: &CellGic, requests: Requests) {
+        if requests.has(Request::Retract) {
+            self.sync_enable(m, cell);
+            for errand in Errand::ALL {
+                let Some(own) = cell.vcpu(self.me) else { return };
+                for (word, bits) in own.errands.take(errand) {
+                    match errand {
+                        Errand::ClearActive => self.clear_active(m, word, bits),
+                        Errand::ClearPending => self.clear_pending(m, cell, word, bits),
+                        Errand::GiveBack => self.give_back(m, cell, word, bits),
+                    }
+                }
+            }
+        }
+        if requests.has(Request::Sgi) {
+            self.raise_soft(m, cell);
+        }
+    }
+
+    /// Brings GICD_CTLR.EnableGrp1 to this CPU.
+    pub(super) fn sync_enable(&self, m: &mut impl GicPorts, cell: &CellGic) {
+        if !self.queue.has(PARKED) {
+            let hcr = m.ich_hcr() & !HCR_EN;
+            m.set_ich_hcr(if cell.is_enabled() { hcr | HCR_EN } else { hcr });
+        }
+    }
+
+    /// Raises those SGIs that travel as bits and are both pending and enabled.
+    pub(super) fn raise_soft(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
+        let Some(own) = cell.vcpu(self.me).filter(|_| !self.queue.has(PARKED)) else { return };
+        let enabled = own.soft_enabled.load(Ordering::Relaxed);
+        let ready = own.soft_pending.fetch_and(!enabled, Ordering::Relaxed) & enabled;
+        for (intid, priority) in (0..).zip(&own.soft_priority) {
+            if ready >> intid & 1 != 0 {
+                self.raise(m, Lr::software(intid, priority.load(Ordering::Relaxed)));
+            }
+        }
+    }
+
+    /// The list registers that hold something, or report.
+    pub(super) fn lrs<'m, M: GicPorts>(&self, m: &'m M) -> impl Iterator<Item = (usize, Lr)> + use<'m, M> {
+        let held = !m.empty_lrs() & self.all_lrs;
+        bits(held).map(move |n| (n as usize, Lr::from(m.lr(n as usize))))
+    }
+
+    /// Ends what the guest deactivated in reporting list registers.
+    pub(super) fn reap(&mut self, m: &mut impl GicPorts) {
+        if !self.queue.has(REPORTING) {
+            return;
+        }
+        let mut left = false;
+        for n in 0..self.lr_count {
+            let lr = Lr::from(m.lr(n));
+            if !lr.reports() {
+                continue;
+            }
+            if lr.state() == State::Invalid {
+                if lr.vintid() >= 16 {
+                    m.deactivate(lr.vintid());
+                }
+                m.set_lr(n, 0);
+            } else {
+                left = true;
+            }
+        }
+        self.queue.mark(REPORTING, left);
+    }
+}

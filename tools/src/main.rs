@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bulkhead_cli::qemu::{self, Boot, Disk, Machine};
-use bulkhead_cli::{demo, initramfs, pack, plan};
+use bulkhead_cli::{bench, demo, initramfs, pack, plan};
 use clap::{Parser, Subcommand};
 use miette::{Context, IntoDiagnostic, Result};
 
@@ -48,6 +48,15 @@ enum Command {
         #[arg(short, long)]
         output: PathBuf,
     },
+    /// Measure the hypervisor in QEMU
+    Bench {
+        /// What to measure
+        #[arg(value_enum)]
+        what: Figures,
+        /// The build's folder
+        #[arg(long, default_value = "target")]
+        target: PathBuf,
+    },
     /// Run an archive on QEMU's virt machine; Ctrl-a x ends it
     Run {
         /// The archive that `pack` wrote
@@ -73,6 +82,14 @@ enum Command {
     },
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Figures {
+    /// Image, memory, entry
+    Size,
+    /// Instructions of each trap
+    Traps,
+}
+
 fn main() -> Result<ExitCode> {
     match Arguments::parse().command {
         Command::Check { cells, board } => {
@@ -90,6 +107,19 @@ fn main() -> Result<ExitCode> {
                 .into_diagnostic()
                 .wrap_err_with(|| format!("{} cannot be read", kernel.image.display()))?;
             write(&output.join("Image"), &image)?;
+        }
+        Command::Bench { what, target } => {
+            let subject = bench::Subject {
+                image: target.join("bulkhead.bin"),
+                elf: target.join("aarch64-unknown-none-softfloat/release/bulkhead-image"),
+                demo: target.join("demo.cells"),
+                images: target.join("images"),
+            };
+            match what {
+                Figures::Size => bench::size(&subject),
+                Figures::Traps => bench::traps(&subject),
+            }
+            .into_diagnostic()?;
         }
         Command::Run { archive, image, check: true, .. } => {
             match demo::check(image, archive, &|step| println!("check: {step}")) {

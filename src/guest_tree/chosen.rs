@@ -11,37 +11,37 @@ use crate::tree::Node;
 
 impl<'t, 'a> Writer<'_, 't, 'a> {
     /// Aliases of the nodes that are there.
-    pub(super) fn aliases(&mut self) -> Result<(), GuestTreeError> {
+    pub(super) fn aliases(&mut self) {
         let resolves = |path: &str| self.tree.at(path).is_some_and(|n| self.kept.is_whole(n.id()));
         let board = self.tree.at("/aliases");
         let props = board.iter().flat_map(|n| n.props());
         let kept: Vec<_> = props.filter(|p| p.str().is_some_and(resolves)).collect();
         if kept.is_empty() {
-            return Ok(());
+            return;
         }
-        let begin = self.begin("aliases")?;
+        self.fdt.begin_node("aliases");
         for prop in kept {
-            self.property("/aliases", prop.name(), prop.bytes())?;
+            self.fdt.property(prop.name(), prop.bytes());
         }
-        self.end("aliases", begin)
+        self.fdt.end_node();
     }
 
-    pub(super) fn chosen(&mut self) -> Result<(), GuestTreeError> {
+    pub(super) fn chosen(&mut self) {
         let load = &self.cell.load;
-        let begin = self.begin("chosen")?;
+        self.fdt.begin_node("chosen");
         if let Some(bootargs) = &load.bootargs {
-            self.string("/chosen", "bootargs", bootargs)?;
+            self.fdt.string("bootargs", bootargs);
         }
         if let Some(path) = self.stdout_path() {
-            self.string("/chosen", "stdout-path", &path)?;
+            self.fdt.string("stdout-path", &path);
         }
         if let Some(initrd) = load.initrd {
-            self.property("/chosen", "linux,initrd-start", &initrd.start().0.to_be_bytes())?;
-            self.property("/chosen", "linux,initrd-end", &initrd.end().0.to_be_bytes())?;
+            self.fdt.property("linux,initrd-start", &initrd.start().0.to_be_bytes());
+            self.fdt.property("linux,initrd-end", &initrd.end().0.to_be_bytes());
         }
-        self.property("/chosen", "kaslr-seed", &[0; 8])?;
-        self.property("/chosen", "rng-seed", &[0; 32])?;
-        self.end("chosen", begin)
+        self.fdt.property("kaslr-seed", &[0; 8]);
+        self.fdt.property("rng-seed", &[0; 32]);
+        self.fdt.end_node();
     }
 
     /// The board's console if the cell has it; else, in a cell that is not the root cell, its first UART.
@@ -80,23 +80,24 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
         let name = format!("memory@{:x}", first.start().0);
         let root = self.tree.root();
         let value = reg(&name, (root.address_cells(), root.size_cells()), &banks)?;
-        let begin = self.begin(&name)?;
-        self.property(&name, "device_type", b"memory\0")?;
-        self.property(&name, "reg", &value)?;
-        self.end(&name, begin)
+        self.fdt.begin_node(&name);
+        self.fdt.property("device_type", b"memory\0");
+        self.fdt.property("reg", &value);
+        self.fdt.end_node();
+        Ok(())
     }
 
     /// PSCI as Bulkhead answers it. Both instructions work; the one that the board names is kept.
-    pub(super) fn psci(&mut self) -> Result<(), GuestTreeError> {
+    pub(super) fn psci(&mut self) {
         let board = self.tree.nodes().find(|n| n.compatibles().any(|c| c.starts_with("arm,psci")));
         let method = match board.and_then(|n| n.prop("method")).and_then(|p| p.str()) {
             Some("smc") => "smc",
             _ => "hvc",
         };
-        let begin = self.begin("psci")?;
-        self.property("/psci", "compatible", b"arm,psci-1.0\0arm,psci-0.2\0")?;
-        self.string("/psci", "method", method)?;
-        self.end("psci", begin)
+        self.fdt.begin_node("psci");
+        self.fdt.property("compatible", b"arm,psci-1.0\0arm,psci-0.2\0");
+        self.fdt.string("method", method);
+        self.fdt.end_node();
     }
 }
 

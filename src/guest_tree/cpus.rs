@@ -3,7 +3,6 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::GuestTreeError;
 use super::write::{Writer, cells};
 use crate::cpu::VcpuId;
 use crate::tree::{Node, NodeId};
@@ -23,59 +22,59 @@ const CPU: [&str; 9] = [
 ];
 
 impl<'t, 'a> Writer<'_, 't, 'a> {
-    pub(super) fn cpus(&mut self) -> Result<(), GuestTreeError> {
+    pub(super) fn cpus(&mut self) {
         let board = self.tree.at("/cpus");
         let address_cells = board.and_then(|n| n.prop("#address-cells")).and_then(|p| p.u32()).unwrap_or(1);
-        let begin = self.begin("cpus")?;
-        self.property("/cpus", "#address-cells", &address_cells.to_be_bytes())?;
-        self.property("/cpus", "#size-cells", &0u32.to_be_bytes())?;
+        self.fdt.begin_node("cpus");
+        self.fdt.property("#address-cells", &address_cells.to_be_bytes());
+        self.fdt.property("#size-cells", &0u32.to_be_bytes());
         for (id, cpu) in (0..).map(VcpuId).zip(self.sources.cpus) {
-            self.cpu(id, self.tree.node(*cpu), address_cells)?;
+            self.cpu(id, self.tree.node(*cpu), address_cells);
         }
         for node in board.iter().flat_map(|n| n.children()) {
             if node.is_compatible("cache") {
-                self.cache(node)?;
+                self.cache(node);
             } else if node.name() == "cpu-map" && self.has_cpus(node) {
-                self.cpu_map("cpu-map", node)?;
+                self.cpu_map("cpu-map", node);
             }
         }
-        self.end("cpus", begin)
+        self.fdt.end_node();
     }
 
-    fn cpu(&mut self, id: VcpuId, node: Node<'t, 'a>, address_cells: u32) -> Result<(), GuestTreeError> {
+    fn cpu(&mut self, id: VcpuId, node: Node<'t, 'a>, address_cells: u32) {
         let affinity = id.affinity().get();
         let name = format!("cpu@{affinity:x}");
-        let begin = self.begin(&name)?;
+        self.fdt.begin_node(&name);
         let cache = |name: &str| name.contains("cache-") || name.contains("tlb-");
         for prop in node.props() {
             let dangling = prop.name() == "next-level-cache" && !self.has_cache(node);
             if (CPU.contains(&prop.name()) || cache(prop.name())) && !dangling {
-                self.property(&name, prop.name(), prop.bytes())?;
+                self.fdt.property(prop.name(), prop.bytes());
             }
         }
         let mut reg = Vec::new();
         // Virtual affinities have no Aff3, so one cell is always enough; /cpus may have no more than two.
         cells(&mut reg, address_cells.clamp(1, 2), affinity);
-        self.property(&name, "reg", &reg)?;
-        self.property(&name, "enable-method", b"psci\0")?;
-        node.children().filter(|n| n.is_compatible("cache")).try_for_each(|child| self.cache(child))?;
-        self.end(&name, begin)
+        self.fdt.property("reg", &reg);
+        self.fdt.property("enable-method", b"psci\0");
+        node.children().filter(|n| n.is_compatible("cache")).for_each(|child| self.cache(child));
+        self.fdt.end_node();
     }
 
     /// Copies a cache and those inside it, if a CPU of the cell has it.
-    fn cache(&mut self, node: Node<'t, 'a>) -> Result<(), GuestTreeError> {
+    fn cache(&mut self, node: Node<'t, 'a>) {
         if !self.caches().contains(&node.id()) {
-            return Ok(());
+            return;
         }
-        let begin = self.begin(node.name())?;
+        self.fdt.begin_node(node.name());
         for prop in node.props() {
             let dangling = prop.name() == "next-level-cache" && !self.has_cache(node);
             if !dangling && !prop.name().starts_with("power-domain") {
-                self.property(node.name(), prop.name(), prop.bytes())?;
+                self.fdt.property(prop.name(), prop.bytes());
             }
         }
-        node.children().filter(|n| n.is_compatible("cache")).try_for_each(|child| self.cache(child))?;
-        self.end(node.name(), begin)
+        node.children().filter(|n| n.is_compatible("cache")).for_each(|child| self.cache(child));
+        self.fdt.end_node();
     }
 
     /// The caches of the cell's CPUs, of all levels, as far as the tree has them.
@@ -104,10 +103,10 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
     }
 
     /// Copies a level of the topology, numbered anew: Linux stops at the first number that is missing.
-    fn cpu_map(&mut self, name: &str, node: Node<'t, 'a>) -> Result<(), GuestTreeError> {
-        let begin = self.begin(name)?;
+    fn cpu_map(&mut self, name: &str, node: Node<'t, 'a>) {
+        self.fdt.begin_node(name);
         if let Some(cpu) = node.prop("cpu") {
-            self.property(name, "cpu", cpu.bytes())?;
+            self.fdt.property("cpu", cpu.bytes());
         }
         let mut numbered: Vec<(&str, u32)> = Vec::new();
         for child in node.children() {
@@ -125,9 +124,9 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
                     0
                 }
             };
-            self.cpu_map(&format!("{kind}{number}"), child)?;
+            self.cpu_map(&format!("{kind}{number}"), child);
         }
-        self.end(name, begin)
+        self.fdt.end_node();
     }
 
     /// Whether a CPU of the cell is in this part of the topology.

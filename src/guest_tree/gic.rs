@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::GuestTreeError;
 use super::role::Role;
 use super::write::{Writer, cells, reg};
+use crate::plan::CellPlan;
 use crate::tree::{Node, Prop};
 
 /// What is copied of the interrupt controller's node: no maintenance interrupt, no MSIs, one redistributor region.
@@ -32,51 +33,38 @@ pub(super) struct Lines {
 
 impl<'t, 'a> Writer<'_, 't, 'a> {
     /// Interrupt controller, timer and performance monitor at the top of the tree.
-    pub(super) fn parts_of_every_cell(&mut self) -> Result<(), GuestTreeError> {
+    pub(super) fn parts_of_every_cell(&mut self) {
         let gic = self.tree.node(self.sources.gic);
         let name = format!("interrupt-controller@{:x}", self.cell.gicd.start().0);
-        let begin = self.begin(&name)?;
-        self.gic_properties(gic)?;
-        self.end(&name, begin)?;
+        self.fdt.begin_node(&name);
+        self.gic_properties(gic);
+        self.fdt.end_node();
         for node in self.tree.nodes().filter(|n| n.is_available()) {
             let role = self.role(node);
             if matches!(role, Role::Timer | Role::Pmu) {
-                let begin = self.begin(node.base_name())?;
-                if role == Role::Timer { self.timer_properties(node) } else { self.whole(node) }?;
-                self.end(node.base_name(), begin)?;
+                self.fdt.begin_node(node.base_name());
+                if role == Role::Timer {
+                    self.timer_properties(node)
+                } else {
+                    self.whole(node)
+                }
+                self.fdt.end_node();
             }
         }
-        Ok(())
     }
 
-    pub(super) fn gic_properties(&mut self, node: Node<'t, 'a>) -> Result<(), GuestTreeError> {
+    pub(super) fn gic_properties(&mut self, node: Node<'t, 'a>) {
         for prop in node.props().iter().filter(|p| GIC.contains(&p.name())) {
-            self.property(node.name(), prop.name(), prop.bytes())?;
+            self.fdt.property(prop.name(), prop.bytes());
         }
-        let frames = if self.cell.root { self.gic_in_place(node) } else { None };
-        let frames = match frames {
-            Some(frames) => frames,
-            None => {
-                let root = self.tree.root();
-                let cells = (root.address_cells(), root.size_cells());
-                reg(node.name(), cells, &[self.cell.gicd, self.cell.gicr])?
-            }
-        };
-        self.property(node.name(), "reg", &frames)
+        if !self.cell.root && node.prop("#address-cells").is_none() {
+            // What its absence means to `interrupt-map` (Devicetree Specification 2.4.3.1).
+            self.fdt.property("#address-cells", &0u32.to_be_bytes());
+        }
+        self.fdt.property("reg", &self.gic_reg);
     }
 
-    /// The board's own first two entries of `reg`, as its bus has them; the redistributors are as many as the cell has.
-    fn gic_in_place(&self, node: Node<'t, 'a>) -> Option<Vec<u8>> {
-        let bus = node.parent()?;
-        let address = bus.address_cells() as usize;
-        let entry = address.checked_add(bus.size_cells() as usize)?.checked_mul(4)?;
-        let kept = entry.checked_add(address.checked_mul(4)?)?;
-        let mut value = node.prop("reg")?.bytes().get(..kept)?.to_vec();
-        cells(&mut value, bus.size_cells(), self.cell.gicr.size())?;
-        Some(value)
-    }
-
-    pub(super) fn timer_properties(&mut self, node: Node<'t, 'a>) -> Result<(), GuestTreeError> {
+    pub(super) fn timer_properties(&mut self, node: Node<'t, 'a>) {
         let names: Option<Vec<&str>> = node.prop("interrupt-names").map(|p| p.strings().collect());
         let keep = |at: usize| match &names {
             Some(names) => names.get(at).is_some_and(|name| TIMER.contains(name)),
@@ -98,9 +86,8 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
                 }
                 _ => prop.bytes().to_vec(),
             };
-            self.property(node.name(), prop.name(), &value)?;
+            self.fdt.property(prop.name(), &value);
         }
-        Ok(())
     }
 
     /// The interrupts of a device that has one for each CPU, if some of the CPUs are not the cell's.
@@ -120,6 +107,29 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
             affinity: entries(&affinity, 1, keep),
         })
     }
+}
+
+/// `reg` of a cell's interrupt controller: in the root cell the board's own first two entries as its bus has them, with
+/// as many redistributors as the cell has; at the top of the tree in other cells.
+pub(super) fn frames(
+    gic: Node<'_, '_>,
+    root: Node<'_, '_>,
+    cell: &CellPlan,
+) -> Result<Vec<u8>, GuestTreeError> {
+    match cell.root.then(|| in_place(gic, cell)).flatten() {
+        Some(frames) => Ok(frames),
+        None => reg(gic.name(), (root.address_cells(), root.size_cells()), &[cell.gicd, cell.gicr]),
+    }
+}
+
+fn in_place(gic: Node<'_, '_>, cell: &CellPlan) -> Option<Vec<u8>> {
+    let bus = gic.parent()?;
+    let address = bus.address_cells() as usize;
+    let entry = address.checked_add(bus.size_cells() as usize)?.checked_mul(4)?;
+    let kept = entry.checked_add(address.checked_mul(4)?)?;
+    let mut value = gic.prop("reg")?.bytes().get(..kept)?.to_vec();
+    cells(&mut value, bus.size_cells(), cell.gicr.size())?;
+    Some(value)
 }
 
 /// The entries of `cells` cells each whose place is to be kept.

@@ -164,6 +164,7 @@ impl<'s, 't, 'a> Kept<'s, 't, 'a> {
         for id in kept {
             for above in self.tree.node(id).ancestors() {
                 let bus = above.prop("reg").is_none() || above.prop("ranges").is_some();
+                let bus = bus && above.is_available();
                 self.fates.entry(above.id()).or_insert(if bus { Fate::Bus } else { Fate::Stub });
             }
         }

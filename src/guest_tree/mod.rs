@@ -6,6 +6,7 @@
 
 mod chosen;
 mod cpus;
+mod fdt;
 mod gic;
 mod keep;
 mod refs;
@@ -70,14 +71,6 @@ pub enum GuestTreeError {
         node: String,
         /// What was to be written.
         span: String,
-    },
-    /// A node or property that the format does not allow.
-    #[error("{node}: cannot be written: {error}")]
-    Write {
-        /// The node of the board's tree, and the property where it is one.
-        node: String,
-        /// What is wrong with it.
-        error: vm_fdt::Error,
     },
 }
 

@@ -4,9 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use vm_fdt::{FdtWriter, FdtWriterNode};
-
 use super::GuestTreeError;
+use super::fdt::Fdt;
+use super::gic;
 use super::keep::{Fate, Kept, Sources};
 use super::refs::targets;
 use super::role::{Role, role};
@@ -14,24 +14,34 @@ use crate::addr::{Address, Span};
 use crate::plan::CellPlan;
 use crate::tree::{Node, NodeId, Prop, Tree};
 
-/// What a bus needs to hand on addresses, DMA and interrupts.
-const BUS: [&str; 8] = [
+/// What a bus needs to hand on addresses, DMA and interrupts. Its `reg`, if it has one, goes with its name.
+const BUS: [&str; 12] = [
     "#address-cells",
+    "#interrupt-cells",
     "#size-cells",
     "dma-coherent",
     "dma-noncoherent",
     "dma-ranges",
+    "interrupt-map",
+    "interrupt-map-mask",
     "interrupt-parent",
     "phandle",
     "ranges",
+    "reg",
 ];
 
+/// What lets others refer to a node, beside the properties that begin with `#`.
+const STUB: [&str; 7] =
+    ["compatible", "gpio-controller", "interrupt-controller", "phandle", "ranges", "reg", "remote-endpoint"];
+
 pub(super) struct Writer<'w, 't, 'a> {
-    pub(super) fdt: FdtWriter,
+    pub(super) fdt: Fdt<'a>,
     pub(super) tree: &'t Tree<'a>,
     pub(super) cell: &'w CellPlan,
     pub(super) sources: &'w Sources<'w>,
     pub(super) kept: &'w Kept<'w, 't, 'a>,
+    /// `reg` of the cell's interrupt controller.
+    pub(super) gic_reg: Vec<u8>,
 }
 
 impl<'w, 't, 'a> Writer<'w, 't, 'a> {
@@ -41,66 +51,66 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
         sources: &'w Sources<'w>,
         kept: &'w Kept<'w, 't, 'a>,
     ) -> Result<Self, GuestTreeError> {
-        let fdt =
-            FdtWriter::new().map_err(|error| GuestTreeError::Write { node: String::from("/"), error })?;
-        Ok(Self { fdt, tree, cell, sources, kept })
+        let gic_reg = gic::frames(tree.node(sources.gic), tree.root(), cell)?;
+        Ok(Self { fdt: Fdt::new(), tree, cell, sources, kept, gic_reg })
     }
 
     pub(super) fn write(mut self) -> Result<Vec<u8>, GuestTreeError> {
         let root = self.tree.root();
-        let begin = self.begin("")?;
+        self.fdt.begin_node("");
         if self.cell.root {
             for prop in root.props() {
-                self.property("/", prop.name(), prop.bytes())?;
+                self.fdt.property(prop.name(), prop.bytes());
             }
         } else {
-            self.cell_root(root)?;
+            self.cell_root(root);
         }
-        self.chosen()?;
-        self.aliases()?;
+        self.chosen();
+        self.aliases();
         self.memory()?;
-        self.psci()?;
-        self.cpus()?;
+        self.psci();
+        self.cpus();
         if !self.cell.root {
-            self.parts_of_every_cell()?;
+            self.parts_of_every_cell();
         }
-        self.children(root)?;
-        self.end("/", begin)?;
-        self.fdt.finish().map_err(|error| GuestTreeError::Write { node: String::from("/"), error })
+        self.children(root);
+        self.fdt.end_node();
+        Ok(self.fdt.finish())
     }
 
     /// The properties of the root node of a cell that does not see the whole board.
-    fn cell_root(&mut self, root: Node<'t, 'a>) -> Result<(), GuestTreeError> {
-        self.property("/", "compatible", b"bulkhead,cell-v1\0")?;
-        self.string("/", "model", &format!("Bulkhead cell {}", self.cell.name))?;
-        self.property("/", "#address-cells", &root.address_cells().to_be_bytes())?;
-        self.property("/", "#size-cells", &root.size_cells().to_be_bytes())?;
+    fn cell_root(&mut self, root: Node<'t, 'a>) {
+        self.fdt.property("compatible", b"bulkhead,cell-v1\0");
+        self.fdt.string("model", &format!("Bulkhead cell {}", self.cell.name));
+        self.fdt.property("#address-cells", &root.address_cells().to_be_bytes());
+        self.fdt.property("#size-cells", &root.size_cells().to_be_bytes());
         if let Some(gic) = self.tree.node(self.sources.gic).prop("phandle") {
-            self.property("/", "interrupt-parent", gic.bytes())?;
+            self.fdt.property("interrupt-parent", gic.bytes());
         }
-        match root.prop("dma-coherent") {
-            Some(prop) => self.property("/", prop.name(), prop.bytes()),
-            None => Ok(()),
+        if let Some(prop) = root.prop("dma-coherent") {
+            self.fdt.property(prop.name(), prop.bytes());
         }
     }
 
-    fn children(&mut self, node: Node<'t, 'a>) -> Result<(), GuestTreeError> {
-        node.children().try_for_each(|child| self.copy(child))
+    fn children(&mut self, node: Node<'t, 'a>) {
+        for child in node.children() {
+            self.copy(child);
+        }
     }
 
     /// Copies a node as its fate says, and what is kept below it.
-    fn copy(&mut self, node: Node<'t, 'a>) -> Result<(), GuestTreeError> {
-        let Some(fate) = self.kept.fate(node.id()) else { return Ok(()) };
-        let begin = self.begin(node.name())?;
+    fn copy(&mut self, node: Node<'t, 'a>) {
+        let Some(fate) = self.kept.fate(node.id()) else { return };
+        self.fdt.begin_node(node.name());
         match (fate, self.role(node)) {
-            (Fate::Whole, Role::Gic) => self.gic_properties(node)?,
-            (Fate::Whole, Role::Timer) => self.timer_properties(node)?,
-            (Fate::Whole, _) => self.whole(node)?,
-            (Fate::Bus, _) => self.bus(node)?,
-            (Fate::Stub, _) => self.stub(node)?,
+            (Fate::Whole, Role::Gic) => self.gic_properties(node),
+            (Fate::Whole, Role::Timer) => self.timer_properties(node),
+            (Fate::Whole, _) => self.whole(node),
+            (Fate::Bus, _) => self.bus(node),
+            (Fate::Stub, _) => self.stub(node),
         }
-        self.children(node)?;
-        self.end(node.name(), begin)
+        self.children(node);
+        self.fdt.end_node();
     }
 
     pub(super) fn role(&self, node: Node<'_, '_>) -> Role {
@@ -108,39 +118,36 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
     }
 
     /// All properties but those that lead to nodes which are not there.
-    pub(super) fn whole(&mut self, node: Node<'t, 'a>) -> Result<(), GuestTreeError> {
+    pub(super) fn whole(&mut self, node: Node<'t, 'a>) {
         let cut = self.per_cpu_lines(node);
         for prop in node.props() {
             match (prop.name(), &cut) {
-                ("interrupts", Some(lines)) => self.property(node.name(), prop.name(), &lines.interrupts)?,
+                ("interrupts", Some(lines)) => self.fdt.property(prop.name(), &lines.interrupts),
                 ("interrupt-affinity", Some(lines)) => {
-                    self.property(node.name(), prop.name(), &lines.affinity)?;
+                    self.fdt.property(prop.name(), &lines.affinity);
                 }
                 (name, _) if self.leads_nowhere(node, name) => {}
-                (name, _) => self.property(node.name(), name, prop.bytes())?,
+                (name, _) => self.fdt.property(name, prop.bytes()),
             }
         }
-        Ok(())
     }
 
-    fn bus(&mut self, node: Node<'t, 'a>) -> Result<(), GuestTreeError> {
+    fn bus(&mut self, node: Node<'t, 'a>) {
         if node.prop("ranges").is_some() {
-            self.property(node.name(), "compatible", b"simple-bus\0")?;
+            self.fdt.property("compatible", b"simple-bus\0");
         }
         for prop in node.props().iter().filter(|p| BUS.contains(&p.name())) {
             if !self.leads_nowhere(node, prop.name()) {
-                self.property(node.name(), prop.name(), prop.bytes())?;
+                self.fdt.property(prop.name(), prop.bytes());
             }
         }
-        Ok(())
     }
 
-    fn stub(&mut self, node: Node<'t, 'a>) -> Result<(), GuestTreeError> {
-        let marks = ["compatible", "gpio-controller", "interrupt-controller", "phandle", "ranges", "reg"];
-        for prop in node.props().iter().filter(|p| p.name().starts_with('#') || marks.contains(&p.name())) {
-            self.property(node.name(), prop.name(), prop.bytes())?;
+    fn stub(&mut self, node: Node<'t, 'a>) {
+        for prop in node.props().iter().filter(|p| p.name().starts_with('#') || STUB.contains(&p.name())) {
+            self.fdt.property(prop.name(), prop.bytes());
         }
-        self.string(node.name(), "status", "disabled")
+        self.fdt.string("status", "disabled");
     }
 
     /// Whether a property must go because what it refers to is not in the tree: MSI controllers and IOMMUs that no
@@ -164,26 +171,12 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
             "memory-region" | "memory-region-names" => list("memory-region", ""),
             "msi-map" | "msi-map-mask" => map("msi-map"),
             "iommu-map" | "iommu-map-mask" => map("iommu-map"),
+            // Firmware's power domains for CPUs and clusters go with the idle states.
+            "power-domains" | "power-domain-names" => node.prop("power-domains").is_some_and(|prop| {
+                targets(self.tree, &prop, "#power-domain-cells").any(|t| self.role(t) == Role::Ours)
+            }),
             _ => false,
         }
-    }
-
-    pub(super) fn begin(&mut self, name: &str) -> Result<FdtWriterNode, GuestTreeError> {
-        self.fdt.begin_node(name).map_err(|error| GuestTreeError::Write { node: String::from(name), error })
-    }
-
-    pub(super) fn end(&mut self, name: &str, node: FdtWriterNode) -> Result<(), GuestTreeError> {
-        self.fdt.end_node(node).map_err(|error| GuestTreeError::Write { node: String::from(name), error })
-    }
-
-    pub(super) fn property(&mut self, node: &str, name: &str, value: &[u8]) -> Result<(), GuestTreeError> {
-        let wrong = |error| GuestTreeError::Write { node: format!("{node}: {name}"), error };
-        self.fdt.property(name, value).map_err(wrong)
-    }
-
-    pub(super) fn string(&mut self, node: &str, name: &str, value: &str) -> Result<(), GuestTreeError> {
-        let wrong = |error| GuestTreeError::Write { node: format!("{node}: {name}"), error };
-        self.fdt.property_string(name, value).map_err(wrong)
     }
 }
 

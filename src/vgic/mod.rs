@@ -11,7 +11,7 @@
 //!
 //! What a guest may notice: all its interrupts are Group 1 for good; the lowest bit of a priority is lost (IHI 0069H 4.8
 //! allows 16 levels); IROUTER.Interrupt_Routing_Mode reads 0 and, written 1, routes to vCPU 0; a route to a vCPU that it does
-//! not have is not taken; what is pending in another vCPU's list register reads as active there, as if just acknowledged;
+//! not have is not taken; an edge that comes while the one before waits in a list register is delivered too, not merged; what is pending in another vCPU's list register reads as active there, as if just acknowledged;
 //! what it makes active by ISACTIVER ends by ICACTIVER alone, not by ICC_DIR_EL1.
 
 mod bank;

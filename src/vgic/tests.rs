@@ -1,1 +1,8 @@
-//! Tests.
+//! The virtual GIC over the fake one.
+
+mod bench;
+mod delivery;
+mod model;
+mod neighbours;
+mod registers;
+mod start;

@@ -41,7 +41,7 @@ impl Bus {
     /// none that is found crosses the end of a frame.
     #[inline]
     pub fn find(&self, at: Ipa, width: Width) -> Option<(Device, u64)> {
-        if at.get() & width.bytes().wrapping_sub(1) != 0 {
+        if at.get() & !(u64::MAX << width as u32) != 0 {
             return None;
         }
         self.spans

@@ -126,7 +126,7 @@ impl Args<'_> {
 }
 
 /// Decodes the call whose function ID is in W0, in a cell with this many vCPUs.
-#[inline]
+#[inline(always)]
 pub fn decode(frame: &Frame, vcpus: usize) -> Result<Call, PsciError> {
     use function::*;
     let id = frame.get(0) as u32;

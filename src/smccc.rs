@@ -98,9 +98,16 @@ pub fn architecture(frame: &Frame, workarounds: &Workarounds, firmware: &mut imp
     }
 }
 
-/// A vendor-specific hypervisor call (0x8600_0000 and on): x0 to x3, `None` if there is no such function.
-pub fn vendor_hypervisor(frame: &Frame) -> Option<[u64; 4]> {
-    (frame.get(0) as u32 == VENDOR_HYP_UID).then_some(UID)
+/// A vendor-specific hypervisor call (0x8600_0000 and on): x0, or -1; x1 to x3 are written where the function has them.
+pub fn vendor_hypervisor(frame: &mut Frame) -> u64 {
+    if frame.get(0) as u32 != VENDOR_HYP_UID {
+        return PsciError::NotSupported.code();
+    }
+    let [x0, x1, x2, x3] = UID;
+    frame.set(1, x1);
+    frame.set(2, x2);
+    frame.set(3, x3);
+    x0
 }
 
 #[cfg(test)]
@@ -187,11 +194,12 @@ mod tests {
     fn the_hypervisor_says_who_it_is() {
         let mut frame = Frame::default();
         frame.set(0, VENDOR_HYP_UID.into());
-        let bytes: Vec<u8> =
-            vendor_hypervisor(&frame).unwrap().into_iter().flat_map(|w| (w as u32).to_le_bytes()).collect();
+        let x0 = vendor_hypervisor(&mut frame);
+        let words = [x0, frame.get(1), frame.get(2), frame.get(3)];
+        let bytes: Vec<u8> = words.into_iter().flat_map(|w| (w as u32).to_le_bytes()).collect();
         let text: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(text, "9f4b1d7a52c64e0b8a3d6e17c0b25f84");
         frame.set(0, 0x8600_ff03);
-        assert_eq!(vendor_hypervisor(&frame), None);
+        assert_eq!(vendor_hypervisor(&mut frame), u64::MAX);
     }
 }

@@ -110,10 +110,11 @@ impl<'a> Vcpu<'a> {
     pub fn end(&mut self, reason: StopReason, machine: &mut impl Machine) {
         if let StopReason::Crash(crash) = reason {
             log::error!(
-                "cell {}: vCPU {} on {}: {crash}, at {:#x}; stopped",
+                "cell {}: vCPU {} on {}: {crash}, ESR_EL2 {:#x}, at {:#x}; stopped",
                 self.cell.name,
                 self.id.0,
                 self.cpu,
+                machine.esr(),
                 self.frame.elr
             );
         }

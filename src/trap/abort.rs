@@ -23,9 +23,9 @@ pub fn data<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort) 
     if !described || Pstate::from_bits(vcpu.frame.spsr).aarch32() {
         return unusual(vcpu, machine, abort);
     }
-    let far = machine.far();
-    let Some((device, offset)) = vcpu.cell.bus.find(ipa(machine.hpfar(), far), abort.width()) else {
-        return Resume::Inject(GuestFault::DataAbort { far, write: abort.write() });
+    let at = ipa(machine.hpfar(), machine.far());
+    let Some((device, offset)) = vcpu.cell.bus.find(at, abort.width()) else {
+        return Resume::Inject(GuestFault::DataAbort { write: abort.write() });
     };
     let write = abort.write().then(|| vcpu.frame.get(abort.register()) & abort.width().mask());
     match access(vcpu, machine, device, offset, abort.width(), write) {
@@ -34,7 +34,7 @@ pub fn data<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort) 
             Resume::Next
         }
         Ok(_) => Resume::Next,
-        Err(Refused) => Resume::Inject(GuestFault::DataAbort { far, write: abort.write() }),
+        Err(Refused) => Resume::Inject(GuestFault::DataAbort { write: abort.write() }),
     }
 }
 
@@ -84,7 +84,7 @@ fn unusual<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Re
     if abort.maintenance() && !abort.table_walk() && !Pstate::from_bits(vcpu.frame.spsr).aarch32() {
         return Resume::Next;
     }
-    Resume::Inject(GuestFault::DataAbort { far: machine.far(), write: abort.write() })
+    Resume::Inject(GuestFault::DataAbort { write: abort.write() })
 }
 
 /// An instruction abort: there is nothing to execute outside RAM.
@@ -94,7 +94,7 @@ pub fn instruction<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: Instruct
         machine.invalidate_vmid(vcpu.cell.vttbr());
         return Resume::Again;
     }
-    Resume::Inject(GuestFault::InstructionAbort { far: machine.far() })
+    Resume::Inject(GuestFault::InstructionAbort)
 }
 
 #[cfg(test)]

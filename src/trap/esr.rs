@@ -149,15 +149,12 @@ impl core::fmt::Debug for Sysreg {
 /// Why a synchronous exception was taken to EL2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syndrome {
-    /// An HVC instruction of AArch64; ELR_EL2 is behind it.
-    Hvc {
+    /// An HVC or SMC instruction of AArch64.
+    Call {
         /// Its immediate.
         immediate: u16,
-    },
-    /// An SMC instruction of AArch64; ELR_EL2 is at it.
-    Smc {
-        /// Its immediate.
-        immediate: u16,
+        /// Which of them. ELR_EL2 is at an SMC, but behind an HVC.
+        smc: bool,
     },
     /// A System register or instruction of AArch64.
     Sysreg(Access),
@@ -178,8 +175,7 @@ pub fn decode(esr: u64) -> Syndrome {
     let esr = Esr(esr);
     let iss = esr.iss();
     match esr.class() {
-        0x16 => Syndrome::Hvc { immediate: iss as u16 },
-        0x17 => Syndrome::Smc { immediate: iss as u16 },
+        class @ (0x16 | 0x17) => Syndrome::Call { immediate: iss as u16, smc: class == 0x17 },
         0x18 => Syndrome::Sysreg(Access(iss)),
         0x20 => Syndrome::InstructionAbort(InstructionAbort(iss)),
         0x24 => Syndrome::DataAbort(DataAbort(iss)),
@@ -193,8 +189,8 @@ mod tests {
 
     #[test]
     fn syndromes_seen_on_a_machine_decode() {
-        assert_eq!(decode(0x5a00_0000), Syndrome::Hvc { immediate: 0 });
-        assert_eq!(decode(0x5e00_1234), Syndrome::Smc { immediate: 0x1234 });
+        assert_eq!(decode(0x5a00_0000), Syndrome::Call { immediate: 0, smc: false });
+        assert_eq!(decode(0x5e00_1234), Syndrome::Call { immediate: 0x1234, smc: true });
         assert_eq!(decode(0x8200_0005), Syndrome::InstructionAbort(InstructionAbort::new().with_status(5)));
         assert_eq!(decode(0x0200_0000), Syndrome::Other { class: 0 });
         // str w3, [x1]: ISV, SAS 2, SRT 3, WnR, translation fault of level 3.

@@ -18,6 +18,9 @@ use crate::vcpu::GuestFault;
 use crate::vgic::Irq;
 use esr::Syndrome;
 
+// It travels in a register.
+const _: () = assert!(size_of::<Resume>() <= 2);
+
 /// How a guest goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
@@ -48,10 +51,7 @@ pub enum StopReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
     /// A physical SError while it ran: an asynchronous error that names no instruction.
-    SError {
-        /// ESR_EL2.
-        esr: u64,
-    },
+    SError,
 }
 
 impl StopReason {
@@ -67,7 +67,7 @@ impl StopReason {
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SError { esr } => write!(f, "SError, ESR_EL2 {esr:#x}"),
+            Self::SError => f.write_str("SError"),
         }
     }
 }
@@ -79,21 +79,29 @@ pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit) -> R
         Exit::Sync => synchronous(vcpu, machine),
         Exit::Irq => interrupt(vcpu, machine),
         // Bulkhead has no Group 0 interrupts and gives guests none; firmware's go to EL3. Nothing to acknowledge.
-        Exit::Fiq => Resume::Again,
-        Exit::SError => Resume::Stop(StopReason::Crash(Crash::SError { esr: machine.esr() })),
+        Exit::Fiq => rare(Resume::Again),
+        Exit::SError => rare(Resume::Stop(StopReason::Crash(Crash::SError))),
     }
+}
+
+/// Tells the compiler which exits are not worth a place near the entry.
+#[cold]
+#[inline(never)]
+fn rare(resume: Resume) -> Resume {
+    resume
 }
 
 #[inline]
 fn synchronous<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
     match esr::decode(machine.esr()) {
-        // ELR_EL2 is behind an HVC already (Arm ARM D1.3.1, preferred return address) ...
-        Syndrome::Hvc { immediate } => match call::handle(vcpu, machine, immediate) {
-            Resume::Next => Resume::Again,
-            other => other,
-        },
-        // ... but at an SMC that was trapped (HCR_EL2.TSC).
-        Syndrome::Smc { immediate } => call::handle(vcpu, machine, immediate),
+        // ELR_EL2 is behind an HVC already (Arm ARM D1.3.1, preferred return address), but at an SMC that was trapped
+        // (HCR_EL2.TSC).
+        Syndrome::Call { immediate, smc } => {
+            if smc {
+                vcpu.frame.skip();
+            }
+            call::handle(vcpu, machine, immediate)
+        }
         Syndrome::Sysreg(access) => sysreg::handle(vcpu, machine, access),
         Syndrome::DataAbort(abort) => abort::data(vcpu, machine, abort),
         Syndrome::InstructionAbort(abort) => abort::instruction(vcpu, machine, abort),

@@ -3,28 +3,24 @@
 use bitfield_struct::bitfield;
 
 use super::Frame;
-use crate::ports::{El1, El1Reg};
+use crate::ports::{El1, El1Reg, World};
 
 #[cfg(test)]
 mod tests;
 
-/// An exception that the architecture gives a guest for its own mistake.
+/// An exception that the architecture gives a guest for its own mistake. The address of an abort is not here: it is that of
+/// the guest's last exit (FAR_EL2), which is also what makes this small enough for a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestFault {
     /// An undefined instruction (ESR EC 0).
     Undefined,
-    /// A synchronous external data abort at this address.
+    /// A synchronous external data abort.
     DataAbort {
-        /// FAR_EL1.
-        far: u64,
         /// ESR_EL1.WnR.
         write: bool,
     },
-    /// A synchronous external instruction abort at this address.
-    InstructionAbort {
-        /// FAR_EL1.
-        far: u64,
-    },
+    /// A synchronous external instruction abort.
+    InstructionAbort,
 }
 
 /// SPSR_ELx (Arm ARM C5.2.19), the fields that an exception keeps, sets or asks for.
@@ -78,7 +74,7 @@ const ISS_WNR: u64 = 1 << 6;
 ///
 /// PSTATE fields of features that are hidden from guests (MTE's TCO, NMI's ALLINT, GCS's EXLOCK) become 0.
 #[cold]
-pub fn inject(machine: &mut impl El1, frame: &mut Frame, fault: GuestFault) {
+pub fn inject(machine: &mut (impl El1 + World), frame: &mut Frame, fault: GuestFault) {
     let old = Pstate::from_bits(frame.spsr);
     let (vector, same_el) = match (old.aarch32(), old.mode()) {
         (true, _) => (0x600, false),
@@ -88,17 +84,18 @@ pub fn inject(machine: &mut impl El1, frame: &mut Frame, fault: GuestFault) {
         (false, _) => (0x400, false),
     };
     let class = |lower: u64, same: u64| if same_el { same << 26 } else { lower << 26 };
-    let (syndrome, far) = match fault {
+    let write = |write: bool| if write { ISS_WNR } else { 0 };
+    let (syndrome, address) = match fault {
         GuestFault::Undefined => (0, None),
-        GuestFault::DataAbort { far, write } => {
-            (class(0x24, 0x25) | FSC_EXTERNAL | if write { ISS_WNR } else { 0 }, Some(far))
+        GuestFault::DataAbort { write: w } => {
+            (class(0x24, 0x25) | FSC_EXTERNAL | write(w), Some(machine.far()))
         }
-        GuestFault::InstructionAbort { far } => (class(0x20, 0x21) | FSC_EXTERNAL, Some(far)),
+        GuestFault::InstructionAbort => (class(0x20, 0x21) | FSC_EXTERNAL, Some(machine.far())),
     };
     let sctlr = machine.el1(El1Reg::Sctlr);
     machine.set_el1(El1Reg::Esr, syndrome | ESR_IL);
-    if let Some(far) = far {
-        machine.set_el1(El1Reg::Far, far);
+    if let Some(address) = address {
+        machine.set_el1(El1Reg::Far, address);
     }
     machine.set_el1(El1Reg::Spsr, frame.spsr);
     machine.set_el1(El1Reg::Elr, frame.elr);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ports::Exit;
 
 /// EL1's registers alone.
 #[derive(Default)]
@@ -38,6 +39,24 @@ impl El1 for Regs {
     }
 }
 
+/// FAR_EL2.
+const FAR: u64 = 0x0900_0018;
+
+impl World for Regs {
+    fn enter(&mut self, _: &mut Frame) -> Exit {
+        Exit::Sync
+    }
+    fn esr(&self) -> u64 {
+        0
+    }
+    fn far(&self) -> u64 {
+        FAR
+    }
+    fn hpfar(&self) -> u64 {
+        0
+    }
+}
+
 const SPAN: u64 = 1 << 23;
 const EL0T: u64 = 0;
 const EL0_A32: u64 = 0x10;
@@ -61,18 +80,17 @@ fn the_vector_follows_the_source() {
 
 #[test]
 fn the_syndrome_follows_fault_and_source() {
-    let far = 0x0900_0018;
     for (spsr, fault, esr) in [
-        (EL0T, GuestFault::DataAbort { far, write: false }, 0x9200_0010),
-        (EL0T, GuestFault::DataAbort { far, write: true }, 0x9200_0050),
-        (EL0_A32, GuestFault::DataAbort { far, write: true }, 0x9200_0050),
-        (0x3c5, GuestFault::DataAbort { far, write: false }, 0x9600_0010),
-        (0x3c4, GuestFault::DataAbort { far, write: true }, 0x9600_0050),
-        (EL0T, GuestFault::InstructionAbort { far }, 0x8200_0010),
-        (0x3c5, GuestFault::InstructionAbort { far }, 0x8600_0010),
+        (EL0T, GuestFault::DataAbort { write: false }, 0x9200_0010),
+        (EL0T, GuestFault::DataAbort { write: true }, 0x9200_0050),
+        (EL0_A32, GuestFault::DataAbort { write: true }, 0x9200_0050),
+        (0x3c5, GuestFault::DataAbort { write: false }, 0x9600_0010),
+        (0x3c4, GuestFault::DataAbort { write: true }, 0x9600_0050),
+        (EL0T, GuestFault::InstructionAbort, 0x8200_0010),
+        (0x3c5, GuestFault::InstructionAbort, 0x8600_0010),
     ] {
         let (regs, _) = taken(spsr, SPAN, fault);
-        assert_eq!((regs.esr, regs.far), (esr, far), "{fault:?} from {spsr:#x}");
+        assert_eq!((regs.esr, regs.far), (esr, FAR), "{fault:?} from {spsr:#x}");
     }
 }
 

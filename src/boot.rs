@@ -162,14 +162,12 @@ impl<'a> Survey<'a> {
         // The tables live as long as the machine runs.
         Box::leak(Box::new(space));
         let own_ppis = self.plan.own_ppis.iter().fold(0, |mask, ppi| mask | 1 << ppi.intid());
-        let cpus: Option<Vec<_>> = plan
-            .cpus
-            .iter()
-            .map(|id| self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity)))
-            .collect();
+        let cpus: Option<Vec<_>> =
+            plan.cpus.iter().map(|id| self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity))).collect();
         let cpus = cpus.ok_or_else(|| BootError::NoMemory { cell: name() })?;
         let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
-        Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree).ok_or_else(|| BootError::NoMemory { cell: name() })
+        Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree)
+            .ok_or_else(|| BootError::NoMemory { cell: name() })
     }
 }
 

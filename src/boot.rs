@@ -40,9 +40,6 @@ pub enum BootError {
     /// The two do not go together.
     #[error("{0}")]
     Plan(PlanError),
-    /// Firmware keeps all SGIs to itself, and CPUs cannot call each other.
-    #[error("firmware leaves no software-generated interrupt to EL2: they must be in Group 1, non-secure")]
-    NoSgi,
     /// A cell's addresses are beyond the CPU's reach.
     #[error("cell {cell}: {error}")]
     Geometry {
@@ -128,11 +125,10 @@ impl<'a> Survey<'a> {
     pub fn build(
         self,
         machine: &mut impl Machine,
-        me: PcpuId,
+        sgi: SgiPlan,
         pa_range: u8,
         vmid16: bool,
     ) -> Result<System, Vec<BootError>> {
-        let sgi = SgiPlan::probe(machine, me).ok_or_else(|| Vec::from([BootError::NoSgi]))?;
         let affinities = self.plan.cpus.iter().map(|cpu| cpu.affinity).collect();
         let gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
         let mut cells = Vec::new();
@@ -153,10 +149,18 @@ impl<'a> Survey<'a> {
         let vmid = u16::from(plan.id.0).saturating_add(1);
         let registers =
             Space { vtcr: space.geometry().vtcr(vmid16), vttbr: space.geometry().vttbr(vmid, space.root()) };
-        // The tables live as long as the machine runs.
-        Box::leak(Box::new(space));
         let tree = guest_tree::build(&self.tree, &self.hardware, &self.plan, plan.id)
             .map_err(|error| BootError::GuestTree { cell: name(), error })?;
+        log::info!(
+            "cell {}: {} CPUs, {} MiB, {} tables, a tree of {} bytes",
+            plan.name,
+            plan.cpus.len(),
+            plan.ram.iter().fold(0u64, |sum, region| sum.saturating_add(region.size)) >> 20,
+            space.tables(),
+            tree.bytes.len()
+        );
+        // The tables live as long as the machine runs.
+        Box::leak(Box::new(space));
         let own_ppis = self.plan.own_ppis.iter().fold(0, |mask, ppi| mask | 1 << ppi.intid());
         let cpus: Option<Vec<_>> = plan
             .cpus

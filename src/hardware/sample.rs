@@ -12,7 +12,9 @@ pub(crate) struct Board {
     pub(crate) reserved: Vec<(u64, u64)>,
     /// Start and end of what the loader brought.
     pub(crate) initrd: Option<(u64, u64)>,
-    /// More devices under /soc, whose addresses are 0x9000_0000 further up.
+    /// Another device under the root.
+    pub(crate) over: Option<Sample>,
+    /// More devices under /soc, whose addresses are [`SOC`] further up.
     pub(crate) more: Vec<Sample>,
 }
 
@@ -23,13 +25,14 @@ impl Default for Board {
             banks: vec![(0x4000_0000, 1 << 30)],
             reserved: Vec::new(),
             initrd: None,
+            over: None,
             more: Vec::new(),
         }
     }
 }
 
 /// Where /soc lies for a CPU.
-pub(crate) const SOC: u64 = 0x9000_0000;
+pub(crate) const SOC: u64 = 0xc00_0000;
 
 pub(crate) fn split(n: u64) -> [u32; 2] {
     [(n >> 32) as u32, n as u32]
@@ -162,7 +165,7 @@ impl Board {
             chosen.cells("linux,initrd-start", split(start)).cells("linux,initrd-end", split(end))
         });
         let timer = node("timer").text("compatible", ["arm,armv8-timer"]);
-        node("")
+        let root = node("")
             .text("compatible", ["linux,dummy-virt"])
             .cells("#address-cells", [2])
             .cells("#size-cells", [2])
@@ -193,7 +196,8 @@ impl Board {
             .child(pcie())
             .child(soc(self.more))
             .child(node("aliases").text("serial0", ["/pl011@9000000"]).text("serial1", ["/pl011@9040000"]))
-            .child(chosen)
+            .child(chosen);
+        self.over.into_iter().fold(root, Sample::child)
     }
 }
 

@@ -144,7 +144,7 @@ impl Claims {
                 let owner = self.owner(draw, on.node);
                 if owner != Some(cell) {
                     let (device, on) = (draw.board.node(device.node).path(), draw.board.node(on.node).path());
-                    let (what, owner) = (need.kind.name(), draw.name(owner));
+                    let (what, owner) = (need.kind.name(), draw.who(owner));
                     let warning = format!("{device}: its {what} is in the hands of {on}, which {owner} has");
                     if !warnings.contains(&warning) {
                         warnings.push(warning);
@@ -168,7 +168,7 @@ impl Claims {
                     cell: draw.name(owner),
                     device: node.path(),
                     bus: draw.board.node(bus.node).path(),
-                    owner: draw.name(bus_owner),
+                    owner: draw.who(bus_owner),
                 });
             }
         }

@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use super::devices::Claims;
-use crate::archive::Archive;
-use crate::config::{CellConfig, Config};
 use super::{Boot, CellPlan, CpuPlan, Draft, Plan, PlanError, cpus, devices, load, memory};
 use crate::addr::{Ipa, Pa, Span};
+use crate::archive::Archive;
+use crate::config::{CellConfig, Config};
 use crate::cpu::{CellId, PcpuId, VcpuId};
 use crate::hardware::Hardware;
 use crate::tree::Tree;
@@ -33,6 +33,11 @@ pub(super) struct Draw<'d, 'a> {
 }
 
 impl Draw<'_, '_> {
+    /// Who has something, in a sentence.
+    pub(super) fn who(&self, owner: Option<CellId>) -> String {
+        owner.map_or_else(|| "nobody".to_string(), |cell| format!("cell `{}`", self.name(Some(cell))))
+    }
+
     /// The cell's name in a message.
     pub(super) fn name(&self, cell: Option<CellId>) -> String {
         let cell = cell.and_then(|cell| self.config.cells.get(cell.index()));
@@ -61,10 +66,8 @@ impl Plan<Draft> {
         let mut cells = Vec::with_capacity(config.cells.len());
         for (((id, cell), cpus), ram) in ids().zip(&config.cells).zip(shares).zip(ram) {
             let (gicd, gicr) = frames(hardware, cell.root, cpus.len());
-            let Some((gicd, gicr)) = gicd.zip(gicr) else {
-                errors.push(PlanError::NoCpu { cell: cell.name.to_string() });
-                continue;
-            };
+            // A cell without a CPU is an error already.
+            let Some((gicd, gicr)) = gicd.zip(gicr) else { continue };
             // Without memory, which is an error already, there is nowhere to load to.
             let load = (!ram.is_empty()).then(|| load::place(&draw, cell, &ram));
             let load = match load {

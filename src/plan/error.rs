@@ -4,9 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::image::ImageError;
 use crate::addr::{BLOCK_2M, Ipa, Pa, Span};
 use crate::cpu::PcpuId;
+use crate::image::ImageError;
 use crate::intid::Spi;
 use crate::tree::ResolveError;
 
@@ -132,7 +132,7 @@ pub enum PlanError {
         cells: [String; 2],
     },
     /// A device on a bus that another cell operates.
-    #[error("cell `{cell}`: {device} sits on {bus}, which cell `{owner}` operates: claim that instead")]
+    #[error("cell `{cell}`: {device} sits on {bus}, which {owner} operates: claim that instead")]
     BusElsewhere {
         /// The cell.
         cell: String,
@@ -140,7 +140,7 @@ pub enum PlanError {
         device: String,
         /// The bus that it sits on.
         bus: String,
-        /// That bus's cell.
+        /// Who operates it.
         owner: String,
     },
     /// A device's registers where something else is.

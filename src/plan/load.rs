@@ -7,11 +7,11 @@ use alloc::vec::Vec;
 
 use super::draft::Draw;
 use super::spans::SpanSet;
+use super::{Load, Piece, PlanError, Region, memory};
+use crate::addr::{BLOCK_2M, Ipa, PAGE, Span};
 use crate::archive::File;
 use crate::config::{CellConfig, Payload};
 use crate::image::{Image, Segment};
-use super::{Load, Piece, PlanError, Region, memory};
-use crate::addr::{BLOCK_2M, Ipa, PAGE, Span};
 
 /// Where the RAM of a cell other than root begins.
 pub const CELL_RAM: Ipa = Ipa(0x4000_0000);

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use super::draft::Draw;
 use super::load::CELL_RAM;
 use super::spans::SpanSet;
-use crate::config::CellConfig;
 use super::{Boot, PlanError, Region};
 use crate::addr::{BLOCK_1G, BLOCK_2M, PAGE, Pa, Span};
+use crate::config::CellConfig;
 use crate::hardware::Hardware;
 
 /// Whole pages that a cell can have: memory without what the hypervisor and firmware keep.

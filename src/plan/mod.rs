@@ -183,3 +183,6 @@ pub struct Piece {
     /// Where to.
     pub to: Ipa,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! A flattened tree as bytes (Devicetree Specification 0.4, chapter 5): its blocks, and a walk over its tokens
 //! that hands out nothing it has not proved. Neither needs a heap, so early boot reads trees by this alone.
 
-use super::check::{MAX_DEPTH, MAX_NAME, MAX_NODES, MAX_PROPS, MAX_SIZE, TreeError, total_size};
+use super::check::{MAX_DEPTH, MAX_NODES, MAX_PROPS, MAX_SIZE, TreeError, total_size};
+use super::name::name_at;
 use super::node::Prop;
 use crate::addr::{Address, Pa, Span};
 
@@ -215,33 +216,4 @@ impl<'a> Iterator for Walk<'a> {
 
 pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().copied().map(u32::from_be_bytes)
-}
-
-/// The NUL-terminated name at an offset: printable ASCII, a superset of what 2.2.1 and 2.2.4 allow.
-fn name_at(bytes: &[u8], at: usize) -> Option<&str> {
-    let rest = bytes.get(at..)?;
-    let size = name_size(rest).filter(|size| *size <= MAX_NAME)?;
-    let (name, end) = rest.split_at_checked(size)?;
-    (end.first() == Some(&0)).then(|| core::str::from_utf8(name).ok())?
-}
-
-/// How many bytes stand before the first that is not printable ASCII. Eight at a time, as half of the work on a tree is this.
-fn name_size(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (n, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // The top bit of each byte: set from 0x80 on, by the addition for 0x7f, by the subtraction below 0x21. A carry or
-        // borrow goes upwards, so the lowest bit is true.
-        let low = word.wrapping_sub(ONES.wrapping_mul(0x21)) & !word;
-        let found = (low | word | word.wrapping_add(ONES)) & ONES.wrapping_mul(0x80);
-        if found != 0 {
-            return Some(n.saturating_mul(8).saturating_add((found.trailing_zeros() / 8) as usize));
-        }
-        if n > MAX_NAME / 8 {
-            return None;
-        }
-    }
-    let in_tail = tail.iter().position(|byte| !byte.is_ascii_graphic())?;
-    Some(words.len().saturating_mul(8).saturating_add(in_tail))
 }

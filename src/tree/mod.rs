@@ -5,6 +5,7 @@
 
 mod blob;
 mod check;
+mod name;
 mod nearest;
 mod node;
 mod resolve;

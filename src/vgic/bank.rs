@@ -106,12 +106,10 @@ impl Bank {
         self.store(m, ICFGR, half.wrapping_mul(4), Width::Word, u64::from(value));
     }
 
-    /// Makes an edge-triggered INTID pending again. A level-triggered one is, as long as its line asks for it.
+    /// Makes an active INTID pending again, unless its line does so. (Where a level-triggered one was pending and its line has
+    /// gone down since, it may come once too often: it could as well have been made pending by ISPENDR, and must not be lost.)
     pub(super) fn pend_again(self, m: &mut impl GicRegisters, intid: u32) {
-        let edge = self.config(m, intid / 16) >> (intid % 16).wrapping_mul(2).wrapping_add(1) & 1 != 0;
-        if edge {
-            self.write(m, ISPENDR, 1 << (intid % 32));
-        }
+        self.write(m, ISPENDR, 1 << (intid % 32) & !self.read(m, ISPENDR));
     }
 }
 
@@ -122,7 +120,14 @@ pub(super) fn config_mask(word: u32, half: u32) -> u32 {
 }
 
 /// The numbers of the bits that are set.
-pub(super) fn bits(mut word: u32) -> impl Iterator<Item = u32> {
+#[inline]
+pub(super) fn bits(word: u32) -> impl Iterator<Item = u32> {
+    wide_bits(u64::from(word))
+}
+
+/// The same of 64.
+#[inline]
+pub(super) fn wide_bits(mut word: u64) -> impl Iterator<Item = u32> {
     core::iter::from_fn(move || {
         let bit = (word != 0).then(|| word.trailing_zeros());
         word &= word.wrapping_sub(1);

@@ -1,1 +1,9 @@
-//! Tests.
+//! The virtual GIC over the fake one.
+
+mod bench;
+mod delivery;
+mod model;
+mod neighbours;
+mod random;
+mod registers;
+mod start;

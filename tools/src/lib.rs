@@ -5,7 +5,9 @@
 //! - [`qemu`]: the emulated machine, and talking to what runs there.
 //! - [`demo`]: the demo, live or watched without a person.
 //! - [`plan`]: a description held against a board's tree.
+//! - [`bench`]: figures of size, memory and traps.
 
+pub mod bench;
 pub mod cpio;
 pub mod demo;
 pub mod dtc;

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use bulkhead::plan::{Checked, Plan};
 use bulkhead_cli::qemu::{self, Boot, Disk, Machine};
-use bulkhead_cli::{demo, initramfs, pack, plan};
+use bulkhead_cli::{bench, demo, initramfs, pack, plan};
 use clap::{Parser, Subcommand};
 use miette::{Context, IntoDiagnostic, Result};
 
@@ -19,12 +20,16 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Find every mistake in a cell description
-    Check {
-        /// The description: device-tree source, or a blob (.dtb)
-        cells: PathBuf,
-        /// The board's device tree
-        #[arg(long)]
-        board: PathBuf,
+    Check(OnBoard),
+    /// Print who owns what
+    Plan(OnBoard),
+    /// Write the device tree of QEMU's virt machine, for `check` and `plan`
+    Board {
+        /// The file to write
+        #[arg(short, long)]
+        output: PathBuf,
+        #[command(flatten)]
+        machine: MachineArguments,
     },
     /// Pack a description and the images it names into the archive that the loader passes as the initramfs
     Pack {
@@ -48,6 +53,15 @@ enum Command {
         #[arg(short, long)]
         output: PathBuf,
     },
+    /// Measure the hypervisor in QEMU
+    Bench {
+        /// What to measure
+        #[arg(value_enum)]
+        what: Figures,
+        /// The build's folder
+        #[arg(long, default_value = "target")]
+        target: PathBuf,
+    },
     /// Run an archive on QEMU's virt machine; Ctrl-a x ends it
     Run {
         /// The archive that `pack` wrote
@@ -55,15 +69,8 @@ enum Command {
         /// The hypervisor
         #[arg(long)]
         image: PathBuf,
-        /// The CPU's model
-        #[arg(long, default_value = "cortex-a57")]
-        cpu: String,
-        /// How many CPUs
-        #[arg(long, default_value_t = 4)]
-        cpus: u32,
-        /// RAM
-        #[arg(long, default_value = "1G")]
-        memory: String,
+        #[command(flatten)]
+        machine: MachineArguments,
         /// A raw disk image for the PCI bus; an empty disk of 64 MiB if left out
         #[arg(long)]
         disk: Option<PathBuf>,
@@ -73,15 +80,73 @@ enum Command {
     },
 }
 
+/// A description and the board that it is for.
+#[derive(Debug, clap::Args)]
+struct OnBoard {
+    /// The description: device-tree source, or a blob (.dtb)
+    cells: PathBuf,
+    /// The board's device tree
+    #[arg(long)]
+    board: PathBuf,
+    /// The folder of the images; the description's own if left out
+    #[arg(long, value_name = "IMAGES")]
+    dir: Option<PathBuf>,
+}
+
+impl OnBoard {
+    fn check(&self) -> Result<(Plan<Checked>, Vec<String>), plan::CheckError> {
+        plan::check(&self.cells, &self.board, &images(&self.cells, self.dir.as_deref()))
+    }
+}
+
+/// QEMU's machine.
+#[derive(Debug, clap::Args)]
+struct MachineArguments {
+    /// The CPU's model
+    #[arg(long, default_value = "cortex-a57")]
+    cpu: String,
+    /// How many CPUs
+    #[arg(long, default_value_t = 4)]
+    cpus: u32,
+    /// RAM
+    #[arg(long, default_value = "1G")]
+    memory: String,
+}
+
+impl MachineArguments {
+    fn machine(self) -> Machine {
+        Machine { cpu: self.cpu.into(), smp: self.cpus, memory: self.memory.into(), ..Machine::DEMO }
+    }
+}
+
+/// Where a description's images are.
+fn images(cells: &Path, dir: Option<&Path>) -> PathBuf {
+    dir.or(cells.parent()).unwrap_or(Path::new(".")).to_path_buf()
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Figures {
+    /// Image, memory, entry
+    Size,
+    /// Instructions of each trap
+    Traps,
+}
+
 fn main() -> Result<ExitCode> {
     match Arguments::parse().command {
-        Command::Check { cells, board } => {
-            plan::check(&cells, &board)?;
-            println!("{}: no mistakes", cells.display());
+        Command::Check(on_board) => {
+            on_board.check()?;
+            println!("{}: no mistakes", on_board.cells.display());
+        }
+        Command::Plan(on_board) => {
+            let (plan, devices) = on_board.check()?;
+            print!("{}", plan::table(&plan, &devices));
+        }
+        Command::Board { output, machine } => {
+            write(&output, &qemu::board_tree(&machine.machine()).into_diagnostic()?)?;
         }
         Command::Pack { cells, output, dir } => {
-            let dir = dir.unwrap_or_else(|| cells.parent().unwrap_or(Path::new(".")).to_path_buf());
-            write(&output, &pack::pack(&cells, &dir)?)?;
+            write(&output, &pack::pack(&cells, &images(&cells, dir.as_deref()))?)?;
         }
         Command::Initramfs { kernel, busybox, output } => {
             let kernel = initramfs::Kernel::unpacked_at(&kernel)?;
@@ -90,6 +155,19 @@ fn main() -> Result<ExitCode> {
                 .into_diagnostic()
                 .wrap_err_with(|| format!("{} cannot be read", kernel.image.display()))?;
             write(&output.join("Image"), &image)?;
+        }
+        Command::Bench { what, target } => {
+            let subject = bench::Subject {
+                image: target.join("bulkhead.bin"),
+                elf: target.join("aarch64-unknown-none-softfloat/release/bulkhead-image"),
+                demo: target.join("demo.cells"),
+                images: target.join("images"),
+            };
+            match what {
+                Figures::Size => bench::size(&subject),
+                Figures::Traps => bench::traps(&subject),
+            }
+            .into_diagnostic()?;
         }
         Command::Run { archive, image, check: true, .. } => {
             match demo::check(image, archive, &|step| println!("check: {step}")) {
@@ -100,10 +178,9 @@ fn main() -> Result<ExitCode> {
                 }
             }
         }
-        Command::Run { archive, image, cpu, cpus, memory, disk, check: false } => {
+        Command::Run { archive, image, machine, disk, check: false } => {
             let disk = disk.map_or(Disk::Scratch, Disk::File);
-            let machine =
-                Machine { cpu: cpu.into(), smp: cpus, memory: memory.into(), disk, ..Machine::DEMO };
+            let machine = Machine { disk, ..machine.machine() };
             let boot = Boot { kernel: image, initrd: archive, append: None };
             println!(
                 "The terminal is the first serial line; the second one's lines begin with [serial1]. Ctrl-a x ends QEMU."

@@ -17,7 +17,7 @@ use bulkhead::hardware::{Conduit, Hardware};
 use bulkhead::paging::{Table, Window};
 use bulkhead::plan::{Boot, pool};
 use bulkhead::tree::{self, early};
-use bulkhead::vgic::physical;
+use bulkhead::vgic::{SgiPlan, physical};
 use log::{error, info};
 use spin::Mutex;
 
@@ -109,7 +109,7 @@ fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refus
     let description = Archive::parse(unsafe { bytes(archive) })
         .and_then(|archive| archive.description())
         .map_err(|e| refused(&e))?;
-    let cells = early::root_children(description);
+    let cells = early::count_children(description, |_| true);
     let placed = pool::place(blob, image, tree, cells).map_err(|e| refused(&e))?;
     mmu::map(space, placed.pool, Window::Data).map_err(|e| refused(&e))?;
     // SAFETY: mapped just now; `place` found it free, and nobody else learns of it.
@@ -150,14 +150,17 @@ fn boot_cells(
         .ok_or_else(|| refuse("the board's tree has no node for the CPU that Bulkhead was started on"))?
         .id;
     physical::init_distributor(&mut machine);
-    physical::init_redistributor(&mut machine, me).map_err(|e| refuse_all(alloc::vec![e]))?;
+    let sgi = SgiPlan::probe(&mut machine, me)
+        .ok_or_else(|| refuse("firmware leaves no SGI to EL2: SGIs must be in non-secure Group 1"))?;
+    physical::init_redistributor(&mut machine, me, &sgi, survey.hardware.gic.maintenance)
+        .map_err(|e| refuse_all(alloc::vec![e]))?;
     let system =
-        survey.build(&mut machine, me, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
+        survey.build(&mut machine, sgi, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
     let system: &'static System = Box::leak(Box::new(system));
     start_secondaries(system, me, context, &mut machine);
     let (used, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
-    info!("memory: image {image} heap {used} of {total}, guest trees {}", system.kept());
+    info!("memory: image {image} heap {used} of {total}");
     boot::primary(system, me, &mut machine)
 }
 
@@ -266,7 +269,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
             Err(code) => {
                 error!(
                     "firmware does not start {} (affinity {}): PSCI error {code}",
-                    other.id, other.affinity
+                    id, seat.affinity
                 );
                 system.never_came(id, machine);
             }
@@ -289,7 +292,7 @@ extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
     el2::init(&Features::read());
     gic::init_cpu_interface();
     let mut machine = me.context.cpu();
-    if let Err(e) = physical::init_redistributor(&mut machine, me.id) {
+    if let Err(e) = physical::init_redistributor(&mut machine, me.id, &me.system.gic.sgi, me.system.gic.maintenance) {
         error!("{}: {e}", me.id);
         stop::halt();
     }

@@ -10,8 +10,12 @@ use crate::report::{Why, why};
 type Job = fn(u64) -> u64;
 
 struct Seat {
-    job: Mutex<Option<(Job, u64)>>,
-    done: AtomicBool,
+    /// What to do, with what, and the job's number.
+    job: Mutex<Option<(Job, u64, u64)>>,
+    /// The number of the job that was given last.
+    given: AtomicU64,
+    /// The number of the job that was done last: one that a failed check left behind is nobody's answer.
+    done: AtomicU64,
     result: AtomicU64,
     seated: AtomicBool,
 }
@@ -19,7 +23,8 @@ struct Seat {
 static SEATS: [Seat; MAX_CPUS] = [const {
     Seat {
         job: Mutex::new(None),
-        done: AtomicBool::new(false),
+        given: AtomicU64::new(0),
+        done: AtomicU64::new(0),
         result: AtomicU64::new(0),
         seated: AtomicBool::new(false),
     }
@@ -27,7 +32,7 @@ static SEATS: [Seat; MAX_CPUS] = [const {
 static LEAVE: AtomicBool = AtomicBool::new(false);
 
 /// How long a job may take, in microseconds.
-const PATIENCE: u64 = 5_000_000;
+const PATIENCE: u64 = 30_000_000;
 
 /// The numbers of the crew: every CPU but the first.
 pub fn members() -> core::ops::Range<usize> {
@@ -66,13 +71,28 @@ pub fn dismiss() {
     }
 }
 
+/// Brings the interrupts of every member that is there to rest.
+pub fn quiet() -> Result<(), Why> {
+    for cpu in members().filter(|cpu| SEATS.get(*cpu).is_some_and(|s| s.seated.load(Ordering::SeqCst))) {
+        // A job that a failed check left behind ends first.
+        post(cpu, quiet_this_cpu, 0);
+        join(cpu)?;
+    }
+    Ok(())
+}
+
+fn quiet_this_cpu(_: u64) -> u64 {
+    crate::taken::quiet_cpu();
+    0
+}
+
 fn member(cpu: usize) {
     let Some(seat) = SEATS.get(cpu) else { return };
     while !LEAVE.load(Ordering::SeqCst) {
         let job = seat.job.lock().take();
-        if let Some((job, argument)) = job {
+        if let Some((job, argument, number)) = job {
             seat.result.store(job(argument), Ordering::SeqCst);
-            seat.done.store(true, Ordering::SeqCst);
+            seat.done.store(number, Ordering::SeqCst);
         }
         regs::relax();
     }
@@ -81,15 +101,16 @@ fn member(cpu: usize) {
 /// Gives a member a job.
 pub fn post(cpu: usize, job: Job, argument: u64) {
     if let Some(seat) = SEATS.get(cpu) {
-        seat.done.store(false, Ordering::SeqCst);
-        *seat.job.lock() = Some((job, argument));
+        let number = seat.given.fetch_add(1, Ordering::SeqCst) + 1;
+        *seat.job.lock() = Some((job, argument, number));
     }
 }
 
 /// Waits for a member's job: what it gave.
 pub fn join(cpu: usize) -> Result<u64, Why> {
     let Some(seat) = SEATS.get(cpu) else { return Err(why(format_args!("no CPU {cpu}"))) };
-    if timer::wait_until(PATIENCE, || seat.done.load(Ordering::SeqCst)) {
+    let number = seat.given.load(Ordering::SeqCst);
+    if timer::wait_until(PATIENCE, || seat.done.load(Ordering::SeqCst) == number) {
         Ok(seat.result.load(Ordering::SeqCst))
     } else {
         Err(why(format_args!("CPU {cpu} never finished its job")))

@@ -8,7 +8,7 @@ use crate::{ensure, ensure_eq};
 
 /// The group's checks.
 pub const CHECKS: &[Check] = &[
-    check("id_hidden", Needs::Nothing, hidden),
+    check("id_hidden", Needs::Bulkhead, hidden),
     check("id_gic", Needs::Nothing, gic),
     check("id_space", Needs::Nothing, space),
 ];

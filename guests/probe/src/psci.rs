@@ -106,7 +106,7 @@ fn affinity_info_bad() -> Outcome {
         let got = call(function::AFFINITY_INFO, [target, 0, 0]);
         ensure_eq!(got, code::INVALID_PARAMETERS, "AFFINITY_INFO of {target:#x}");
     }
-    for level in [1, 3, 4, 1 << 32, u64::MAX] {
+    for level in [1, 3, 4, u64::MAX] {
         let got = call(function::AFFINITY_INFO, [smp::affinity(0), level, 0]);
         ensure_eq!(got, code::INVALID_PARAMETERS, "AFFINITY_INFO of level {level:#x}");
     }

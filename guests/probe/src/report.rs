@@ -5,6 +5,8 @@ use core::fmt::{self, Write};
 use arrayvec::ArrayString;
 use rt::println;
 
+use crate::{crew, taken};
+
 /// Why a check failed.
 pub type Why = ArrayString<200>;
 /// How a check went.
@@ -50,8 +52,16 @@ pub struct Tally {
 impl Tally {
     /// Runs a check and prints how it went.
     pub fn run(&mut self, check: &Check) {
-        crate::taken::quiet();
-        match (check.run)() {
+        // A crew that only waits would still take the host's time from the one CPU that is busy.
+        let ready = match check.needs {
+            Needs::Crew | Needs::BulkheadCrew => crew::quiet(),
+            Needs::Nothing | Needs::Bulkhead => {
+                crew::dismiss();
+                Ok(())
+            }
+        };
+        taken::quiet();
+        match ready.and_then(|()| (check.run)()) {
             Ok(()) => {
                 self.ok += 1;
                 println!("probe: ok {}", check.name);

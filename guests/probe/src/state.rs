@@ -147,7 +147,8 @@ fn shown_active() -> Outcome {
 }
 
 fn set_active() -> Outcome {
-    for intid in samples() {
+    // Not SGI 8 and above: where those travel as messages inside the hypervisor, an idle one cannot be made active.
+    for intid in samples().filter(|intid| !(8..16).contains(intid)) {
         gic::enable(intid);
         gic::set(Bits::SetActive, intid);
         ensure!(gic::get(Bits::SetActive, intid), "{intid} does not become active");

@@ -9,7 +9,7 @@ use rt::{MAX_CPUS, console, regs, tree};
 use spin::Mutex;
 
 /// How long something that must come may take, in microseconds.
-pub const PATIENCE: u64 = 1_000_000;
+pub const PATIENCE: u64 = 3_000_000;
 /// How long nothing must come before it counts as never, in microseconds.
 pub const SILENCE: u64 = 3_000;
 
@@ -68,23 +68,25 @@ pub fn reset_counts(hook: Option<Hook>) {
     *HOOK.lock() = hook;
 }
 
-/// Brings this CPU's interrupts to rest: masked, idle, everything at the runtime's settings.
+/// Brings this CPU's interrupts and the shared ones to rest: everything at the runtime's settings.
 pub fn quiet() {
-    regs::mask_interrupts();
-    Timer::Virtual.stop();
-    Timer::Physical.stop();
     if let Some(uart) = console::uart() {
         uart.enable_tx_interrupt(false);
     }
+    tree::board().spis.iter().for_each(|s| rest(s.intid));
+    quiet_cpu();
+    reset_counts(None);
+}
+
+/// Brings this CPU's own interrupts to rest: masked, idle, nothing pending.
+pub fn quiet_cpu() {
+    regs::mask_interrupts();
+    Timer::Virtual.stop();
+    Timer::Physical.stop();
     gic::set_split_eoi(false);
     gic::set_priority_mask(0xff);
     gic::set_group1(true);
-    for intid in (0..32).chain(tree::board().spis.iter().map(|s| s.intid)) {
-        gic::disable(intid);
-        gic::set(Bits::ClearPending, intid);
-        gic::set(Bits::ClearActive, intid);
-        gic::set_priority(intid, gic::PRIORITY);
-    }
+    (0..32).for_each(rest);
     while gic::is_signalled() {
         let intid = gic::acknowledge();
         if intid >= SPECIAL {
@@ -92,7 +94,13 @@ pub fn quiet() {
         }
         gic::end(intid);
     }
-    reset_counts(None);
+}
+
+fn rest(intid: u32) {
+    gic::disable(intid);
+    gic::set(Bits::ClearPending, intid);
+    gic::set(Bits::ClearActive, intid);
+    gic::set_priority(intid, gic::PRIORITY);
 }
 
 /// Waits for an interrupt to be signalled and acknowledges it; `None` if none comes.

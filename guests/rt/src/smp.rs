@@ -14,7 +14,7 @@ static RUNNING: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_
 static STARTING: Mutex<()> = Mutex::new(());
 
 /// How long a CPU may take to start or stop, in microseconds.
-const PATIENCE: u64 = 1_000_000;
+const PATIENCE: u64 = 5_000_000;
 
 /// How many CPUs the guest has.
 pub fn count() -> usize {

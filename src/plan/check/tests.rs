@@ -1,1 +1,106 @@
+//! Every promise, broken once: the check must say so.
 
+use super::*;
+use crate::addr::BLOCK_2M;
+use crate::cpu::{CellId, PcpuId};
+use crate::plan::Piece;
+use crate::plan::tests::Setup;
+
+/// The demo's plan with one thing changed: what the check says.
+fn faults(change: impl FnOnce(&mut Plan<Draft>)) -> Vec<String> {
+    Setup::new([]).draft(|draft, _, hardware| {
+        let mut plan = draft.unwrap();
+        assert_eq!(plan.faults(hardware), []);
+        change(&mut plan);
+        plan.check(hardware)
+            .map_or_else(|faults| faults.iter().map(PlanError::to_string).collect(), |_| Vec::new())
+    })
+}
+
+#[track_caller]
+fn finds(what: &str, change: impl FnOnce(&mut Plan<Draft>)) {
+    let faults = faults(change);
+    assert!(faults.iter().any(|fault| fault.contains(what)), "{what}: {faults:#?}");
+}
+
+fn region(at: u64, size: u64) -> Region {
+    Region { ipa: Ipa(at), pa: Pa(at), size }
+}
+
+#[test]
+fn cpus() {
+    finds("CPU 3, owners", |plan| plan.cells[0].cpus.push(PcpuId(3)));
+    finds("CPU 3, owners", |plan| plan.cells[1].cpus.clear());
+    finds("one of its CPUs", |plan| plan.cells[1].cpus.clear());
+    finds("one of its CPUs", |plan| plan.cells[1].cpus.push(PcpuId(9)));
+    finds("CPU 0, owners", |plan| plan.cpus[0].cell = CellId(1));
+    finds("CPU 1, owners", |plan| plan.cells[0].cpus.swap(0, 1));
+    finds("CPU 2, owners", |plan| plan.cpus.retain(|cpu| cpu.id != PcpuId(2)));
+}
+
+#[test]
+fn memory() {
+    finds("memory at 0x40200000..0x40223000", |plan| plan.cells[0].ram[0].size += 0x2_3000);
+    finds("both linux's and control's", |plan| plan.cells[0].ram[3].size += BLOCK_2M);
+    finds("memory at 0x7eeff000..0x7ef00000 belongs to nobody", |plan| {
+        plan.cells[0].ram[3].size = 0x7eef_f000 - plan.cells[0].ram[3].pa.0;
+        plan.cells[0].ram.push(region(0x7ef0_0000, 0x10_0000));
+    });
+    finds("its memory at 0x80000000", |plan| plan.cells[0].ram.push(region(0x8000_0000, 0x1000)));
+    finds("Region", |plan| plan.cells[1].ram[0].size -= 1);
+    finds("Region", |plan| plan.cells[1].ram[0].ipa.0 += 1);
+    finds("linux's and the hypervisor's", |plan| {
+        plan.boot.pool = Span::new(Pa(0x5000_0000), 0x1000).unwrap()
+    });
+}
+
+#[test]
+fn registers() {
+    let uart = region(0x900_0000, 0x1000);
+    finds("both control's and linux's", |plan| plan.cells[1].mmio.insert(0, uart));
+    finds("its registers at 0x9000000", |plan| plan.cells[1].mmio.insert(0, uart));
+    finds("registers of cell `control` at 0x9040000", |plan| plan.cells[1].mmio.clear());
+    finds("linux's and memory or the GIC's", |plan| plan.cells[0].mmio.insert(0, region(0x808_0000, 0x1000)));
+    finds("a register that it does not see where it is", |plan| plan.cells[1].mmio[0].ipa.0 += 0x1000);
+    finds("owners", |plan| plan.cells[1].devices.clear());
+    finds("2 owners", |plan| {
+        plan.cells[0].devices = [&plan.cells[0].devices[..], &plan.cells[1].devices].concat()
+    });
+}
+
+#[test]
+fn interrupts() {
+    finds("SPI 8", |plan| plan.cells[0].spis.insert(40));
+    finds("SPI 8", |plan| plan.cells[1].spis.remove(40));
+    finds("one of its interrupts, {99}", |plan| plan.cells[1].spis.insert(99));
+}
+
+#[test]
+fn the_address_space() {
+    finds("its GIC and its memory would both be", |plan| {
+        plan.cells[1].gicd = Span::new(Ipa(0x4000_0000), 1).unwrap()
+    });
+    finds("its registers and its GIC", |plan| {
+        plan.cells[1].gicr = Span::new(Ipa(0x904_0000), 0x2_0000).unwrap()
+    });
+    finds("the order", |plan| plan.cells[0].ram.swap(0, 1));
+}
+
+#[test]
+fn what_is_loaded() {
+    let control = |change: fn(&mut CellPlan)| move |plan: &mut Plan<Draft>| change(&mut plan.cells[1]);
+    finds("its entry", control(|cell| cell.load.entry = Ipa(0x3fff_fffc)));
+    finds("Piece", control(|cell| cell.load.pieces[0].to = Ipa(0x40ff_ffff)));
+    finds("Piece", control(|cell| cell.load.pieces[0].size = 0));
+    finds("Piece", control(|cell| cell.load.pieces[0].offset = u64::MAX));
+    finds("Piece", control(|cell| cell.load.pieces[0].offset = 0x1f_ff00));
+    finds("Piece", control(|cell| cell.load.pieces[1].to = cell.load.pieces[0].to));
+    finds("its device tree", control(|cell| cell.load.tree = Span::new(Ipa(0x4000_0000), 0x1000).unwrap()));
+    finds("its device tree", control(|cell| cell.load.tree = Span::new(Ipa(0x403f_f000), 0x2000).unwrap()));
+    finds("its device tree", control(|cell| cell.load.tree = Span::new(Ipa(0x4080_0004), 0x1000).unwrap()));
+    finds("its initrd", control(|cell| cell.load.initrd = Some(cell.load.tree)));
+    finds("Piece", |plan| {
+        plan.reserved = vec![Span::new(Pa(0x5000_0000), 0x1000).unwrap()];
+        plan.cells[0].load.pieces.push(Piece { offset: 0, size: 1, to: Ipa(0x5000_0fff) });
+    });
+}

@@ -168,6 +168,28 @@ impl Drop for Qemu {
     }
 }
 
+/// The device tree that QEMU gives a machine with two serial lines.
+///
+/// # Errors
+/// QEMU does not start.
+pub fn board_tree(machine: &Machine) -> Result<Vec<u8>, QemuError> {
+    let folder = Scratch::new()?;
+    let path = folder.path().join("dtb");
+    let mut args = machine.arguments();
+    args.extend(["-serial", "null", "-serial", "null", "-M"].map(String::from));
+    args.push(format!("dumpdtb={},dtb-randomness=off", path.display()));
+    args.extend(disk_arguments(&machine.disk, folder.path())?);
+    let out = command(&args)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(io_error("qemu-system-aarch64 does not start: scripts/setup installs what is needed"))?;
+    if !out.status.success() {
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        return Err(QemuError::Start { status: out.status, said });
+    }
+    fs::read(&path).map_err(io_error("QEMU wrote no device tree"))
+}
+
 /// QEMU with these arguments. It ends with the thread that started it, also where that is killed.
 pub(super) fn command(args: &[String]) -> Command {
     let mut command = Command::new("setpriv");

@@ -1,0 +1,153 @@
+//! Plans on the sample board: the demo, what each refusal says, and random boards and descriptions.
+
+mod demo;
+mod random;
+mod refusals;
+
+use super::*;
+use crate::addr::BLOCK_2M;
+use crate::archive::Archive;
+use crate::config::{CellConfig, Config, CpuChoice, Payload};
+use crate::hardware::Hardware;
+use crate::hardware::sample::Board;
+use crate::tree::Tree;
+
+const MIB: u64 = 1 << 20;
+
+fn span(start: u64, size: u64) -> Span<Pa> {
+    Span::new(Pa(start), size).unwrap()
+}
+
+/// A newc archive.
+fn archive(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (name, data) in files.iter().map(|(n, d)| (*n, d.as_slice())).chain([("TRAILER!!!", &[][..])]) {
+        let fields = [0, 0o100_644, 0, 0, 1, 0, data.len(), 0, 0, 0, 0, name.len() + 1, 0];
+        bytes.extend(b"070701");
+        fields.iter().for_each(|field| bytes.extend(format!("{field:08x}").bytes()));
+        bytes.extend(name.bytes().chain([0]));
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    bytes
+}
+
+/// An arm64 Image that takes this much memory.
+fn kernel(text_offset: u64, image_size: u64) -> Vec<u8> {
+    let mut bytes = vec![0; 64];
+    bytes[8..16].copy_from_slice(&text_offset.to_le_bytes());
+    bytes[16..24].copy_from_slice(&image_size.to_le_bytes());
+    bytes[24] = 0b1010;
+    bytes[56..60].copy_from_slice(b"ARM\x64");
+    bytes
+}
+
+/// An ELF file: where each segment lies, its bytes in the file and in memory. It begins where the first one does.
+fn elf(segments: &[(u64, u64, u64)]) -> Vec<u8> {
+    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+    bytes.resize(16, 0);
+    bytes.extend([2, 0, 183, 0, 1, 0, 0, 0]);
+    [segments[0].0, 64, 0].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+    bytes.extend([0; 4]);
+    [64, 56, segments.len() as u16, 0, 0, 0].iter().for_each(|half| bytes.extend(half.to_le_bytes()));
+    for (to, file, memory) in segments {
+        bytes.extend([1, 0, 0, 0, 7, 0, 0, 0]);
+        [0x100, *to, *to, *file, *memory, 4].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+    }
+    bytes.resize(0x1000, 0xaa);
+    bytes
+}
+
+/// A board, a description and what the loader did.
+pub(super) struct Setup {
+    board: Board,
+    cells: Vec<CellConfig>,
+    files: Vec<(&'static str, Vec<u8>)>,
+    boot: Boot,
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| name.to_string()).collect()
+}
+
+fn root() -> CellConfig {
+    CellConfig {
+        name: "linux".into(),
+        root: true,
+        cpus: CpuChoice::Rest,
+        memory: None,
+        payload: Payload::Linux {
+            kernel: "Image".into(),
+            initrd: Some("initrd".into()),
+            bootargs: Some("quiet".into()),
+        },
+        devices: Vec::new(),
+        unprotected_dma: true,
+    }
+}
+
+fn cell(name: &str, cpu: &str, devices: &[&str]) -> CellConfig {
+    CellConfig {
+        name: name.into(),
+        root: false,
+        cpus: CpuChoice::Names(names(&[cpu])),
+        memory: Some(16 * MIB),
+        payload: Payload::Image { file: "control.elf".into(), bootargs: None },
+        devices: names(devices),
+        unprotected_dma: false,
+    }
+}
+
+impl Setup {
+    /// The demo, and other cells beside it.
+    pub(super) fn new(more: impl IntoIterator<Item = CellConfig>) -> Self {
+        Self {
+            board: Board::default(),
+            cells: [root(), cell("control", "cpu@3", &["serial1"])].into_iter().chain(more).collect(),
+            files: vec![
+                ("Image", kernel(0, 40 * MIB)),
+                ("initrd", vec![1; 5000]),
+                (
+                    "control.elf",
+                    elf(&[
+                        (0x4000_0000, 0x200, 0x200),
+                        (0x4000_1000, 0x100, 0x2000),
+                        (0x4000_4000, 0, 0x100),
+                    ]),
+                ),
+                ("raw.bin", vec![2; 0x1234]),
+            ],
+            boot: Boot {
+                image: span(0x4020_0000, 0x2_3000),
+                pool: span(0x4023_0000, 0x5_0000),
+                archive: span(0x4800_0000, 2 * MIB),
+                tree: span(0x4400_0000, MIB),
+            },
+        }
+    }
+
+    /// Drafts, and asks about the result.
+    pub(super) fn draft<R>(
+        self,
+        ask: impl FnOnce(Result<Plan<Draft>, Vec<PlanError>>, &Tree<'_>, &Hardware) -> R,
+    ) -> R {
+        let blob = self.board.tree().blob();
+        let tree = Tree::parse(&blob).unwrap();
+        let hardware = Hardware::read(&tree).unwrap();
+        let bytes = archive(&self.files);
+        let archive = Archive::parse(&bytes).unwrap();
+        let config = Config { cells: self.cells };
+        ask(Plan::draft(&config, &tree, &hardware, &archive, self.boot), &tree, &hardware)
+    }
+
+    /// Drafts and checks what must be right.
+    fn plan<R>(self, ask: impl FnOnce(&Plan<Checked>, &Tree<'_>, &Hardware) -> R) -> R {
+        self.draft(|draft, tree, hardware| ask(&draft.unwrap().check(hardware).unwrap(), tree, hardware))
+    }
+
+    /// The refusals as people read them.
+    fn refused(self) -> Vec<String> {
+        self.draft(|draft, _, _| draft.unwrap_err().iter().map(PlanError::to_string).collect())
+    }
+}

@@ -1,0 +1,198 @@
+//! What the demo's cells are given.
+
+use super::*;
+use crate::addr::{BLOCK_1G, PAGE};
+
+fn region(ipa: u64, pa: u64, size: u64) -> Region {
+    Region { ipa: Ipa(ipa), pa: Pa(pa), size }
+}
+
+fn ipa(start: u64, size: u64) -> Span<Ipa> {
+    span(start, size).identity()
+}
+
+#[test]
+fn the_demo() {
+    Setup::new([]).plan(|plan, tree, _| {
+        let [linux, control] = plan.cells.as_slice() else { panic!() };
+        assert_eq!(linux.cpus, [0, 1, 2].map(PcpuId));
+        assert_eq!(control.cpus, [PcpuId(3)]);
+        let last = plan.cpu(PcpuId(3)).unwrap();
+        assert_eq!((last.cell, last.vcpu, last.affinity.get()), (CellId(1), VcpuId(0), 3));
+        assert_eq!(plan.cell(CellId(1)).unwrap().name, "control");
+
+        assert_eq!(control.ram, [region(0x4000_0000, 0x7f00_0000, 16 * MIB)]);
+        let ram = [
+            (0x4000_0000, 0x4020_0000),
+            (0x4022_3000, 0x4023_0000),
+            (0x4028_0000, 0x4800_0000),
+            (0x4820_0000, 0x7f00_0000),
+        ];
+        assert_eq!(linux.ram, ram.map(|(start, end)| region(start, start, end - start)));
+
+        assert_eq!(control.mmio, [region(0x904_0000, 0x904_0000, PAGE)]);
+        let mmio = linux.mmio.iter().map(|r| (r.ipa.0, r.size)).collect::<Vec<_>>();
+        let expected = [
+            (0x900_0000, PAGE),
+            (0x903_0000, PAGE),
+            (0xa00_0000, PAGE),
+            (0xc00_0000, PAGE),
+            (0xc00_5000, 3 * PAGE),
+            (0x1000_0000, 0x2f00_0000),
+            (0x40_1000_0000, 0x1000_0000),
+            (0x80_0000_0000, 0x80_0000_0000),
+        ];
+        assert_eq!(mmio, expected);
+
+        assert_eq!((control.gicd, control.gicr), (ipa(0x800_0000, 0x1_0000), ipa(0x80a_0000, 0x2_0000)));
+        assert_eq!((linux.gicd, linux.gicr), (ipa(0x800_0000, 0x1_0000), ipa(0x80a_0000, 0x6_0000)));
+        assert_eq!(control.spis.iter().collect::<Vec<_>>(), [40]);
+        assert_eq!(linux.spis.iter().collect::<Vec<_>>(), [33, 35, 36, 39, 48, 49, 71, 72, 73, 74]);
+        assert_eq!(plan.spi_owner(Spi::new(40).unwrap()), Some(CellId(1)));
+        assert_eq!(plan.device_owner(tree.at("/pl011@9040000").unwrap().id()), Some(CellId(1)));
+        assert_eq!(plan.device_owner(tree.at("/apb-pclk").unwrap().id()), None);
+        assert_eq!(plan.own_ppis.iter().map(|ppi| ppi.intid()).collect::<Vec<_>>(), [25, 26, 28, 29]);
+        assert!(linux.warnings.is_empty() && control.warnings.is_empty());
+    });
+}
+
+#[test]
+fn what_is_loaded_where() {
+    Setup::new([]).plan(|plan, _, _| {
+        let [linux, control] = [&plan.cells[0].load, &plan.cells[1].load];
+        // 40 MiB do not fit below the hypervisor, and end below the board's tree.
+        assert_eq!(linux.entry, Ipa(0x4040_0000));
+        assert_eq!(linux.pieces[0].to, linux.entry);
+        assert_eq!(linux.pieces[0].size, 64, "what is behind it is zeroed, not copied");
+        assert_eq!(linux.tree, ipa(0x4000_0000, BLOCK_2M));
+        assert_eq!(linux.initrd, Some(ipa(0x4022_3000, 5000)));
+        assert_eq!(linux.bootargs.as_deref(), Some("quiet"));
+
+        assert_eq!(control.entry, Ipa(0x4000_0000));
+        let to = control.pieces.iter().map(|p| (p.to.0, p.size)).collect::<Vec<_>>();
+        assert_eq!(
+            to,
+            [(0x4000_0000, 0x200), (0x4000_1000, 0x100)],
+            "a segment that is all bss needs no copy"
+        );
+        assert_eq!(control.tree, ipa(0x40e0_0000, BLOCK_2M));
+    });
+}
+
+#[test]
+fn a_raw_image_lies_at_the_start_of_a_cell_that_may_be_tiny() {
+    let raw = Payload::Image { file: "raw.bin".into(), bootargs: None };
+    let tiny = CellConfig { memory: Some(64 << 10), payload: raw, ..cell("tiny", "cpu@2", &[]) };
+    Setup::new([tiny]).plan(|plan, _, _| {
+        let tiny = &plan.cells[2];
+        assert_eq!(tiny.ram, [region(0x4000_0000, 0x7ee0_0000, 64 << 10)]);
+        assert_eq!((tiny.load.entry, tiny.load.tree), (Ipa(0x4000_0000), ipa(0x4000_e000, 0x2000)));
+    });
+}
+
+#[test]
+fn a_second_linux_begins_at_its_own_memory() {
+    let second =
+        CellConfig { memory: Some(1 << 30), payload: root().payload, ..cell("second", "cpu@2", &[]) };
+    let mut setup = Setup::new([second]);
+    setup.files[0].1 = kernel(0x8_0000, 40 * MIB);
+    setup.board.banks = vec![(0x4000_0000, 1 << 30), (0x8_8000_0000, 0xc000_0000)];
+    setup.plan(|plan, _, _| {
+        let second = &plan.cells[2];
+        assert_eq!(second.ram, [region(0x4000_0000, 0x9_0000_0000, BLOCK_1G)], "in a block of 1 GiB");
+        assert_eq!((second.load.entry, second.load.pieces[0].to), (Ipa(0x4008_0000), Ipa(0x4008_0000)));
+        assert_eq!(second.load.tree, ipa(0x42a0_0000, BLOCK_2M));
+        assert_eq!(second.load.initrd, Some(ipa(0x4288_0000, 5000)));
+    });
+}
+
+#[test]
+fn memory_in_pieces_is_seen_as_one() {
+    let large = CellConfig { memory: Some(96 * MIB + PAGE), ..cell("large", "cpu@2", &[]) };
+    let mut setup = Setup::new([large]);
+    setup.board.banks = vec![(0x4000_0000, 192 * MIB), (0x8000_0000, 32 * MIB), (0x9_0000_0000, 64 * MIB)];
+    // Only the first bank has a single stretch of that size, but for this.
+    setup.board.reserved = vec![(0x4500_0000, 0x1000), (0x4a80_0000, 0x1000)];
+    setup.plan(|plan, _, _| {
+        let large = &plan.cells[2].ram;
+        let total: u64 = large.iter().map(|r| r.size).sum();
+        assert_eq!((large.len(), total), (3, 96 * MIB + PAGE));
+        assert_eq!(large[0], region(0x4000_0000, 0x9_0000_0000, 64 * MIB));
+        assert_eq!(large[2].ipa, Ipa(0x4000_0000 + 96 * MIB));
+        assert!(large.iter().all(|r| r.pa.0.is_multiple_of(BLOCK_2M) && r.ipa.0.is_multiple_of(BLOCK_2M)));
+    });
+}
+
+#[test]
+fn reserved_memory_stays_with_root_and_is_not_loaded_to() {
+    let mut setup = Setup::new([]);
+    // In the way of the kernel, at the top where the cell would go, and outside of what counts as memory.
+    setup.board.reserved = vec![(0x4200_0800, 0x1000), (0x7fff_f000, 0x1000), (0x1_0000_0000, 0x1000)];
+    setup.plan(|plan, _, _| {
+        assert_eq!(
+            plan.reserved,
+            [span(0x4200_0000, 0x2000), span(0x7fff_f000, 0x1000), span(0x1_0000_0000, 0x1000)]
+        );
+        assert_eq!(plan.cells[1].ram[0].pa, Pa(0x7ee0_0000));
+        let root: Vec<_> = plan.cells[0].ram.iter().filter_map(Region::backing).collect();
+        assert!(plan.reserved.iter().all(|reserved| root.iter().any(|ram| ram.covers(reserved))));
+        assert_eq!(plan.cells[0].load.entry, Ipa(0x4420_0000), "behind the board's tree");
+    });
+}
+
+#[test]
+fn firmwares_memory_is_nobodys() {
+    let setup = Setup::new([]);
+    let blob = setup.board.tree().blob_reserving(&[(0x5000_0000, 0x1001)]);
+    let tree = Tree::parse(&blob).unwrap();
+    let hardware = Hardware::read(&tree).unwrap();
+    let bytes = archive(&setup.files);
+    let config = Config { cells: setup.cells };
+    let plan = Plan::draft(&config, &tree, &hardware, &Archive::parse(&bytes).unwrap(), setup.boot).unwrap();
+    let firmware = span(0x5000_0000, 0x2000);
+    assert!(!plan.cells[0].ram.iter().any(|r| r.backing().unwrap().overlaps(&firmware)));
+    plan.check(&hardware).unwrap();
+}
+
+#[test]
+fn a_count_of_cpus_takes_the_last_ones_and_the_rest_may_stay_off() {
+    let mut setup = Setup::new([]);
+    setup.cells[1].cpus = CpuChoice::Count(2);
+    setup.plan(|plan, _, _| {
+        assert_eq!(plan.cells[1].cpus, [2, 3].map(PcpuId));
+        assert_eq!(plan.cells[0].cpus, [0, 1].map(PcpuId));
+    });
+    let mut setup = Setup::new([]);
+    setup.cells.remove(0);
+    setup.plan(|plan, _, _| {
+        assert_eq!((plan.cpus.len(), plan.cpu(PcpuId(0)).is_none()), (1, true));
+        let off = plan.cells[0].warnings.iter().filter(|w| w.contains("stays off")).count();
+        assert_eq!(off, 3, "{:?}", plan.cells[0].warnings);
+    });
+}
+
+#[test]
+fn a_claim_takes_what_is_below_and_a_nearer_claim_takes_it_back() {
+    let bus = cell("bus", "cpu@2", &["soc"]);
+    let uart = cell("uart", "cpu@1", &["serial@6000"]);
+    let mut setup = Setup::new([bus, uart]);
+    setup.cells[2].unprotected_dma = true;
+    setup.plan(|plan, tree, _| {
+        let owner = |path: &str| plan.device_owner(tree.at(path).unwrap().id()).unwrap();
+        assert_eq!(owner("/soc/i2c@5000/pmic@25"), CellId(2));
+        assert_eq!(owner("/soc/dma@7000"), CellId(2));
+        assert_eq!(owner("/soc/serial@6000"), CellId(3));
+        let warning = "/soc/serial@6000: its clock is in the hands of /soc/clock@0, which cell `bus` has";
+        assert_eq!(plan.cells[3].warnings, [warning]);
+    });
+}
+
+#[test]
+fn root_is_warned_too_when_another_cell_has_what_it_needs() {
+    let mut setup = Setup::new([]);
+    setup.cells[1].devices = names(&["gpio@9030000"]);
+    setup.plan(|plan, _, _| {
+        let warning = "/gpio-keys: its GPIO line is in the hands of /gpio@9030000, which cell `control` has";
+        assert_eq!(plan.cells[0].warnings, [warning]);
+    });
+}

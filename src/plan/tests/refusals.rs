@@ -1,0 +1,194 @@
+//! Each refusal, and what it says.
+
+use super::*;
+use crate::hardware::sample::{device, soc_device};
+
+/// The demo with something changed.
+fn refused(change: impl FnOnce(&mut Setup)) -> Vec<String> {
+    let mut setup = Setup::new([]);
+    change(&mut setup);
+    setup.refused()
+}
+
+#[track_caller]
+fn says(refusals: &[String], expected: &[&str]) {
+    assert_eq!(refusals, expected);
+}
+
+#[test]
+fn cpus() {
+    says(
+        &refused(|s| s.cells.push(cell("second", "cpu@3", &[]))),
+        &["CPU 3 (/cpus/cpu@3) is claimed twice, by cells `control` and `second`: take it out of one"],
+    );
+    says(
+        &refused(|s| s.cells[1].cpus = CpuChoice::Names(names(&["cpu@7"]))),
+        &["cell `control`: `cpus`: the board has no `cpu@7`; did you mean `cpu@0`?"],
+    );
+    says(
+        &refused(|s| s.cells[1].cpus = CpuChoice::Names(names(&["serial1"]))),
+        &["cell `control`: `cpus` has `serial1`, but /pl011@9040000 is no CPU that can be used"],
+    );
+    says(
+        &refused(|s| s.cells[1].cpus = CpuChoice::Count(5)),
+        &["cell `control` wants 5 CPUs, but only 4 are left of the board's 4"],
+    );
+    says(
+        &refused(|s| s.cells[1].cpus = CpuChoice::Count(4)),
+        &["cell `linux` has no CPU: the other cells have them all, leave it at least one"],
+    );
+}
+
+#[test]
+fn memory() {
+    says(
+        &refused(|s| s.cells[1].memory = Some(2 << 30)),
+        &["cell `control` wants 2048 MiB, but only 1018 MiB are free: make it or another cell smaller"],
+    );
+    says(
+        &refused(|s| s.cells[1].memory = Some(0x1001)),
+        &["cell `control`: `memory` of 0x1001 bytes is no multiple of 4 KiB"],
+    );
+    says(&refused(|s| s.cells[1].memory = None), &["cell `control` does not say how much `memory` it needs"]);
+    says(
+        &refused(|s| s.cells[0].memory = Some(MIB)),
+        &["cell `linux` is the root cell and has all memory that the others leave: take out its `memory`"],
+    );
+}
+
+#[test]
+fn devices() {
+    let claims = |devices: &[&str]| {
+        let devices = names(devices);
+        refused(|s| s.cells[1].devices = devices)
+    };
+    says(
+        &claims(&["serial7"]),
+        &["cell `control`: `devices`: the board has no `serial7`; did you mean `serial0`?"],
+    );
+    let not = |name: &str, path: &str, why: &str| {
+        format!("cell `control`: `devices` has `{name}`, but {path} {why}")
+    };
+    let no_device = claims(&["off@8000", "cpu@1", "intc", "timer", "apb-pclk", "aliases"]);
+    let expected = [
+        not("off@8000", "/soc/off@8000", "is not enabled in the board's tree (`status`): enable it there"),
+        not("cpu@1", "/cpus/cpu@1", "is a CPU: it belongs into `cpus`"),
+        not("intc", "/intc@8000000", "is a part of every cell: it needs no mention"),
+        not("timer", "/timer", "is a part of every cell: it needs no mention"),
+        not(
+            "apb-pclk",
+            "/apb-pclk",
+            "only describes something: every cell that needs it gets a copy, it needs no mention",
+        ),
+        not("aliases", "/aliases", "is nothing that a cell can own: name the device itself"),
+    ];
+    assert_eq!(no_device, expected);
+    says(
+        &refused(|s| s.cells.push(cell("second", "cpu@2", &["pl011@9040000"]))),
+        &["/pl011@9040000 is claimed by cells `control` and `second`: take it out of one"],
+    );
+    says(
+        &claims(&["pmic"]),
+        &[
+            "cell `control`: /soc/i2c@5000/pmic@25 sits on /soc/i2c@5000, which cell `linux` operates: claim that instead",
+        ],
+    );
+}
+
+#[test]
+fn what_two_devices_share() {
+    let share = refused(|s| {
+        s.cells[1].devices = names(&["virtio_mmio@a000200"]);
+        s.cells[1].unprotected_dma = true;
+    });
+    let page = "/virtio_mmio@a000000 (cell `linux`) and /virtio_mmio@a000200 (cell `control`) share the page at 0xa000000: give both to one cell";
+    says(&share, &[page]);
+    let share = refused(|s| s.board.more = vec![soc_device("uart@9000", "arm,pl011", 0x9000, 8)]);
+    let spi = "/pl011@9040000 (cell `control`) and /soc/uart@9000 (cell `linux`) share interrupt SPI 8: give both to one cell";
+    says(&share, &[spi]);
+}
+
+#[test]
+fn dma() {
+    let dma = refused(|s| s.cells[0].unprotected_dma = false);
+    assert_eq!(dma.len(), 1);
+    let masters = "cell `linux`: /virtio_mmio@a000000, /virtio_mmio@a000200, /pcie@10000000, /soc/dma@7000 can read and write";
+    assert!(dma[0].starts_with(masters) && dma[0].ends_with("`unprotected-dma = \"accept\"`"), "{dma:?}");
+}
+
+#[test]
+fn registers_in_memory_or_in_the_gic() {
+    let over = |place: u64, what: &str| {
+        let text = refused(|s| {
+            s.board.over = Some(device("odd", "arm,pl011", place, 60));
+            s.cells[1].devices = names(&["odd"]);
+        });
+        assert!(text[0].contains(&format!("the registers of /odd at {}", span(place, 0x1000))), "{text:?}");
+        assert!(text[0].contains(what), "{text:?}");
+    };
+    over(0x5000_0000, "lie in memory");
+    over(0x808_0000, "lie in the GIC");
+}
+
+#[test]
+fn a_device_where_the_cell_has_something_else() {
+    // The cell's memory is seen at 0x4000_0000; the board's is elsewhere, a device is there.
+    let text = refused(|s| {
+        s.board.banks = vec![(0x8_0000_0000, 1 << 30)];
+        s.board.over = Some(device("odd", "arm,pl011", 0x4000_1000, 60));
+        s.cells[1].devices = names(&["odd"]);
+        let up = |at: Span<Pa>| Span::new(Pa(at.start().0 + 0x7_c000_0000), at.size()).unwrap();
+        let boot = &s.boot;
+        s.boot = Boot {
+            image: up(boot.image),
+            pool: up(boot.pool),
+            archive: up(boot.archive),
+            tree: up(boot.tree),
+        };
+    });
+    says(
+        &text,
+        &["cell `control`: its memory and /odd would both be at 0x40001000: give the device to another cell"],
+    );
+}
+
+#[test]
+fn files() {
+    let image = |file: &str| Payload::Image { file: file.into(), bootargs: None };
+    let linux = |kernel: &str| Payload::Linux { kernel: kernel.into(), initrd: None, bootargs: None };
+    let control = |payload| refused(|s| s.cells[1].payload = payload);
+    says(&control(image("nope")), &["cell `control`: `image`: the archive has no file `nope`"]);
+    let not_linux = "cell `control`: `raw.bin` is no arm64 Linux Image: name it with `image` if it is an ELF file or a raw binary";
+    says(&control(linux("raw.bin")), &[not_linux]);
+    says(
+        &control(linux("Image")),
+        &[
+            "cell `control`: no room for the kernel `Image`, 40 MiB: give it more `memory` (16 MiB is the largest free stretch)",
+        ],
+    );
+    let broken = refused(|s| s.files[2].1.truncate(80));
+    assert!(broken[0].starts_with("cell `control`: `control.elf`: "), "{broken:?}");
+    let elsewhere = refused(|s| s.files[2].1 = elf(&[(0x8000_0000, 0x10, 0x10)]));
+    let linked = "cell `control`: `control.elf` is linked for 0x80000000..0x80000010, which is not free in the cell's memory: link it for 0x40000000 on";
+    says(&elsewhere, &[linked]);
+    let full = refused(|s| s.files[2].1 = elf(&[(0x4000_0000, 0x10, 16 * MIB)]));
+    assert!(full[0].contains("no room for its device tree"), "{full:?}");
+}
+
+#[test]
+fn all_at_once() {
+    let many = refused(|s| {
+        s.cells[0].unprotected_dma = false;
+        s.cells[1].devices = names(&["nope"]);
+        s.cells[1].memory = Some(1);
+        s.cells[1].cpus = CpuChoice::Names(names(&["nope"]));
+        s.files.remove(1);
+    });
+    assert_eq!(many.len(), 5, "{many:#?}");
+}
+
+#[test]
+fn sizes_read_as_people_write_them() {
+    let tiny = PlanError::TooLittleMemory { cell: "a".into(), wanted: 4096, free: BLOCK_2M };
+    assert!(tiny.to_string().contains("wants 4 KiB, but only 2 MiB"));
+}

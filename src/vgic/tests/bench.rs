@@ -1,0 +1,185 @@
+//! A machine with cells on it, and guests that do as they are told.
+
+use proptest::prelude::ProptestConfig;
+
+use crate::cpu::{PcpuId, VcpuId};
+use crate::inbox::Inbox;
+use crate::intid::{IntidSet, Ppi};
+use crate::ports::Width;
+use crate::vgic::fake::{FakeCpu, FakeGic, MAINTENANCE};
+use crate::vgic::*;
+
+/// The PPIs of every cell: both EL1 timers and the PMU's.
+pub(super) const PPIS: u32 = 1 << 27 | 1 << 30 | 1 << 23;
+/// ISENABLER and so on of a redistributor's SGI_base frame.
+pub(super) const SGI: u64 = 0x1_0000;
+
+/// So many cases, or PROPTEST_CASES.
+pub(super) fn cases(cases: u32) -> ProptestConfig {
+    let set = std::env::var_os("PROPTEST_CASES").is_some();
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: if set { default.cases } else { cases }, failure_persistence: None, ..default }
+}
+
+/// Cells are stretches of CPUs, side by side; cell `c` has SPIs 32 + 16c to 47 + 16c, and 64 + 16c to 79 + 16c.
+pub(super) struct Bench {
+    pub(super) cpus: Vec<FakeCpu>,
+    pub(super) shared: GicShared,
+    pub(super) cells: Vec<CellGic>,
+    pub(super) vgics: Vec<VcpuGic>,
+    pub(super) inboxes: Vec<Inbox>,
+    /// Of each CPU: its cell and its vCPU.
+    pub(super) places: Vec<(usize, VcpuId)>,
+    pub(super) foreign: Vec<u32>,
+}
+
+impl Bench {
+    pub(super) fn new(gic: FakeGic, cells: &[usize]) -> Self {
+        let affinities: Vec<_> = gic.cpus.iter().map(|cpu| cpu.affinity).collect();
+        let mut cpus = gic.split();
+        let maintenance = Ppi::new(MAINTENANCE).unwrap();
+        physical::init_distributor(&mut cpus[0]).unwrap();
+        let sgi = SgiPlan::probe(&mut cpus[0], PcpuId(0)).unwrap();
+        for cpu in &mut cpus {
+            let id = cpu.id();
+            physical::init_redistributor(cpu, id, &sgi, maintenance).unwrap();
+        }
+        let shared = GicShared::new(&cpus[0], sgi, maintenance, affinities.clone());
+        let mut bench = Self {
+            inboxes: cpus.iter().map(|_| Inbox::default()).collect(),
+            vgics: cpus.iter().map(|_| VcpuGic::new()).collect(),
+            cpus,
+            shared,
+            cells: vec![],
+            places: vec![],
+            foreign: vec![],
+        };
+        for (c, count) in cells.iter().enumerate() {
+            let first = bench.places.len();
+            let mut spis = IntidSet::new();
+            (0..16).for_each(|n| [32, 64].iter().for_each(|base| spis.insert(base + 16 * c as u32 + n)));
+            let own = (first..first + count).map(|n| (PcpuId(n as u8), affinities[n])).collect();
+            bench.cells.push(CellGic::new(spis, PPIS | 1 << MAINTENANCE, own, &bench.shared));
+            bench.places.extend((0..*count).map(|v| (c, VcpuId(v as u8))));
+            bench.cells[c].scrub(&mut bench.cpus[first], &bench.shared);
+        }
+        (0..bench.places.len()).for_each(|cpu| bench.start(cpu));
+        bench
+    }
+
+    /// The vCPU on this CPU starts, and its guest opens its CPU interface.
+    pub(super) fn start(&mut self, cpu: usize) {
+        let (cell, me) = self.places[cpu];
+        self.inboxes[cpu].clear();
+        self.vgics[cpu].reset(&mut self.cpus[cpu], &self.cells[cell], me);
+        self.cpus[cpu].guest_enable();
+    }
+
+    pub(super) fn park(&mut self, cpu: usize) {
+        let (cell, _) = self.places[cpu];
+        self.vgics[cpu].park(&mut self.cpus[cpu], &self.cells[cell]);
+    }
+
+    pub(super) fn ctx<R>(&mut self, cpu: usize, act: impl FnOnce(&mut GicCtx<'_, FakeCpu>) -> R) -> R {
+        let (cell, me) = self.places[cpu];
+        act(&mut GicCtx {
+            machine: &mut self.cpus[cpu],
+            vcpu: &mut self.vgics[cpu],
+            cell: &self.cells[cell],
+            shared: &self.shared,
+            inboxes: &self.inboxes,
+            me,
+        })
+    }
+
+    pub(super) fn dist(&mut self, cpu: usize, at: u64, write: Option<u64>) -> u64 {
+        self.ctx(cpu, |ctx| gicd_access(ctx, at, Width::Word, write)).unwrap()
+    }
+
+    pub(super) fn redist(&mut self, cpu: usize, at: u64, write: Option<u64>) -> u64 {
+        self.ctx(cpu, |ctx| gicr_access(ctx, at, Width::Word, write)).unwrap()
+    }
+
+    pub(super) fn send(&mut self, cpu: usize, value: u64) {
+        self.ctx(cpu, |ctx| sgi1r(ctx, value));
+    }
+
+    /// The CPU loop around the guest, until nothing is to be done.
+    pub(super) fn run(&mut self, cpu: usize) {
+        let (cell, _) = self.places[cpu];
+        for _ in 0..1000 {
+            if !self.cpus[cpu].irq_pending() {
+                self.vgics[cpu].flush(&mut self.cpus[cpu], &self.cells[cell]);
+                if !self.cpus[cpu].irq_pending() {
+                    return;
+                }
+            }
+            match self.vgics[cpu].on_irq(&mut self.cpus[cpu], &self.cells[cell], &self.shared) {
+                Irq::Kick => {
+                    let requests = self.inboxes[cpu].take();
+                    self.vgics[cpu].on_requests(&mut self.cpus[cpu], &self.cells[cell], requests);
+                }
+                Irq::Foreign(intid) => self.foreign.push(intid),
+                Irq::Guest | Irq::None => {}
+            }
+        }
+        panic!("CPU {cpu} never comes to rest");
+    }
+
+    /// All CPUs' loops.
+    pub(super) fn settle(&mut self) {
+        (0..self.places.len()).for_each(|cpu| self.run(cpu));
+    }
+
+    /// The guest acknowledges, if anything is to be.
+    pub(super) fn acknowledge(&mut self, cpu: usize) -> Option<u32> {
+        self.run(cpu);
+        Some(self.cpus[cpu].guest_acknowledge()).filter(|id| *id < 1020)
+    }
+
+    pub(super) fn end(&mut self, cpu: usize, intid: u32) {
+        self.cpus[cpu].guest_end(intid);
+        self.run(cpu);
+    }
+
+    /// Takes and ends one interrupt after the other.
+    pub(super) fn drain(&mut self, cpu: usize) -> Vec<u32> {
+        let mut taken = vec![];
+        while let Some(intid) = self.acknowledge(cpu) {
+            taken.push(intid);
+            assert!(taken.len() < 2000, "interrupts without end: {taken:?}");
+            self.cpus[cpu].lower(intid);
+            self.end(cpu, intid);
+        }
+        taken
+    }
+
+    /// What a driver does at boot: all that the cell has enabled, at priority 0xa0.
+    pub(super) fn enable_all(&mut self, cpu: usize) {
+        self.dist(cpu, 0, Some(2));
+        for word in 1..8 {
+            self.dist(cpu, 0x100 + 4 * word, Some(0xffff_ffff));
+        }
+        for id in (32..256).step_by(4) {
+            self.dist(cpu, 0x400 + id, Some(0xa0a0_a0a0));
+        }
+        self.enable_private(cpu);
+        self.settle();
+    }
+
+    pub(super) fn enable_private(&mut self, cpu: usize) {
+        let frame = u64::from(self.places[cpu].1.0) << 17 | SGI;
+        self.redist(cpu, frame + 0x100, Some(0xffff_ffff));
+        (0..32).step_by(4).for_each(|id| {
+            self.redist(cpu, frame + 0x400 + id, Some(0xa0a0_a0a0));
+        });
+    }
+
+    pub(super) fn edge(&mut self, cpu: usize, intid: u32) {
+        self.cpus[cpu].hw().irq(cpu, intid).unwrap().edge = true;
+    }
+
+    pub(super) fn no_faults(&self) {
+        assert_eq!(self.cpus[0].hw().faults, [] as [String; 0]);
+    }
+}

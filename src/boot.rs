@@ -169,7 +169,7 @@ impl<'a> Survey<'a> {
             .collect();
         let cpus = cpus.ok_or_else(|| BootError::NoMemory { cell: name() })?;
         let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
-        Cell::new(plan, registers, cell_gic, tree).ok_or_else(|| BootError::NoMemory { cell: name() })
+        Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree).ok_or_else(|| BootError::NoMemory { cell: name() })
     }
 }
 

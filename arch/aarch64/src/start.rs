@@ -234,7 +234,7 @@ const _: () = assert!(offset_of!(Secondary, emergency) == 40);
 
 /// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
 fn start_secondaries(system: &'static System, me: PcpuId, context: Context, machine: &mut Cpu) {
-    let others = || (0..).map(PcpuId).zip(&system.seats).filter(|(id, _)| *id != me);
+    let others = || system.cpus().filter(|(id, _)| *id != me);
     let mut stacks = Vec::new();
     stacks.resize_with(others().count() * STACK_PAGES, Table::new);
     let stacks: &'static [Table] = stacks.leak();

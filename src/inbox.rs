@@ -9,17 +9,18 @@ use crate::cpu::{CpuSet, PcpuId};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kick(pub CpuSet);
 
-/// What is asked of a CPU.
+/// What is asked of a CPU. Each means "look there": what is to be done stands in the state it names, so a request that
+/// comes late or twice does no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Request {
-    /// Its vCPU was started: leave the park loop and read the entry in its power slot.
+    /// At the vCPU's power switch, and for vCPU 0 at the cell's life: something is to start.
     Start = 1 << 0,
-    /// Give the guest up and park.
+    /// At the cell's life: it ends.
     Stop = 1 << 1,
-    /// SGIs wait in [`Inbox::take_sgis`].
+    /// At the virtual SGIs that wait for the vCPU.
     Sgi = 1 << 2,
-    /// INTIDs wait in [`Inbox::take_retracted`].
+    /// At the changes that other vCPUs want in its list registers.
     Retract = 1 << 3,
 }
 
@@ -44,12 +45,11 @@ impl Requests {
 #[derive(Debug, Default)]
 pub struct Inbox {
     requests: AtomicU32,
-    sgis: AtomicU32,
-    retracted: [AtomicU32; 32],
 }
 
 impl Inbox {
-    /// Whether something waits; cheap enough for every exit.
+    /// Whether nothing waits; cheap enough for every exit.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.requests.load(Ordering::Relaxed) == 0
     }
@@ -65,36 +65,53 @@ impl Inbox {
         Kick(CpuSet::of([at.index()]))
     }
 
-    /// Asks for virtual SGIs (a bit for each INTID 0 to 15) at this CPU's vCPU. Equal ones merge, as in hardware.
-    pub fn post_sgis(&self, at: PcpuId, sgis: u16) -> Kick {
-        self.sgis.fetch_or(u32::from(sgis), Ordering::Relaxed);
-        self.post(at, Request::Sgi)
-    }
-
-    /// Takes the virtual SGIs.
-    pub fn take_sgis(&self) -> u16 {
-        self.sgis.swap(0, Ordering::Relaxed) as u16
-    }
-
-    /// Asks the CPU to take INTIDs `32 * word + bit` out of its list registers, where they are pending there.
-    pub fn post_retracted(&self, at: PcpuId, word: usize, bits: u32) -> Kick {
-        if let Some(cell) = self.retracted.get(word) {
-            cell.fetch_or(bits, Ordering::Relaxed);
-        }
-        self.post(at, Request::Retract)
-    }
-
-    /// Takes one word of the INTIDs to retract.
-    pub fn take_retracted(&self, word: usize) -> u32 {
-        self.retracted.get(word).map_or(0, |cell| cell.swap(0, Ordering::Relaxed))
-    }
-
-    /// Forgets everything: a new life begins.
+    /// Forgets everything.
     pub fn clear(&self) {
         self.requests.store(0, Ordering::Relaxed);
-        self.sgis.store(0, Ordering::Relaxed);
-        for cell in &self.retracted {
-            cell.store(0, Ordering::Relaxed);
-        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_gather_until_they_are_taken() {
+        let inbox = Inbox::default();
+        assert!(inbox.is_empty() && !inbox.take().any());
+        assert_eq!(inbox.post(PcpuId(3), Request::Sgi), Kick(CpuSet::of([3])));
+        assert_eq!(inbox.post(PcpuId(3), Request::Stop), Kick(CpuSet::of([3])));
+        assert_eq!(inbox.post(PcpuId(3), Request::Sgi), Kick(CpuSet::of([3])));
+        assert!(!inbox.is_empty());
+        let taken = inbox.take();
+        assert!(taken.any() && taken.has(Request::Sgi) && taken.has(Request::Stop));
+        assert!(!taken.has(Request::Start) && !taken.has(Request::Retract));
+        assert!(inbox.is_empty());
+        let _ = inbox.post(PcpuId(3), Request::Stop);
+        inbox.clear();
+        assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn what_was_stored_before_a_post_is_seen_after_the_take() {
+        let (inbox, value) = (Inbox::default(), AtomicU32::new(0));
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                for n in 1..2000 {
+                    value.store(n, Ordering::Relaxed);
+                    let _ = inbox.post(PcpuId(0), Request::Start);
+                }
+            });
+            let mut last = 0;
+            while last < 1999 {
+                if inbox.take().any() {
+                    let now = value.load(Ordering::Relaxed);
+                    assert!(now >= last);
+                    last = now;
+                } else {
+                    std::thread::yield_now();
+                }
+            }
+        });
     }
 }

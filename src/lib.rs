@@ -5,7 +5,7 @@
 //! - [`tree`]: device-tree bytes, checked and laid out. [`archive`], [`image`]: what the loader brings.
 //! - [`config`]: the description. [`hardware`]: the board. [`plan`]: the two together, who owns what.
 //! - [`paging`], [`guest_tree`], [`vgic`]: what each cell is given: address space, device tree, interrupts.
-//! - [`vcpu`], [`trap`], [`psci`], [`smccc`]: what its CPUs do and are answered.
+//! - [`vcpu`], [`trap`], [`mmio`], [`psci`], [`smccc`]: what its CPUs do and are answered.
 //! - [`cell`], [`inbox`], [`run`], [`boot`]: life, and the loop on each CPU.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -29,11 +29,14 @@ pub mod boot;
 pub mod cell;
 pub mod config;
 pub mod cpu;
+#[cfg(test)]
+mod fake;
 pub mod guest_tree;
 pub mod hardware;
 pub mod image;
 pub mod inbox;
 pub mod intid;
+pub mod mmio;
 pub mod paging;
 pub mod plan;
 pub mod ports;

@@ -1,1 +1,90 @@
 //! A CPU's loop: enter the guest, answer what it asked, again.
+
+use crate::cell::{System, Vcpu};
+use crate::cpu::PcpuId;
+use crate::inbox::Request;
+use crate::ports::Machine;
+use crate::trap::{self, Resume};
+use crate::vcpu::inject;
+use crate::vgic::Irq;
+
+#[cfg(test)]
+mod tests;
+
+/// What a CPU does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "it decides which step comes next"]
+pub enum Turn {
+    /// [`guest_step`].
+    Guest,
+    /// [`park_step`].
+    Park,
+}
+
+/// What a CPU does from the end of boot on.
+pub fn cpu<M: Machine>(system: &System, me: PcpuId, machine: &mut M) -> ! {
+    let Some(mut vcpu) = Vcpu::new(system, me, machine) else {
+        loop {
+            // A CPU that the plan does not know has no part in anything.
+            machine.wait_for_interrupt();
+        }
+    };
+    loop {
+        while park_step(&mut vcpu, machine) == Turn::Park {}
+        while guest_step(&mut vcpu, machine) == Turn::Guest {}
+    }
+}
+
+/// One turn without a guest: answers the inbox, or sleeps until there may be something in it.
+pub fn park_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
+    if vcpu.inbox.is_empty() {
+        machine.wait_for_interrupt();
+        // One is taken a turn; the next turn does not sleep while another is pending.
+        if let Irq::Foreign(intid) = vcpu.gic.on_irq(machine, &vcpu.cell.gic, &vcpu.system.gic) {
+            trap::foreign(vcpu, machine, intid);
+        }
+        return Turn::Park;
+    }
+    let requests = vcpu.inbox.take();
+    if requests.has(Request::Stop) && vcpu.cell.life().awaits(vcpu.cpu) {
+        vcpu.give_up(machine);
+    }
+    // What concerns interrupts is for a vCPU that runs; one that starts has none.
+    if requests.has(Request::Start) && vcpu.start(machine) { Turn::Guest } else { Turn::Park }
+}
+
+/// One turn of the guest: into it, and out with an answer.
+#[inline]
+pub fn guest_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
+    if !vcpu.inbox.is_empty() && attend(vcpu, machine) == Turn::Park {
+        return Turn::Park;
+    }
+    vcpu.gic.flush(machine, &vcpu.cell.gic);
+    let exit = machine.enter(&mut vcpu.frame);
+    match trap::handle(vcpu, machine, exit) {
+        Resume::Next => vcpu.frame.skip(),
+        Resume::Again => {}
+        Resume::Inject(fault) => inject(machine, &mut vcpu.frame, fault),
+        Resume::Park => {
+            vcpu.switch_off(machine);
+            return Turn::Park;
+        }
+        Resume::Stop(reason) => {
+            vcpu.end(reason, machine);
+            return Turn::Park;
+        }
+    }
+    Turn::Guest
+}
+
+/// Answers the inbox of a CPU whose guest is out for a moment.
+fn attend<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
+    let requests = vcpu.inbox.take();
+    // A request to stop may be one of a life that is over.
+    if requests.has(Request::Stop) && vcpu.cell.life().awaits(vcpu.cpu) {
+        vcpu.give_up(machine);
+        return Turn::Park;
+    }
+    vcpu.gic.on_requests(machine, &vcpu.cell.gic, requests);
+    Turn::Guest
+}

@@ -1,1 +1,200 @@
-//! A cell at run time: what its CPUs share, and its life.
+//! A cell: what it has, and its life.
+//!
+//! Everything here is shared by the CPUs of the machine and never moves. What changes is behind a lock ([`Cell::life`], the
+//! tree) or atomic (the power switches). Nothing on a trap's way takes a lock of this module.
+
+mod life;
+mod load;
+mod power;
+mod system;
+#[cfg(test)]
+pub(crate) mod tests;
+mod vcpu;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use spin::Mutex;
+
+use crate::addr::{Ipa, Pa, Span};
+use crate::cpu::{CellId, CpuSet, PcpuId, VcpuId};
+use crate::guest_tree::GuestTree;
+use crate::mmio::{Bus, Device};
+use crate::plan::{CellPlan, Load, Region};
+use crate::ports::{Entropy, Memory, Timer};
+use crate::psci::PsciError;
+use crate::vcpu::VcpuReset;
+use crate::vgic::CellGic;
+
+pub use life::{Ended, Life, Then};
+pub use load::Progress;
+pub use power::{Affinity, Power, Start};
+pub use system::{Seat, System};
+pub use vcpu::Vcpu;
+
+/// How stage 2 registers stand for a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// VTCR_EL2.
+    pub vtcr: u64,
+    /// VTTBR_EL2.
+    pub vttbr: u64,
+}
+
+/// A vCPU's place: the CPU it has to itself, and its switch.
+#[derive(Debug)]
+struct Socket {
+    cpu: PcpuId,
+    power: Power,
+}
+
+/// A cell.
+pub struct Cell {
+    /// Its number.
+    pub id: CellId,
+    /// Its name in the description.
+    pub name: String,
+    /// Its interrupt controller.
+    pub gic: CellGic,
+    /// What it finds where its stage 2 has nothing.
+    pub bus: Bus,
+    /// Its RAM, by rising IPA.
+    pub ram: Box<[Region]>,
+    space: Space,
+    root: bool,
+    sockets: Box<[Socket]>,
+    load: Load,
+    tree: Mutex<GuestTree>,
+    life: Mutex<Life>,
+    /// How many vCPUs are on or about to be.
+    on: AtomicU32,
+    /// The physical count at which this life began (CNTVOFF_EL2).
+    origin: AtomicU64,
+    /// The count from which on this cell may print again.
+    quiet_until: AtomicU64,
+}
+
+impl Cell {
+    /// The cell of this plan; `None` if its GIC frames overlap or it has no CPU, which no checked plan lets pass.
+    pub fn new(plan: &CellPlan, space: Space, gic: CellGic, tree: GuestTree) -> Option<Self> {
+        plan.cpus.first()?;
+        Some(Self {
+            id: plan.id,
+            name: plan.name.clone(),
+            gic,
+            bus: Bus::new([(plan.gicd, Device::Gicd), (plan.gicr, Device::Gicr)])?,
+            ram: plan.ram.as_slice().into(),
+            space,
+            root: plan.root,
+            sockets: plan.cpus.iter().map(|cpu| Socket { cpu: *cpu, power: Power::default() }).collect(),
+            load: plan.load.clone(),
+            tree: Mutex::new(tree),
+            life: Mutex::new(Life::Starting { first: true }),
+            on: AtomicU32::new(0),
+            origin: AtomicU64::new(0),
+            quiet_until: AtomicU64::new(0),
+        })
+    }
+
+    /// How many vCPUs it has.
+    pub fn vcpus(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Where it stands.
+    pub fn life(&self) -> Life {
+        *self.life.lock()
+    }
+
+    /// VTTBR_EL2.
+    pub fn vttbr(&self) -> u64 {
+        self.space.vttbr
+    }
+
+    /// What a CPU needs to run a vCPU of it.
+    fn reset(&self, vcpu: VcpuId) -> VcpuReset {
+        VcpuReset {
+            affinity: vcpu.affinity(),
+            vtcr: self.space.vtcr,
+            vttbr: self.space.vttbr,
+            cntvoff: self.origin.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The CPU of a vCPU.
+    fn cpu(&self, vcpu: VcpuId) -> Option<PcpuId> {
+        self.sockets.get(vcpu.index()).map(|socket| socket.cpu)
+    }
+
+    /// All its CPUs.
+    fn cpus(&self) -> CpuSet {
+        CpuSet::of(self.sockets.iter().map(|socket| socket.cpu.index()))
+    }
+
+    /// What AFFINITY_INFO says of a vCPU.
+    pub fn affinity_info(&self, vcpu: VcpuId) -> Affinity {
+        self.sockets.get(vcpu.index()).map_or(Affinity::Off, |socket| socket.power.affinity_info())
+    }
+
+    /// CPU_ON up to the switch; the CPU is to be told afterwards.
+    fn switch_on(&self, vcpu: VcpuId, start: Start) -> Result<PcpuId, PsciError> {
+        if !load::is_ram(&self.ram, Ipa(start.entry)) {
+            return Err(PsciError::InvalidAddress);
+        }
+        let socket = self.sockets.get(vcpu.index()).ok_or(PsciError::InvalidParameters)?;
+        // Counted before it can run, so that a vCPU that is switched off at the same time does not take itself for the last.
+        self.on.fetch_add(1, Ordering::Relaxed);
+        socket.power.request(start).inspect_err(|_| {
+            self.on.fetch_sub(1, Ordering::Relaxed);
+        })?;
+        Ok(socket.cpu)
+    }
+
+    /// CPU_OFF by a vCPU that is on: whether it was the last.
+    fn switch_off(&self, vcpu: VcpuId) -> bool {
+        if let Some(socket) = self.sockets.get(vcpu.index()) {
+            socket.power.off();
+        }
+        self.on.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+
+    /// A vCPU that was asked to start, if its cell still runs.
+    fn take_start(&self, vcpu: VcpuId) -> Option<Start> {
+        // The lock keeps a request of a life that is ending from reaching the next one.
+        let life = self.life.lock();
+        (*life == Life::Running).then(|| self.sockets.get(vcpu.index())?.power.take()).flatten()
+    }
+
+    /// Makes the cell new: memory, tree, switches. By the CPU of vCPU 0, in [`Life::Starting`]; no other CPU runs it.
+    /// How vCPU 0 starts.
+    fn renew(&self, archive: Span<Pa>, first: bool, machine: &mut (impl Memory + Entropy + Timer)) -> Start {
+        // The memory that root has at first holds nobody's secrets: it is what the loader left. That of others may.
+        let scrub = !(self.root && first);
+        {
+            let mut tree = self.tree.lock();
+            tree.reseed(machine);
+            load::load(&self.ram, &self.load, &tree.bytes, archive, scrub, machine);
+        }
+        let start = Start { entry: self.load.entry.0, context: self.load.tree.start().0 };
+        for socket in &self.sockets {
+            socket.power.off();
+        }
+        self.on.store(1, Ordering::Relaxed);
+        if let Some(socket) = self.sockets.first() {
+            socket.power.start();
+        }
+        self.origin.store(machine.counter(), Ordering::Relaxed);
+        start
+    }
+
+    /// Whether it may print a line now: four a second, however often a guest gives reason to.
+    pub fn may_print(&self, timer: &impl Timer) -> bool {
+        let (now, pause) = (timer.counter(), timer.frequency() / 4);
+        let may = now >= self.quiet_until.load(Ordering::Relaxed);
+        if may {
+            self.quiet_until.store(now.saturating_add(pause), Ordering::Relaxed);
+        }
+        may
+    }
+}

@@ -114,6 +114,12 @@ fn build_cell(
 }
 
 impl GuestTree {
+    /// These bytes, which have no seeds: for tests of what is done with a tree.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
+        Self { bytes, kaslr_seed: 0..0, rng_seed: 0..0 }
+    }
+
     /// Puts fresh seeds into /chosen; each life of a cell has its own.
     pub fn reseed(&mut self, random: &mut impl Entropy) {
         for place in [self.kaslr_seed.clone(), self.rng_seed.clone()] {

@@ -82,16 +82,15 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
 }
 
 pub(super) fn is_timer(node: &Node<'_, '_>) -> bool {
-    node.is_compatible("arm,armv8-timer") || node.is_compatible("arm,armv7-timer")
+    node.compatibles().any(|c| matches!(c, "arm,armv8-timer" | "arm,armv7-timer"))
 }
 
-pub(super) fn timer(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<Timer> {
+pub(super) fn timer(tree: &Tree<'_>, gic: Option<NodeId>, errors: &mut Vec<HardwareError>) -> Option<Timer> {
     let Some(node) = tree.nodes().find(|n| is_timer(n) && n.is_available()) else {
         errors.push(HardwareError::NoTimer);
         return None;
     };
-    let gic = tree.nodes().find(is_gic)?;
-    let lines = lines(&node, gic.id());
+    let lines = lines(&node, gic?);
     let names: Vec<_> = node.prop("interrupt-names").iter().flat_map(|p| p.strings()).collect();
     let line = |at: usize, name: &str, default: u32| {
         let at = if names.is_empty() { Some(at) } else { names.iter().position(|n| *n == name) };

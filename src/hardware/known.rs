@@ -5,13 +5,16 @@ use crate::tree::Node;
 /// Whether a node only describes something that nobody operates: a crystal, a fixed supply, a bus that needs no
 /// driver. Every cell that needs it gets a copy.
 pub fn is_passive(node: &Node<'_, '_>) -> bool {
-    if ["regulator-fixed", "gpio-gate-clock"].iter().any(|c| node.is_compatible(c)) {
-        return !node.props().iter().any(|p| p.name().ends_with("gpio") || p.name().ends_with("gpios"));
-    }
-    node.compatibles().next().is_some_and(|first| PASSIVE.contains(&first))
-        // Its `reg`, where it has one, only says where its children are.
-        || node.is_compatible("simple-bus")
+    let mut compatibles = node.compatibles();
+    let Some(first) = compatibles.next() else { return false };
+    // A `simple-bus` needs no driver; its `reg`, where it has one, only says where its children are.
+    let bus = first == "simple-bus" || compatibles.any(|c| c == "simple-bus");
+    let by_gpio = || node.props().iter().any(|p| p.name().ends_with("gpio") || p.name().ends_with("gpios"));
+    bus || PASSIVE.contains(&first) || SWITCHED.contains(&first) && !by_gpio()
 }
+
+/// Fixed, unless a GPIO line switches them.
+const SWITCHED: &[&str] = &["regulator-fixed", "gpio-gate-clock"];
 
 const PASSIVE: &[&str] = &[
     "fixed-clock",

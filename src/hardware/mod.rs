@@ -67,7 +67,7 @@ impl Hardware {
         let memory = memory::banks(tree, &mut errors);
         let reserved = memory::reserved(tree);
         let gic = gic::read(tree, &mut errors);
-        let timer = gic::timer(tree, &mut errors);
+        let timer = gic::timer(tree, gic.as_ref().map(|gic| gic.node), &mut errors);
         match (gic, timer) {
             (Some(gic), Some(timer)) => {
                 let psci = cpus::psci(tree);

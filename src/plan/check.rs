@@ -133,7 +133,7 @@ impl<S> Plan<S> {
         for device in &hardware.devices {
             let owners = self.cells.iter().filter(|cell| cell.devices.contains(&device.node)).count();
             if owners > 1 || owners == 0 && self.has_root() {
-                faults.push(PlanError::Lost { what: format!("{device:?}, {owners} owners") });
+                faults.push(PlanError::Lost { what: format!("device {:?}, {owners} owners", device.node) });
             }
         }
         for (at, cell) in self.cells.iter().enumerate() {

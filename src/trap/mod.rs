@@ -1,1 +1,121 @@
-//! What a guest did, decoded and answered.
+//! What a guest did, decoded and answered: from an [`Exit`] to a [`Resume`].
+
+mod abort;
+mod call;
+pub mod esr;
+mod id;
+mod sysreg;
+#[cfg(test)]
+mod tests;
+
+pub use id::IdRegisters;
+
+use core::fmt;
+
+use crate::cell::{Then, Vcpu};
+use crate::ports::{Exit, Machine};
+use crate::vcpu::GuestFault;
+use crate::vgic::Irq;
+use esr::Syndrome;
+
+/// How a guest goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// The instruction is done: behind it.
+    Next,
+    /// As its frame stands: an interrupt, a call whose return address is behind it already, an instruction to be tried again.
+    Again,
+    /// With this exception.
+    Inject(GuestFault),
+    /// Not: the vCPU is switched off.
+    Park,
+    /// Not: the cell's life ends.
+    Stop(StopReason),
+}
+
+/// Why a cell's life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// It asked to be off.
+    Off,
+    /// It asked for a reset.
+    Reset,
+    /// Something that it cannot survive.
+    Crash(Crash),
+}
+
+/// What a cell cannot survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// A physical SError while it ran: an asynchronous error that names no instruction.
+    SError {
+        /// ESR_EL2.
+        esr: u64,
+    },
+}
+
+impl StopReason {
+    /// What follows. A crashed cell stays off.
+    pub fn then(self) -> Then {
+        match self {
+            Self::Reset => Then::Restart,
+            Self::Off | Self::Crash(_) => Then::Off,
+        }
+    }
+}
+
+impl fmt::Display for Crash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SError { esr } => write!(f, "SError, ESR_EL2 {esr:#x}"),
+        }
+    }
+}
+
+/// Answers an exit.
+#[inline]
+pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit) -> Resume {
+    match exit {
+        Exit::Sync => synchronous(vcpu, machine),
+        Exit::Irq => interrupt(vcpu, machine),
+        // Bulkhead has no Group 0 interrupts and gives guests none; firmware's go to EL3. Nothing to acknowledge.
+        Exit::Fiq => Resume::Again,
+        Exit::SError => Resume::Stop(StopReason::Crash(Crash::SError { esr: machine.esr() })),
+    }
+}
+
+#[inline]
+fn synchronous<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
+    match esr::decode(machine.esr()) {
+        // ELR_EL2 is behind an HVC already (Arm ARM D1.3.1, preferred return address) ...
+        Syndrome::Hvc { immediate } => match call::handle(vcpu, machine, immediate) {
+            Resume::Next => Resume::Again,
+            other => other,
+        },
+        // ... but at an SMC that was trapped (HCR_EL2.TSC).
+        Syndrome::Smc { immediate } => call::handle(vcpu, machine, immediate),
+        Syndrome::Sysreg(access) => sysreg::handle(vcpu, machine, access),
+        Syndrome::DataAbort(abort) => abort::data(vcpu, machine, abort),
+        Syndrome::InstructionAbort(abort) => abort::instruction(vcpu, machine, abort),
+        // Nothing else is made to trap, and what a newer CPU may trap is hidden from the guest: it has no such instruction.
+        Syndrome::Other { .. } => Resume::Inject(GuestFault::Undefined),
+    }
+}
+
+#[inline]
+fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
+    match vcpu.gic.on_irq(machine, &vcpu.cell.gic, &vcpu.system.gic) {
+        // A kick says only that the inbox has something, which is looked at before the guest is entered again.
+        Irq::Guest | Irq::Kick | Irq::None => {}
+        Irq::Foreign(intid) => foreign(vcpu, machine, intid),
+    }
+    Resume::Again
+}
+
+/// An interrupt that nobody owns; the vGIC has masked it.
+#[cold]
+pub fn foreign(vcpu: &Vcpu<'_>, machine: &impl Machine, intid: u32) {
+    if vcpu.cell.may_print(machine) {
+        log::warn!("{}: interrupt {intid} belongs to nobody; masked", vcpu.cpu);
+    }
+}

@@ -2,7 +2,7 @@
 
 mod inject;
 
-pub use inject::{GuestFault, inject};
+pub use inject::{GuestFault, Pstate, inject};
 
 use crate::cpu::Affinity;
 

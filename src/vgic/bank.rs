@@ -120,7 +120,14 @@ pub(super) fn config_mask(word: u32, half: u32) -> u32 {
 }
 
 /// The numbers of the bits that are set.
-pub(super) fn bits(mut word: u32) -> impl Iterator<Item = u32> {
+#[inline]
+pub(super) fn bits(word: u32) -> impl Iterator<Item = u32> {
+    wide_bits(u64::from(word))
+}
+
+/// The same of 64.
+#[inline]
+pub(super) fn wide_bits(mut word: u64) -> impl Iterator<Item = u32> {
     core::iter::from_fn(move || {
         let bit = (word != 0).then(|| word.trailing_zeros());
         word &= word.wrapping_sub(1);

@@ -29,6 +29,7 @@ pub(super) fn typer(hardware: u32) -> u32 {
 }
 
 /// Reads GICD_CTLR.
+#[inline(never)]
 pub(super) fn distributor_control<M: GicPorts>(ctx: &mut GicCtx<'_, M>) -> u64 {
     let waiting = ctx.machine.gicd_read(GICD_CTLR, Width::Word) as u32 & CTLR_RWP;
     u64::from(ctx.cell.enables.load(Ordering::Relaxed) | CTLR_ARE | CTLR_DS | waiting)
@@ -52,18 +53,25 @@ pub(super) fn set_distributor_control<M: GicPorts>(ctx: &mut GicCtx<'_, M>, valu
 }
 
 /// Reads GICR_CTLR: no LPIs, no 1 of N; what the hardware still waits for.
+#[inline(never)]
 pub(super) fn redistributor_control<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At) -> u64 {
     let Some(vcpu) = at.frame.and_then(|id| ctx.cell.vcpu(id)) else { return 0 };
     ctx.machine.gicr_read(vcpu.cpu, GICR_CTLR, Width::Word) & u64::from(RD_CTLR_RWP | RD_CTLR_UWP)
 }
 
 /// Reads GICR_TYPER: affinity and number of the vCPU, and whether it is the last (IHI 0069H 12.11.38).
+#[inline(never)]
 pub(super) fn redistributor_type<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At) -> u64 {
     const LAST: u64 = 1 << 4;
     let Some(id) = at.frame.filter(|id| ctx.cell.vcpu(*id).is_some()) else { return 0 };
     let last = if id.index().saturating_add(1) == ctx.cell.vcpu_count() { LAST } else { 0 };
     let typer = u64::from(id.affinity().packed()) << 32 | u64::from(id.0) << 8 | last;
-    if at.rel == 4 { typer >> 32 } else { typer }
+    half(typer, at)
+}
+
+/// What an access of this width finds in a register of 64 bits.
+pub(super) fn half(value: u64, at: At) -> u64 {
+    value >> (at.rel & 4).wrapping_mul(8) & at.width.mask()
 }
 
 /// Reads GICR_WAKER.

@@ -63,7 +63,7 @@ const EOI: u16 = 1 << 9;
 impl Lr {
     /// A pending interrupt whose deactivation by the guest deactivates the physical one.
     pub(super) fn hardware(intid: u32, priority: u8) -> Self {
-        Self::software(intid, priority).with_pintid(intid as u16).with_hw(true)
+        Self::software(intid, priority).with_pintid((intid & 0x1fff) as u16).with_hw(true)
     }
 
     /// A pending interrupt that is no more physical.

@@ -3,16 +3,19 @@
 //! and the queue behind them, group enables, identity registers, and those SGIs that firmware does not leave to us.
 //!
 //! In reading order:
-//! - [`offsets`], [`bank`]: the physical registers; [`physical`]: their start.
+//! - `offsets`, `bank`: the physical registers; [`physical`]: their start.
 //! - [`SgiPlan`], [`GicShared`]: what the whole machine shares. [`CellGic`]: what a cell's vCPUs share.
-//! - [`lr`], [`queue`], [`VcpuGic`]: a vCPU's list registers; [`refill`]: more pending interrupts than list registers.
-//! - [`fold`]: list registers seen as distributor state. [`errand`]: the same asked of another CPU.
-//! - [`registers`]: the tables of registers; [`state`], [`identity`], [`word`]: what their rows mean. [`sgi`]: ICC_SGI1R_EL1.
+//! - `lr`, `queue`, [`VcpuGic`]: a vCPU's list registers; `refill`: more pending interrupts than list registers.
+//! - `fold`: list registers seen as distributor state. `errand`: the same asked of another CPU.
+//! - `registers`: the tables of registers; `state`, `identity`, `word`: what their rows mean. `sgi`: ICC_SGI1R_EL1.
 //!
-//! What a guest may notice: all its interrupts are Group 1 for good; the lowest bit of a priority is lost (IHI 0069H 4.8
-//! allows 16 levels); IROUTER.Interrupt_Routing_Mode reads 0 and, written 1, routes to vCPU 0; a route to a vCPU that it does
-//! not have is not taken; an edge that comes while the one before waits in a list register is delivered too, not merged; what is pending in another vCPU's list register reads as active there, as if just acknowledged;
-//! what it makes active by ISACTIVER ends by ICACTIVER alone, not by ICC_DIR_EL1.
+//! What a guest may notice:
+//! - All its interrupts are Group 1 for good. The lowest bits of a priority are lost (IHI 0069H 4.8 asks for 16 levels).
+//! - IROUTER.Interrupt_Routing_Mode reads 0; written 1, it routes to vCPU 0. A route to a vCPU that it does not have is not taken.
+//! - An edge that comes while the one before waits in a list register is delivered too, where hardware would merge the two.
+//! - What is pending in another vCPU's list register reads as active there, as if just acknowledged.
+//! - Handlers that nest as deep as there are list registers keep the next interrupt waiting until one of them ends.
+//! - What ISACTIVER made active ends by ICACTIVER alone, not by ICC_DIR_EL1.
 
 mod bank;
 mod cell;

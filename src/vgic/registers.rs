@@ -80,7 +80,7 @@ const BYTES: u8 = WORD | 1 << Width::Byte as u8;
 const LONG: u8 = WORD | 1 << Width::Double as u8;
 
 #[rustfmt::skip]
-static DISTRIBUTOR: File<16, 512> = File::new([
+static DISTRIBUTOR: File<16, 544> = File::new([
     reg(GICD_CTLR,           4, WORD,  Get::DistributorControl, Put::DistributorControl),
     reg(GICD_TYPER,          4, WORD,  Get::DistributorType,    Put::Nothing),
     reg(GICD_IIDR,           4, WORD,  Get::Implementer,        Put::Nothing),
@@ -102,7 +102,7 @@ static DISTRIBUTOR: File<16, 512> = File::new([
 ]);
 
 #[rustfmt::skip]
-static REDISTRIBUTOR: File<14, 1024> = File::new([
+static REDISTRIBUTOR: File<14, 1056> = File::new([
     reg(GICR_CTLR,           4, WORD,  Get::RedistributorControl, Put::Nothing),
     reg(GICR_IIDR,           4, WORD,  Get::Implementer,          Put::Nothing),
     reg(GICR_TYPER,          8, LONG,  Get::RedistributorType,    Put::Nothing),
@@ -121,33 +121,40 @@ static REDISTRIBUTOR: File<14, 1024> = File::new([
     // IGRPMODR0 (0xd00) and NSACR (0xe00) have no meaning with DS=1.
 ]);
 
-/// Rows in rising order, and for each 128 bytes the first row that may hold them.
-struct File<const ROWS: usize, const GRANULES: usize> {
+/// Rows, and where to find each: one for each of the first 32 words, then one for each 128 bytes. No search: an emulated
+/// register must not cost what a search costs.
+struct File<const ROWS: usize, const PLACES: usize> {
     rows: [Reg; ROWS],
-    first: [u8; GRANULES],
+    index: [u8; PLACES],
 }
 
-impl<const ROWS: usize, const GRANULES: usize> File<ROWS, GRANULES> {
+impl<const ROWS: usize, const PLACES: usize> File<ROWS, PLACES> {
     #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
     const fn new(rows: [Reg; ROWS]) -> Self {
-        let mut first = [0; GRANULES];
-        let mut granule = 0;
-        while granule < GRANULES {
-            let mut row = 0;
-            while row < ROWS && rows[row].end <= (granule as u32) << 7 {
-                row += 1;
+        let mut index = [u8::MAX; PLACES];
+        let mut row = 0;
+        while row < ROWS {
+            let mut at = rows[row].at;
+            while at < rows[row].end {
+                let place = Self::place(at);
+                assert!(index[place] == u8::MAX || index[place] == row as u8, "two rows share 128 bytes");
+                index[place] = row as u8;
+                at += 4;
             }
-            first[granule] = row as u8;
-            granule += 1;
+            row += 1;
         }
-        Self { rows, first }
+        Self { rows, index }
+    }
+
+    #[inline(always)]
+    const fn place(offset: u32) -> usize {
+        if offset < 0x80 { offset as usize >> 2 } else { (offset as usize >> 7).wrapping_add(32) }
     }
 
     #[inline(always)]
     fn find(&self, offset: u32, width: Width) -> Option<&Reg> {
-        let first = usize::from(*self.first.get((offset >> 7) as usize)?);
-        let row = self.rows.get(first..)?.iter().find(|row| offset < row.end)?;
-        (row.at <= offset && row.widths >> width as u8 & 1 != 0).then_some(row)
+        let row = self.rows.get(usize::from(*self.index.get(Self::place(offset))?))?;
+        (row.at <= offset && offset < row.end && row.widths >> width as u8 & 1 != 0).then_some(row)
     }
 }
 
@@ -158,7 +165,7 @@ pub fn gicd_access<M: GicPorts>(
     width: Width,
     write: Option<u64>,
 ) -> Result<u64, Refused> {
-    access(ctx, DISTRIBUTOR.find(offset as u32, width), None, offset, width, write)
+    access(ctx, &DISTRIBUTOR, None, offset, width, write)
 }
 
 /// The same for the cell's redistributors, which lie side by side, 128 KiB for each vCPU.
@@ -168,30 +175,29 @@ pub fn gicr_access<M: GicPorts>(
     width: Width,
     write: Option<u64>,
 ) -> Result<u64, Refused> {
-    let frame = VcpuId((offset >> 17) as u8);
+    let frame = VcpuId((offset >> 17).min(u64::from(u8::MAX)) as u8);
     let inside = offset & 0x1_ffff;
-    access(ctx, REDISTRIBUTOR.find(inside as u32, width), Some(frame), inside, width, write)
+    access(ctx, &REDISTRIBUTOR, Some(frame), inside, width, write)
 }
 
 #[inline(always)]
-fn access<M: GicPorts>(
+fn access<M: GicPorts, const ROWS: usize, const PLACES: usize>(
     ctx: &mut GicCtx<'_, M>,
-    row: Option<&Reg>,
+    file: &'static File<ROWS, PLACES>,
     frame: Option<VcpuId>,
     offset: u64,
     width: Width,
     write: Option<u64>,
 ) -> Result<u64, Refused> {
-    if offset & width.bytes().wrapping_sub(1) != 0 {
+    if offset & (1u64 << width as u8).wrapping_sub(1) != 0 {
         return Err(Refused);
     }
-    let Some(row) = row else { return Ok(0) };
+    let Some(row) = file.find(offset as u32, width) else { return Ok(0) };
     let at = At { frame, rel: (offset as u32).wrapping_sub(row.at), width };
     match write {
-        None => Ok(get(ctx, row.get, at) & width.mask()),
+        None => Ok(get(ctx, row.get, at)),
         Some(value) => {
-            let kicked = put(ctx, row.put, at, value & width.mask());
-            kick(ctx.machine, kicked, ctx.shared);
+            write_row(ctx, row.put, at, value & width.mask());
             Ok(0)
         }
     }
@@ -208,6 +214,7 @@ pub(super) struct At {
     pub(super) width: Width,
 }
 
+#[inline(always)]
 fn get<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
     match what {
         Get::Zero => 0,
@@ -228,6 +235,7 @@ fn get<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
     }
 }
 
+#[inline(never)]
 fn with_scope<M: GicPorts>(
     ctx: &mut GicCtx<'_, M>,
     at: At,
@@ -237,6 +245,13 @@ fn with_scope<M: GicPorts>(
     u64::from(read(ctx, scope))
 }
 
+#[inline(never)]
+fn write_row<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) {
+    let kicked = put(ctx, what, at, value);
+    kick(ctx.machine, kicked, ctx.shared);
+}
+
+#[inline(always)]
 fn put<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) -> Kick {
     let write = match what {
         Put::Nothing => return Kick::default(),

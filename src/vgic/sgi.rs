@@ -4,6 +4,7 @@ use core::sync::atomic::Ordering;
 
 use bitfield_struct::bitfield;
 
+use super::bank::wide_bits;
 use super::{GicCtx, GicPorts, kick};
 use crate::cpu::{CpuSet, VcpuId};
 use crate::inbox::{Kick, Request};
@@ -30,27 +31,40 @@ struct Sgi1r {
 
 /// A guest's write to ICC_SGI1R_EL1. Its targets are vCPUs of its cell; others do not exist for it. (ICC_SGI0R_EL1 and
 /// ICC_ASGI1R_EL1 ask for another group than all a cell's SGIs have, and send nothing.)
+#[inline]
 pub fn sgi1r<M: GicPorts>(ctx: &mut GicCtx<'_, M>, value: u64) {
     let request = Sgi1r::from_bits(value);
     let Some(sgi) = Sgi::new(request.intid()) else { return };
-    if request.irm() {
-        send(ctx, sgi, |id, me| id != me);
-    } else if request.rs() == 0 && request.aff2() == 0 && request.aff3() == 0 {
-        // A cluster of vCPUs has 16 (see VcpuId::affinity).
-        let (cluster, list) = (request.aff1(), request.target_list());
-        send(ctx, sgi, |id, _| id.0 >> 4 == cluster && list >> (id.0 & 15) & 1 != 0);
+    let targets = targets(request, ctx.me, ctx.cell.vcpu_count());
+    if ctx.shared.sgi.physical >> sgi.intid() & 1 == 0 {
+        return send_soft(ctx, sgi, targets);
+    }
+    for id in wide_bits(targets) {
+        if let Some(vcpu) = ctx.cell.vcpu(VcpuId(id as u8)) {
+            ctx.machine.send_sgi(sgi, vcpu.affinity);
+        }
     }
 }
 
-#[inline]
-fn send<M: GicPorts>(ctx: &mut GicCtx<'_, M>, sgi: Sgi, is_target: impl Fn(VcpuId, VcpuId) -> bool) {
-    let physical = ctx.shared.sgi.physical >> sgi.intid() & 1 != 0;
+/// A bit for each vCPU that is meant; a cluster has 16 ([`VcpuId::affinity`]).
+fn targets(request: Sgi1r, me: VcpuId, count: usize) -> u64 {
+    let all = u64::MAX >> 64usize.saturating_sub(count).min(63);
+    if request.irm() {
+        return all & !(1 << (me.0 & 63));
+    }
+    let cluster = request.aff1();
+    let somewhere = cluster < 4 && request.rs() == 0 && request.aff2() == 0 && request.aff3() == 0;
+    if somewhere { u64::from(request.target_list()) << (cluster & 3).wrapping_mul(16) & all } else { 0 }
+}
+
+/// As bits, with a kick.
+#[inline(never)]
+fn send_soft<M: GicPorts>(ctx: &mut GicCtx<'_, M>, sgi: Sgi, targets: u64) {
     let mut asked = CpuSet::default();
-    for (id, vcpu) in ctx.cell.vcpus().filter(|(id, _)| is_target(*id, ctx.me)) {
-        if physical {
-            ctx.machine.send_sgi(sgi, vcpu.affinity);
-            continue;
-        }
+    for (id, vcpu) in wide_bits(targets).filter_map(|id| {
+        let id = VcpuId(id as u8);
+        Some((id, ctx.cell.vcpu(id)?))
+    }) {
         vcpu.soft_pending.fetch_or(1 << sgi.intid(), Ordering::Relaxed);
         if id == ctx.me {
             ctx.vcpu.raise_soft(ctx.machine, ctx.cell);

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::bank::Bank;
+use super::bank::{Bank, wide_bits};
 use super::offsets::{GICD_TYPER, ICENABLER, ISENABLER};
 use crate::cpu::{Affinity, PcpuId};
 use crate::inbox::Kick;
@@ -59,8 +59,8 @@ pub fn kick(m: &mut impl CpuInterface, kick: Kick, shared: &GicShared) {
     if kick.0.is_empty() {
         return;
     }
-    for cpu in kick.0.iter() {
-        if let Some(affinity) = shared.affinities.get(cpu) {
+    for cpu in wide_bits(kick.0.0) {
+        if let Some(affinity) = shared.affinities.get(cpu as usize) {
             m.send_sgi(shared.sgi.kick, *affinity);
         }
     }

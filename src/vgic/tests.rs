@@ -4,5 +4,6 @@ mod bench;
 mod delivery;
 mod model;
 mod neighbours;
+mod random;
 mod registers;
 mod start;

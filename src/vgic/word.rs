@@ -4,6 +4,7 @@ use core::sync::atomic::Ordering;
 
 use super::bank::{Bank, config_mask, to_guest, to_physical};
 use super::errand::Errand;
+use super::identity::half;
 use super::offsets::GICD_IROUTER;
 use super::registers::At;
 use super::state::{Scope, ask};
@@ -31,6 +32,7 @@ fn owns<M>(ctx: &GicCtx<'_, M>, at: At, intid: u32) -> bool {
 }
 
 /// Reads IPRIORITYR.
+#[inline(never)]
 pub(super) fn priority<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At) -> u64 {
     let Some(bank) = bank(ctx, at) else { return 0 };
     let mut value = 0;
@@ -73,6 +75,7 @@ fn config_fields<M>(ctx: &GicCtx<'_, M>, at: At) -> (u32, u32) {
 }
 
 /// Reads ICFGR.
+#[inline(never)]
 pub(super) fn config<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At) -> u64 {
     let (half, mask) = config_fields(ctx, at);
     match bank(ctx, at) {
@@ -107,10 +110,10 @@ fn target<M: GicPorts>(ctx: &GicCtx<'_, M>, intid: u32) -> Option<VcpuId> {
 }
 
 /// Reads IROUTER.
+#[inline(never)]
 pub(super) fn route<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At) -> u64 {
     let Some(intid) = routed(ctx, at) else { return 0 };
-    let route = target(ctx, intid).map_or(0, |id| id.affinity().get());
-    if at.rel & 4 != 0 { route >> 32 } else { route }
+    half(target(ctx, intid).map_or(0, |id| id.affinity().get()), at)
 }
 
 /// Writes IROUTER. 1 of N becomes vCPU 0; a route to no vCPU of the cell is not taken. What waits for the guest elsewhere

@@ -95,7 +95,7 @@ struct Pair {
 
 impl Pair {
     fn new(lrs: usize) -> Self {
-        let mut bench = Bench::new(FakeGic::new(1, lrs), &[1]);
+        let bench = Bench::new(FakeGic::new(1, lrs), &[1]);
         let mut ideal = Ideal::default();
         for id in IDS {
             let edge = EDGES.contains(&id);
@@ -117,7 +117,7 @@ impl Pair {
             Op::Raise(id) if *id >= 16 => {
                 let irq = self.ideal.irqs.get_mut(id).unwrap();
                 // A level and ISPENDR at once become one.
-                if !irq.latch && !(irq.edge && irq.pending()) {
+                if !(irq.latch || irq.edge && irq.pending()) {
                     self.bench.cpus[0].raise(*id);
                     if irq.edge { irq.latch = true } else { irq.line = true }
                 }

@@ -1,0 +1,95 @@
+//! Filling a cell's memory at the beginning of each life.
+
+use crate::addr::{Ipa, Pa, Span};
+use crate::plan::{Load, Region};
+use crate::ports::Memory;
+
+#[cfg(test)]
+mod tests;
+
+/// The physical spans behind `size` bytes from `at`, each with its distance from `at`: split where regions meet. What no
+/// region covers is left out; a checked plan has no such load.
+pub fn behind(ram: &[Region], at: Ipa, size: u64) -> impl Iterator<Item = (u64, Span<Pa>)> + '_ {
+    let wanted = Span::new(at, size);
+    ram.iter().filter_map(move |region| {
+        let wanted = wanted?;
+        let part = Span::new(region.ipa, region.size)?.intersection(&wanted)?;
+        let start = region.pa.checked_add(part.start().0.checked_sub(region.ipa.0)?)?;
+        Some((part.start().0.checked_sub(at.0)?, Span::new(start, part.size())?))
+    })
+}
+
+/// Whether the guest's address `at` is in its RAM.
+pub fn is_ram(ram: &[Region], at: Ipa) -> bool {
+    behind(ram, at, 1).next().is_some()
+}
+
+/// The whole of each region.
+fn all(ram: &[Region]) -> impl Iterator<Item = Span<Pa>> + '_ {
+    ram.iter().filter_map(|region| Span::new(region.pa, region.size))
+}
+
+/// Loads a cell: `scrub` zeroes its RAM first, then come the pieces from `archive` and the tree.
+///
+/// All of this goes through EL2's caches, while the guest starts with its own off and reads memory itself; so whatever was
+/// written is cleaned to the point of coherency, and since it holds instructions that other CPUs may have fetched in a
+/// former life, instruction caches are invalidated (Arm ARM B2.7.4.2, D7.5.9; design, decision 8). Cleaned *and*
+/// invalidated: a guest that writes with caches off must not have a clean line of EL2's hide what it wrote.
+pub fn load(
+    ram: &[Region],
+    load: &Load,
+    tree: &[u8],
+    archive: Span<Pa>,
+    scrub: bool,
+    memory: &mut impl Memory,
+) {
+    if scrub {
+        all(ram).for_each(|span| memory.zero(span));
+    }
+    for piece in &load.pieces {
+        for (offset, to) in behind(ram, piece.to, piece.size) {
+            let from = piece.offset.checked_add(offset).and_then(|by| archive.start().checked_add(by));
+            // A checked plan's pieces lie inside the archive.
+            let from = from.and_then(|from| Span::new(from, to.size())).filter(|from| archive.covers(from));
+            if let Some(from) = from {
+                memory.copy(to.start(), from.start(), to.size());
+            }
+        }
+    }
+    for (offset, to) in behind(ram, load.tree.start(), tree.len() as u64) {
+        let bytes = usize::try_from(offset).ok().zip(usize::try_from(to.size()).ok());
+        if let Some(bytes) = bytes.and_then(|(at, size)| tree.get(at..)?.get(..size)) {
+            memory.write(to.start(), bytes);
+        }
+    }
+    if scrub {
+        all(ram).for_each(|span| memory.clean_invalidate(span, true));
+        return;
+    }
+    for piece in &load.pieces {
+        behind(ram, piece.to, piece.size).for_each(|(_, span)| memory.clean_invalidate(span, true));
+    }
+    behind(ram, load.tree.start(), tree.len() as u64)
+        .for_each(|(_, span)| memory.clean_invalidate(span, false));
+}
+
+/// A position in a cell's RAM, for work done in steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress(u64);
+
+impl Progress {
+    /// Cleans and invalidates the next `step` bytes of RAM at most; `None` when that was the last of it.
+    pub fn clean(self, ram: &[Region], step: u64, memory: &mut impl Memory) -> Option<Self> {
+        let mut skip = self.0;
+        for span in all(ram) {
+            if let Some(rest) = span.size().checked_sub(skip).filter(|rest| *rest > 0) {
+                let start = span.start().checked_add(skip)?;
+                memory.clean_invalidate(Span::new(start, rest.min(step))?, false);
+                let next = Self(self.0.saturating_add(rest.min(step)));
+                return (rest > step || Some(span) != all(ram).last()).then_some(next);
+            }
+            skip = skip.saturating_sub(span.size());
+        }
+        None
+    }
+}

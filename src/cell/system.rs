@@ -1,0 +1,170 @@
+//! The whole of what runs: all cells, and what a CPU does to another.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::{Cell, Ended, Life, Start, Then};
+use crate::addr::{Pa, Span};
+use crate::cpu::{Affinity, CellId, CpuSet, PcpuId, VcpuId};
+use crate::inbox::{Inbox, Kick, Request};
+use crate::plan::CpuPlan;
+use crate::ports::{CpuInterface, Firmware, GicRegisters, Timer};
+use crate::psci::PsciError;
+use crate::vgic::{self, GicShared};
+
+/// A physical CPU and what it runs, for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat {
+    /// Its affinity.
+    pub affinity: Affinity,
+    /// Its cell.
+    pub cell: CellId,
+    /// Its vCPU there.
+    pub vcpu: VcpuId,
+}
+
+/// The machine as it runs: made at boot from a checked plan, shared by all CPUs.
+pub struct System {
+    /// By [`CellId`].
+    pub cells: Box<[Cell]>,
+    /// By [`PcpuId`].
+    pub inboxes: Box<[Inbox]>,
+    /// By [`PcpuId`].
+    pub seats: Box<[Seat]>,
+    /// The physical GIC.
+    pub gic: GicShared,
+    /// Where the images are.
+    pub archive: Span<Pa>,
+    /// Whether firmware takes SMCs.
+    pub smc: bool,
+    /// Cells that are not off.
+    alive: AtomicU32,
+    /// CPUs that never came up, a bit each.
+    absent: AtomicU64,
+}
+
+impl System {
+    /// The system in which every cell waits to be started by the CPU of its vCPU 0, which finds the request when it
+    /// comes to [`crate::run::cpu`].
+    pub fn new(cells: Vec<Cell>, cpus: &[CpuPlan], gic: GicShared, archive: Span<Pa>, smc: bool) -> Self {
+        let seats = cpus.iter().map(|c| Seat { affinity: c.affinity, cell: c.cell, vcpu: c.vcpu }).collect();
+        let alive = AtomicU32::new(u32::try_from(cells.len()).unwrap_or(u32::MAX));
+        let system = Self {
+            cells: cells.into(),
+            inboxes: cpus.iter().map(|_| Inbox::default()).collect(),
+            seats,
+            gic,
+            archive,
+            smc,
+            alive,
+            absent: AtomicU64::new(0),
+        };
+        for cell in &system.cells {
+            // No CPU sleeps yet, so nobody needs the kick.
+            let Kick(_) = system.wake(cell);
+        }
+        system
+    }
+
+    /// Posts a request.
+    fn post(&self, cpu: PcpuId, request: Request) -> Kick {
+        self.inboxes.get(cpu.index()).map_or(Kick::default(), |inbox| inbox.post(cpu, request))
+    }
+
+    /// Asks the CPU of vCPU 0 to look at the cell's life.
+    fn wake(&self, cell: &Cell) -> Kick {
+        cell.cpu(VcpuId(0)).map_or(Kick::default(), |cpu| self.post(cpu, Request::Start))
+    }
+
+    /// Sends kicks.
+    pub fn send(&self, kick: Kick, machine: &mut impl CpuInterface) {
+        vgic::kick(machine, kick, &self.gic);
+    }
+
+    fn absent(&self) -> CpuSet {
+        CpuSet(self.absent.load(Ordering::Relaxed))
+    }
+
+    /// CPU_ON.
+    pub fn cpu_on(
+        &self,
+        cell: &Cell,
+        vcpu: VcpuId,
+        start: Start,
+        machine: &mut impl CpuInterface,
+    ) -> Result<(), PsciError> {
+        if cell.cpu(vcpu).is_some_and(|cpu| self.absent().contains(cpu.index())) {
+            return Err(PsciError::InternalFailure);
+        }
+        let cpu = cell.switch_on(vcpu, start)?;
+        self.send(self.post(cpu, Request::Start), machine);
+        Ok(())
+    }
+
+    /// Begins to end a cell's life: all its CPUs but `by` are told, who knows. Each says [`System::quiet`] in the end.
+    pub fn stop(&self, cell: &Cell, then: Then, by: PcpuId, machine: &mut impl CpuInterface) {
+        let present = CpuSet(cell.cpus().0 & !self.absent().0);
+        let Some(cpus) = cell.life.lock().stop(then, present) else { return };
+        let mut kick = CpuSet::default();
+        for cpu in cpus.iter().filter(|cpu| *cpu != by.index()) {
+            let Kick(one) = self.post(PcpuId(cpu as u8), Request::Stop);
+            kick = CpuSet(kick.0 | one.0);
+        }
+        self.send(Kick(kick), machine);
+    }
+
+    /// A CPU runs nothing of the cell any more. The last one of a life to say so does what follows.
+    pub fn quiet(
+        &self,
+        cell: &Cell,
+        cpu: PcpuId,
+        machine: &mut (impl CpuInterface + GicRegisters + Firmware + Timer),
+    ) {
+        let ended = cell.life.lock().quiet(cpu);
+        match ended {
+            Ended::No => {}
+            Ended::Yes(Then::Restart) => {
+                if cell.may_print(machine) {
+                    log::info!("cell {}: restarts", cell.name);
+                }
+                self.send(self.wake(cell), machine);
+            }
+            Ended::Yes(Then::Off) => {
+                log::info!("cell {}: off", cell.name);
+                cell.gic.scrub(machine, &self.gic);
+                self.gone(machine);
+            }
+        }
+    }
+
+    /// One cell fewer. With the last one the machine goes off.
+    fn gone(&self, firmware: &mut impl Firmware) {
+        if self.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
+            log::info!("every cell is off");
+            firmware.power_off();
+        }
+    }
+
+    /// A CPU never came up. Its vCPU cannot be switched on; a cell that would have started there does not start.
+    pub fn never_came(
+        &self,
+        cpu: PcpuId,
+        machine: &mut (impl CpuInterface + GicRegisters + Firmware + Timer),
+    ) {
+        let Some(seat) = self.seats.get(cpu.index()) else { return };
+        let Some(cell) = self.cells.get(seat.cell.index()) else { return };
+        if self.absent.fetch_or(CpuSet::of([cpu.index()]).0, Ordering::Relaxed) >> (cpu.0 & 63) & 1 == 1 {
+            return;
+        }
+        if seat.vcpu != VcpuId(0) {
+            log::error!("{cpu} never came up: cell {} has to do without it", cell.name);
+            return self.quiet(cell, cpu, machine);
+        }
+        log::error!("{cpu} never came up: cell {} cannot start", cell.name);
+        let was = core::mem::replace(&mut *cell.life.lock(), Life::Off);
+        if was != Life::Off {
+            self.gone(machine);
+        }
+    }
+}

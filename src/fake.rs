@@ -1,0 +1,261 @@
+//! A machine for the host tests: every port, answered from plain memory. Its CPUs share a [`Board`].
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::addr::{Ipa, Pa, Span};
+use crate::cpu::{Affinity, PcpuId};
+use crate::intid::Sgi;
+use crate::ports::*;
+use crate::vcpu::{Frame, VcpuReset};
+
+/// What the CPUs have in common.
+#[derive(Default)]
+pub struct Board {
+    /// RAM from physical address 0.
+    pub ram: Mutex<Vec<u8>>,
+    /// Interrupts that wait at each CPU.
+    pending: Vec<Mutex<VecDeque<u32>>>,
+    affinities: Vec<Affinity>,
+    gicd: Mutex<BTreeMap<u32, u64>>,
+    gicr: Mutex<BTreeMap<(PcpuId, u32), u64>>,
+    /// Firmware was asked for power off.
+    pub off: AtomicBool,
+    count: AtomicU64,
+}
+
+impl Board {
+    /// A board of so many CPUs, whose affinities are not their numbers, and so much RAM.
+    pub fn new(cpus: u8, ram: usize) -> Arc<Self> {
+        let affinities = (0..cpus).map(|n| Affinity::new(u64::from(n) << 8 | 0x1_0000).unwrap()).collect();
+        let pending = (0..cpus).map(|_| Mutex::default()).collect();
+        Arc::new(Self { affinities, pending, ram: Mutex::new(vec![0; ram]), ..Self::default() })
+    }
+
+    /// By CPU.
+    pub fn affinities(&self) -> &[Affinity] {
+        &self.affinities
+    }
+
+    /// Asserts an interrupt at a CPU.
+    pub fn raise(&self, cpu: PcpuId, intid: u32) {
+        let mut pending = self.pending[cpu.index()].lock().unwrap();
+        if !pending.contains(&intid) {
+            pending.push_back(intid);
+        }
+    }
+
+    /// Whether an interrupt waits there.
+    pub fn is_pending(&self, cpu: PcpuId) -> bool {
+        !self.pending[cpu.index()].lock().unwrap().is_empty()
+    }
+}
+
+/// One CPU of it.
+pub struct Fake {
+    pub board: Arc<Board>,
+    pub me: PcpuId,
+    /// The next exit and its syndrome registers.
+    pub exit: Exit,
+    pub esr: u64,
+    pub far: u64,
+    pub hpfar: u64,
+    pub entered: usize,
+    el1: [u64; 6],
+    /// What S3_0_C0_CRm_op2 reads; others 0.
+    pub ids: BTreeMap<(u8, u8), u64>,
+    pub resets: Vec<VcpuReset>,
+    lrs: [u64; 4],
+    ich_hcr: u32,
+    ich_vmcr: u32,
+    pub active: Vec<u32>,
+    pub cleaned: Vec<Span<Pa>>,
+    pub invalidated: std::cell::Cell<usize>,
+    pub waits: usize,
+    pub smcs: Vec<[u64; 4]>,
+}
+
+impl Fake {
+    pub fn new(board: &Arc<Board>, me: u8) -> Self {
+        Self {
+            board: board.clone(),
+            me: PcpuId(me),
+            exit: Exit::Irq,
+            esr: 0,
+            far: 0,
+            hpfar: 0,
+            entered: 0,
+            el1: [0; 6],
+            ids: BTreeMap::new(),
+            resets: Vec::new(),
+            lrs: [0; 4],
+            ich_hcr: 0,
+            ich_vmcr: 0,
+            active: Vec::new(),
+            cleaned: Vec::new(),
+            invalidated: Default::default(),
+            waits: 0,
+            smcs: Vec::new(),
+        }
+    }
+
+    /// The next time the guest is entered, it does this.
+    pub fn sync(&mut self, esr: u64) {
+        (self.exit, self.esr) = (Exit::Sync, esr);
+    }
+}
+
+impl World for Fake {
+    /// A pending interrupt comes first, as in hardware.
+    fn enter(&mut self, _: &mut Frame) -> Exit {
+        self.entered += 1;
+        if self.board.is_pending(self.me) { Exit::Irq } else { self.exit }
+    }
+    fn esr(&self) -> u64 {
+        self.esr
+    }
+    fn far(&self) -> u64 {
+        self.far
+    }
+    fn hpfar(&self) -> u64 {
+        self.hpfar
+    }
+}
+
+impl El1 for Fake {
+    fn el1(&self, reg: El1Reg) -> u64 {
+        self.el1[reg as usize]
+    }
+    fn set_el1(&mut self, reg: El1Reg, value: u64) {
+        self.el1[reg as usize] = value;
+    }
+    fn reset_vcpu(&mut self, reset: &VcpuReset) {
+        self.el1 = [0; 6];
+        self.resets.push(reset.clone());
+    }
+    fn id_register(&self, crm: u8, op2: u8) -> u64 {
+        self.ids.get(&(crm, op2)).copied().unwrap_or(0)
+    }
+}
+
+impl CpuInterface for Fake {
+    fn acknowledge(&mut self) -> u32 {
+        let intid = self.board.pending[self.me.index()].lock().unwrap().pop_front();
+        self.active.extend(intid);
+        intid.unwrap_or(1023)
+    }
+    fn running_priority(&self) -> u8 {
+        if self.active.is_empty() { 0xff } else { 0xa0 }
+    }
+    fn drop_priority(&mut self, intid: u32) {
+        assert!(self.active.contains(&intid));
+    }
+    fn deactivate(&mut self, intid: u32) {
+        self.active.retain(|id| *id != intid);
+    }
+    fn send_sgi(&mut self, sgi: Sgi, to: Affinity) {
+        let cpu = self.board.affinities.iter().position(|a| *a == to).expect("an SGI to nobody");
+        self.board.raise(PcpuId(cpu as u8), sgi.intid());
+    }
+}
+
+impl VirtualInterface for Fake {
+    fn lr_count(&self) -> usize {
+        self.lrs.len()
+    }
+    fn empty_lrs(&self) -> u32 {
+        // State, bits 63:62, and an EOI report (HW 0, bit 41) keep a list register from being empty.
+        (0..).zip(&self.lrs).filter(|(_, lr)| **lr >> 62 == 0).fold(0, |set, (n, _)| set | 1 << n)
+    }
+    fn lr(&self, n: usize) -> u64 {
+        self.lrs[n]
+    }
+    fn set_lr(&mut self, n: usize, value: u64) {
+        self.lrs[n] = value;
+    }
+    fn ich_hcr(&self) -> u32 {
+        self.ich_hcr
+    }
+    fn set_ich_hcr(&mut self, value: u32) {
+        self.ich_hcr = value;
+    }
+    fn ich_vmcr(&self) -> u32 {
+        self.ich_vmcr
+    }
+    fn set_ich_vmcr(&mut self, value: u32) {
+        self.ich_vmcr = value;
+    }
+    fn reset_virtual_interface(&mut self) {
+        self.lrs = [0; 4];
+    }
+}
+
+/// Registers without behaviour: they read what was written. The vGIC's own tests have a better GIC.
+impl GicRegisters for Fake {
+    fn gicd_read(&self, offset: u32, width: Width) -> u64 {
+        self.board.gicd.lock().unwrap().get(&offset).copied().unwrap_or(0) & width.mask()
+    }
+    fn gicd_write(&mut self, offset: u32, _: Width, value: u64) {
+        self.board.gicd.lock().unwrap().insert(offset, value);
+    }
+    fn gicr_read(&self, cpu: PcpuId, offset: u32, width: Width) -> u64 {
+        self.board.gicr.lock().unwrap().get(&(cpu, offset)).copied().unwrap_or(0) & width.mask()
+    }
+    fn gicr_write(&mut self, cpu: PcpuId, offset: u32, _: Width, value: u64) {
+        self.board.gicr.lock().unwrap().insert((cpu, offset), value);
+    }
+}
+
+impl Memory for Fake {
+    fn copy(&mut self, to: Pa, from: Pa, size: u64) {
+        let from = from.0 as usize;
+        self.board.ram.lock().unwrap().copy_within(from..from + size as usize, to.0 as usize);
+    }
+    fn write(&mut self, to: Pa, bytes: &[u8]) {
+        self.board.ram.lock().unwrap()[to.0 as usize..][..bytes.len()].copy_from_slice(bytes);
+    }
+    fn zero(&mut self, span: Span<Pa>) {
+        self.board.ram.lock().unwrap()[span.start().0 as usize..span.end().0 as usize].fill(0);
+    }
+    fn clean_invalidate(&mut self, span: Span<Pa>, _: bool) {
+        self.cleaned.push(span);
+    }
+}
+
+impl TlbMaint for Fake {
+    fn invalidate_ipa(&self, _: u64, _: Ipa) {}
+    fn invalidate_vmid(&self, vttbr: u64) {
+        assert_eq!(self.resets.last().map(|r| r.vttbr), Some(vttbr), "another VMID is loaded");
+        self.invalidated.set(self.invalidated.get() + 1);
+    }
+}
+
+impl Firmware for Fake {
+    fn smc(&mut self, args: [u64; 4]) -> [u64; 4] {
+        self.smcs.push(args);
+        [u64::MAX, 0, 0, 0]
+    }
+    fn power_off(&mut self) {
+        self.board.off.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Timer for Fake {
+    fn counter(&self) -> u64 {
+        self.board.count.fetch_add(1, Ordering::Relaxed)
+    }
+    fn frequency(&self) -> u64 {
+        62_500_000
+    }
+    fn wait_for_interrupt(&mut self) {
+        self.waits += 1;
+    }
+    fn relax(&self) {}
+}
+
+impl Entropy for Fake {
+    fn random(&mut self) -> u64 {
+        self.counter().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}

@@ -1,0 +1,92 @@
+//! What a cell finds at the addresses that its stage 2 leaves out: sorted spans, a device behind each.
+
+use arrayvec::ArrayVec;
+
+use crate::addr::{Address, Ipa, Span};
+use crate::ports::Width;
+
+/// Something that Bulkhead answers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The distributor.
+    Gicd,
+    /// The redistributors, 128 KiB for each vCPU.
+    Gicr,
+}
+
+/// How many devices a cell's bus takes.
+pub const MAX_DEVICES: usize = 4;
+
+/// A cell's bus. A linear search over two or three spans is cheaper than a binary one.
+#[derive(Clone, Debug, Default)]
+pub struct Bus {
+    spans: ArrayVec<(Span<Ipa>, Device), MAX_DEVICES>,
+}
+
+impl Bus {
+    /// The bus with these devices; `None` if two overlap or there are too many.
+    pub fn new(devices: impl IntoIterator<Item = (Span<Ipa>, Device)>) -> Option<Self> {
+        let mut spans: ArrayVec<(Span<Ipa>, Device), MAX_DEVICES> = ArrayVec::new();
+        for entry in devices {
+            if spans.iter().any(|(span, _)| span.overlaps(&entry.0)) {
+                return None;
+            }
+            spans.try_push(entry).ok()?;
+        }
+        spans.sort_unstable_by_key(|(span, _)| *span);
+        Some(Self { spans })
+    }
+
+    /// The device at `at` and the offset in its frame. An access that is not aligned to its width hits nothing, so
+    /// none that is found crosses the end of a frame.
+    #[inline]
+    pub fn find(&self, at: Ipa, width: Width) -> Option<(Device, u64)> {
+        if at.get() & width.bytes().wrapping_sub(1) != 0 {
+            return None;
+        }
+        self.spans
+            .iter()
+            .find(|(span, _)| span.contains(at))
+            .map(|(span, device)| (*device, at.get().wrapping_sub(span.start().get())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bus() -> Bus {
+        Bus::new([
+            (Span::new(Ipa(0x080a_0000), 0x4_0000).unwrap(), Device::Gicr),
+            (Span::new(Ipa(0x0800_0000), 0x1_0000).unwrap(), Device::Gicd),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn an_address_finds_its_device_and_offset() {
+        let bus = bus();
+        assert_eq!(bus.find(Ipa(0x0800_0004), Width::Word), Some((Device::Gicd, 4)));
+        assert_eq!(bus.find(Ipa(0x0800_ffff), Width::Byte), Some((Device::Gicd, 0xffff)));
+        assert_eq!(bus.find(Ipa(0x080b_0008), Width::Double), Some((Device::Gicr, 0x1_0008)));
+        for nothing in [0x07ff_ffff, 0x0801_0000, 0x0809_ffff, 0x080e_0000, 0, u64::MAX] {
+            assert_eq!(bus.find(Ipa(nothing), Width::Byte), None);
+        }
+    }
+
+    #[test]
+    fn an_unaligned_access_finds_nothing() {
+        let bus = bus();
+        assert_eq!(bus.find(Ipa(0x0800_0002), Width::Word), None);
+        assert_eq!(bus.find(Ipa(0x0800_0004), Width::Double), None);
+        assert_eq!(bus.find(Ipa(0x0800_ffff), Width::Half), None);
+    }
+
+    #[test]
+    fn overlapping_or_too_many_devices_are_refused() {
+        let span = |n: u64| (Span::new(Ipa(n << 16), 0x1_0000).unwrap(), Device::Gicd);
+        assert!(Bus::new([span(1), span(1)]).is_none());
+        assert!(Bus::new((0..4).map(span)).is_some());
+        assert!(Bus::new((0..5).map(span)).is_none());
+    }
+}

@@ -1,0 +1,96 @@
+use crate::cell::tests::{Cpu, SMC, system};
+use crate::cell::{Life, Then};
+use crate::cpu::PcpuId;
+use crate::inbox::Request;
+use crate::ports::Exit;
+use crate::psci::function;
+use crate::run::Turn;
+
+const PC: u64 = 0x1_2340;
+
+#[test]
+fn a_turn_ends_where_its_answer_says() {
+    let (system, board) = system();
+    let mut cpu = Cpu::new(&system, &board, 2);
+    cpu.step();
+    assert_eq!((cpu.turn, cpu.machine.entered), (Turn::Guest, 0));
+    // Next: behind the SMC.
+    cpu.vcpu.frame.elr = PC;
+    cpu.vcpu.frame.set(0, function::VERSION.into());
+    cpu.machine.sync(SMC);
+    cpu.step();
+    assert_eq!((cpu.vcpu.frame.elr, cpu.machine.entered), (PC + 4, 1));
+    // Inject: at the vector, EL1h.
+    cpu.machine.sync(0);
+    cpu.step();
+    assert_eq!((cpu.vcpu.frame.elr, cpu.vcpu.frame.spsr & 0xf), (0x200, 5));
+    // Again.
+    cpu.machine.exit = Exit::Fiq;
+    cpu.step();
+    assert_eq!((cpu.vcpu.frame.elr, cpu.turn), (0x200, Turn::Guest));
+    // Park, and no word of an SMC's skip.
+    cpu.vcpu.frame.set(0, function::CPU_OFF.into());
+    cpu.machine.sync(SMC);
+    cpu.step();
+    assert_eq!((cpu.turn, cpu.vcpu.frame.elr), (Turn::Park, 0));
+    let life = system.cells[0].life();
+    assert!(matches!(life, Life::Stopping { then: Then::Off, .. }), "it was the only one: {life:?}");
+}
+
+#[test]
+fn stale_requests_change_nothing() {
+    let (system, board) = system();
+    let mut cpu = Cpu::new(&system, &board, 2);
+    cpu.step();
+    for request in [Request::Stop, Request::Start, Request::Sgi, Request::Retract] {
+        let _ = system.inboxes[2].post(PcpuId(2), request);
+        cpu.step();
+        assert_eq!(cpu.turn, Turn::Guest, "{request:?}");
+    }
+    assert_eq!(cpu.machine.resets.len(), 1);
+    // The same to a CPU that is parked.
+    let mut parked = Cpu::new(&system, &board, 0);
+    for request in [Request::Stop, Request::Start, Request::Sgi, Request::Retract] {
+        let _ = system.inboxes[0].post(PcpuId(0), request);
+        parked.step();
+        assert_eq!(parked.turn, Turn::Park, "{request:?}");
+    }
+    assert_eq!(parked.machine.waits, 0, "it looks into its inbox before it sleeps");
+    parked.step();
+    assert_eq!(parked.machine.waits, 1);
+}
+
+#[test]
+fn a_kick_takes_the_guest_out_to_its_inbox() {
+    let (system, board) = system();
+    let mut cpus = [Cpu::new(&system, &board, 2), Cpu::new(&system, &board, 0)];
+    cpus[0].step();
+    assert_eq!(cpus[0].call(function::CPU_ON_64, [1, PC, 0]), 0);
+    cpus[1].step();
+    assert_eq!(cpus[1].turn, Turn::Guest);
+    // The kick that came with the request is still there; it costs an exit.
+    assert!(board.is_pending(PcpuId(0)));
+    cpus[1].step();
+    assert!(!board.is_pending(PcpuId(0)) && cpus[1].machine.active.is_empty());
+    // The other way: told from outside.
+    let [first, second] = &mut cpus;
+    system.stop(first.vcpu.cell, Then::Off, PcpuId(2), &mut first.machine);
+    assert!(board.is_pending(PcpuId(0)));
+    first.vcpu.give_up(&mut first.machine);
+    second.step();
+    assert_eq!(
+        (second.turn, system.cells[0].life()),
+        (Turn::Park, Life::Stopping { then: Then::Off, left: crate::cpu::CpuSet::of([1]) })
+    );
+}
+
+#[test]
+fn an_interrupt_for_nobody_does_not_wake_a_parked_cpu_for_good() {
+    let (system, board) = system();
+    let mut cpu = Cpu::new(&system, &board, 4);
+    board.raise(PcpuId(4), 300);
+    cpu.step();
+    cpu.step();
+    assert_eq!((cpu.turn, cpu.machine.waits), (Turn::Park, 2));
+    assert!(!board.is_pending(PcpuId(4)));
+}

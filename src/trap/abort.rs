@@ -1,0 +1,129 @@
+//! Stage 2 aborts: the emulated devices, and what a guest gets for everything else.
+
+use super::Resume;
+use super::esr::{self, DataAbort, InstructionAbort};
+use crate::addr::Ipa;
+use crate::cell::Vcpu;
+use crate::mmio::Device;
+use crate::ports::{Machine, Width};
+use crate::vcpu::{GuestFault, Pstate};
+use crate::vgic::{self, Refused};
+
+/// The IPA that faulted: HPFAR_EL2.FIPA (Arm ARM D24.2.58, bits 47:4 are IPA 55:12) and the offset in the page.
+fn ipa(hpfar: u64, far: u64) -> Ipa {
+    const FIPA: u64 = 0xffff_ffff_fff0;
+    Ipa((hpfar & FIPA) << 8 | far & 0xfff)
+}
+
+/// A data abort.
+#[inline]
+pub fn data<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Resume {
+    let described = abort.valid() && !abort.table_walk() && esr::is_translation_fault(abort.status());
+    // AArch32 (EL0 alone has it) would need its condition and instruction size: no such program drives a GIC.
+    if !described || Pstate::from_bits(vcpu.frame.spsr).aarch32() {
+        return unusual(vcpu, machine, abort);
+    }
+    let far = machine.far();
+    let Some((device, offset)) = vcpu.cell.bus.find(ipa(machine.hpfar(), far), abort.width()) else {
+        return Resume::Inject(GuestFault::DataAbort { far, write: abort.write() });
+    };
+    let write = abort.write().then(|| vcpu.frame.get(abort.register()) & abort.width().mask());
+    match access(vcpu, machine, device, offset, abort.width(), write) {
+        Ok(value) if write.is_none() => {
+            vcpu.frame.set(abort.register(), loaded(value, abort));
+            Resume::Next
+        }
+        Ok(_) => Resume::Next,
+        Err(Refused) => Resume::Inject(GuestFault::DataAbort { far, write: abort.write() }),
+    }
+}
+
+#[inline]
+fn access<M: Machine>(
+    vcpu: &mut Vcpu<'_>,
+    machine: &mut M,
+    device: Device,
+    offset: u64,
+    width: Width,
+    write: Option<u64>,
+) -> Result<u64, Refused> {
+    let mut gic = vgic::GicCtx {
+        cell: &vcpu.cell.gic,
+        shared: &vcpu.system.gic,
+        inboxes: &vcpu.system.inboxes,
+        me: vcpu.id,
+        vcpu: &mut vcpu.gic,
+        machine,
+    };
+    match device {
+        Device::Gicd => vgic::gicd_access(&mut gic, offset, width, write),
+        Device::Gicr => vgic::gicr_access(&mut gic, offset, width, write),
+    }
+}
+
+/// What a load leaves in its register: SSE extends the sign to the register's width, SF says which that is.
+#[inline]
+fn loaded(value: u64, abort: DataAbort) -> u64 {
+    let mask = abort.width().mask();
+    let value = value & mask;
+    if !abort.sign_extend() || value & (mask ^ mask >> 1) == 0 {
+        return value;
+    }
+    let extended = value | !mask;
+    if abort.sixty_four() { extended } else { extended & Width::Word.mask() }
+}
+
+/// An abort that no device answers.
+#[cold]
+fn unusual<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Resume {
+    if abort.status() == esr::TLB_CONFLICT {
+        machine.invalidate_vmid(vcpu.cell.vttbr());
+        return Resume::Again;
+    }
+    // Cache maintenance by address where no memory is has nothing to do. (An AT whose walk failed is told so.)
+    if abort.maintenance() && !abort.table_walk() && !Pstate::from_bits(vcpu.frame.spsr).aarch32() {
+        return Resume::Next;
+    }
+    Resume::Inject(GuestFault::DataAbort { far: machine.far(), write: abort.write() })
+}
+
+/// An instruction abort: there is nothing to execute outside RAM.
+#[cold]
+pub fn instruction<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: InstructionAbort) -> Resume {
+    if abort.status() == esr::TLB_CONFLICT {
+        machine.invalidate_vmid(vcpu.cell.vttbr());
+        return Resume::Again;
+    }
+    Resume::Inject(GuestFault::InstructionAbort { far: machine.far() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ipa_is_put_together_of_page_and_offset() {
+        assert_eq!(ipa(0x0008_0000, 0xffff_8000_1234_5104), Ipa(0x0800_0104));
+        assert_eq!(ipa(1 << 63 | 0xffff_ffff_ffff, 0xfff), Ipa(0x00ff_ffff_ffff_ffff));
+    }
+
+    #[test]
+    fn a_load_extends_as_its_instruction_says() {
+        let ld = |size: u32, sse: bool, sf: bool| {
+            DataAbort::from_bits(1 << 24 | size << 22).with_sign_extend(sse).with_sixty_four(sf)
+        };
+        for (value, abort, register) in [
+            (0x1234_5680, ld(0, false, false), 0x80),
+            (0x1234_5680, ld(0, true, false), 0xffff_ff80),
+            (0x1234_5680, ld(0, true, true), 0xffff_ffff_ffff_ff80),
+            (0x7fff, ld(1, true, true), 0x7fff),
+            (0x8000, ld(1, true, false), 0xffff_8000),
+            (0x8000_0000, ld(2, true, true), 0xffff_ffff_8000_0000),
+            (0x1_8000_0000, ld(2, false, true), 0x8000_0000),
+            (u64::MAX, ld(3, false, true), u64::MAX),
+            (u64::MAX, ld(3, true, true), u64::MAX),
+        ] {
+            assert_eq!(loaded(value, abort), register, "{abort:?}");
+        }
+    }
+}

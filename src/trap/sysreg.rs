@@ -1,0 +1,87 @@
+//! System registers and instructions that trap (design, decision 2).
+
+use super::Resume;
+use super::esr::{Access, Sysreg};
+use crate::cell::{Progress, Vcpu};
+use crate::ports::Machine;
+use crate::vcpu::GuestFault;
+use crate::vgic;
+
+const ICC_SGI1R_EL1: Sysreg = Sysreg::new(3, 0, 12, 11, 5);
+const ICC_ASGI1R_EL1: Sysreg = Sysreg::new(3, 0, 12, 11, 6);
+const ICC_SGI0R_EL1: Sysreg = Sysreg::new(3, 0, 12, 11, 7);
+const ICC_SRE_EL1: Sysreg = Sysreg::new(3, 0, 12, 12, 5);
+const ACTLR_EL1: Sysreg = Sysreg::new(3, 0, 1, 0, 1);
+const DC_ISW: Sysreg = Sysreg::new(1, 0, 7, 6, 2);
+const DC_CSW: Sysreg = Sysreg::new(1, 0, 7, 10, 2);
+const DC_CISW: Sysreg = Sysreg::new(1, 0, 7, 14, 2);
+
+/// ICC_SRE_EL1 where system registers are the only way: DIB, DFB, SRE, all RAO/WI (IHI 0069H 12.2.20).
+const SRE: u64 = 0b111;
+
+/// Answers an access. The rows are what Bulkhead makes trap on purpose; all the rest, IMPLEMENTATION DEFINED registers
+/// (TIDCP, TACR), LORegions, AMU, MPAM, SPE, trace, RAS and what a newer CPU adds, does not exist for a guest.
+#[inline]
+pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Access) -> Resume {
+    let sysreg = access.sysreg();
+    let read = |vcpu: &mut Vcpu<'_>, value| {
+        vcpu.frame.set(access.register(), value);
+        Resume::Next
+    };
+    if access.read() {
+        // HCR_EL2.TID3 is the one group that is read often.
+        if let Some((crm, op2)) = sysreg.id_register() {
+            return vcpu.ids.get(crm, op2).map_or(UNDEFINED, |value| read(vcpu, value));
+        }
+        return match sysreg {
+            ACTLR_EL1 => read(vcpu, 0),
+            ICC_SRE_EL1 => read(vcpu, SRE),
+            _ => UNDEFINED,
+        };
+    }
+    let value = vcpu.frame.get(access.register());
+    match sysreg {
+        ICC_SGI1R_EL1 => send_sgi(vcpu, machine, value),
+        // Group 0, and the other security state's Group 1: a cell has neither.
+        ICC_SGI0R_EL1 | ICC_ASGI1R_EL1 => Resume::Next,
+        ACTLR_EL1 | ICC_SRE_EL1 => Resume::Next,
+        DC_ISW | DC_CSW | DC_CISW => set_way(vcpu, machine, value),
+        _ => UNDEFINED,
+    }
+}
+
+const UNDEFINED: Resume = Resume::Inject(GuestFault::Undefined);
+
+#[inline]
+fn send_sgi<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, value: u64) -> Resume {
+    let mut gic = vgic::GicCtx {
+        cell: &vcpu.cell.gic,
+        shared: &vcpu.system.gic,
+        inboxes: &vcpu.system.inboxes,
+        me: vcpu.id,
+        vcpu: &mut vcpu.gic,
+        machine,
+    };
+    vgic::sgi1r(&mut gic, value);
+    Resume::Next
+}
+
+/// How much is cleaned before interrupts get a chance: some tens of microseconds.
+const STEP: u64 = 256 << 10;
+
+/// Cache maintenance by set and way reaches one CPU's caches only and knows no owner, so a guest's is done by address
+/// over all of its RAM instead (design, decision 8; as Arm ARM D7.5.9.5 advises). A guest walks all sets and ways of a cache
+/// level; the one operation of it with set and way 0 does the work for all.
+#[cold]
+fn set_way<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, operand: u64) -> Resume {
+    /// Level, bits 3:1 (Arm ARM C5.3.15).
+    const LEVEL: u64 = 0xe;
+    if operand & !LEVEL != 0 {
+        return Resume::Next;
+    }
+    // Between two steps the guest may take an interrupt, and do the same in its handler: that begins anew.
+    let at = vcpu.frame.elr;
+    let done = vcpu.cleaning.filter(|(elr, _)| *elr == at).map_or(Progress::default(), |(_, done)| done);
+    vcpu.cleaning = done.clean(&vcpu.cell.ram, STEP, machine).map(|done| (at, done));
+    if vcpu.cleaning.is_some() { Resume::Again } else { Resume::Next }
+}

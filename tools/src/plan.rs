@@ -28,18 +28,13 @@ pub enum CheckError {
     #[diagnostic(transparent)]
     Pack(#[from] pack::PackError),
     /// Mistakes, all of one step.
-    #[error("{}", listed(path, mistakes))]
+    #[error("{}", pack::listed(path, mistakes))]
     Mistakes {
         /// The file that has them.
         path: PathBuf,
         /// In words.
         mistakes: Vec<String>,
     },
-}
-
-fn listed(path: &Path, mistakes: &[String]) -> String {
-    let lines = mistakes.iter().map(|mistake| format!("{}: {mistake}", path.display()));
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Divides the board as the description says, with the images of `folder`.

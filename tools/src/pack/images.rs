@@ -1,8 +1,6 @@
 //! Which images a description names.
 
-use std::path::Path;
-
-use bulkhead::tree::Tree;
+use bulkhead::config::{Config, Payload};
 
 use super::{DESCRIPTION, PackError};
 
@@ -18,8 +16,6 @@ pub enum ImageRole {
 }
 
 impl ImageRole {
-    const ALL: [Self; 3] = [Self::Kernel, Self::Initrd, Self::Image];
-
     /// The property that names it.
     pub fn property(self) -> &'static str {
         match self {
@@ -33,8 +29,8 @@ impl ImageRole {
 /// An image that a description names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// The cell's node.
-    pub node: String,
+    /// The cell.
+    pub cell: String,
     /// What it is there.
     pub role: ImageRole,
     /// Its name: a path below the image folder.
@@ -44,23 +40,26 @@ pub struct Image {
 /// The images that a description names, in its order, each as often as it is named.
 ///
 /// # Errors
-/// The blob is damaged, or a name is no plain path below the image folder.
-pub fn named_by(blob: &[u8], path: &Path) -> Result<Vec<Image>, PackError> {
-    let tree =
-        Tree::parse(blob).map_err(|error| PackError::Blob { path: path.into(), why: error.to_string() })?;
+/// A name is no plain path below the image folder.
+pub fn named_by(config: &Config) -> Result<Vec<Image>, PackError> {
     let mut images = Vec::new();
-    for cell in tree.root().children() {
-        for role in ImageRole::ALL {
-            let Some(name) = cell.prop(role.property()).and_then(|prop| prop.str()) else { continue };
+    for cell in &config.cells {
+        let named = match &cell.payload {
+            Payload::Linux { kernel, initrd, .. } => {
+                [Some((ImageRole::Kernel, kernel)), initrd.as_ref().map(|name| (ImageRole::Initrd, name))]
+            }
+            Payload::Image { file, .. } => [Some((ImageRole::Image, file)), None],
+        };
+        for (role, name) in named.into_iter().flatten() {
             if let Some(why) = objection(name) {
                 return Err(PackError::Name {
-                    node: cell.path(),
+                    cell: cell.name.clone(),
                     property: role.property(),
-                    name: name.into(),
+                    name: name.clone(),
                     why,
                 });
             }
-            images.push(Image { node: cell.path(), role, name: name.into() });
+            images.push(Image { cell: cell.name.clone(), role, name: name.clone() });
         }
     }
     Ok(images)

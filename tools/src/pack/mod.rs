@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 pub use images::{Image, ImageRole, named_by};
 
-use crate::{cpio, dtc, gzip};
+use bulkhead::archive::{Archive, ArchiveError, DESCRIPTION};
+use bulkhead::config::Config;
+use bulkhead::tree::Tree;
 
-/// The description's name in the archive.
-pub const DESCRIPTION: &str = "cells.dtb";
+use crate::{cpio, dtc, gzip};
 
 /// Data in the archive starts at a multiple of this.
 const ALIGN: usize = 4096;
@@ -26,19 +27,19 @@ pub enum PackError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Dtc(#[from] dtc::DtcError),
-    /// The blob is no device tree.
-    #[error("{} is no valid device-tree blob: {why}", path.display())]
-    Blob {
+    /// The description has mistakes.
+    #[error("{}", listed(path, mistakes))]
+    Mistakes {
         /// Which file.
         path: PathBuf,
-        /// Why not.
-        why: String,
+        /// All of them, in words.
+        mistakes: Vec<String>,
     },
     /// An image's name would leave the image folder, or takes a name that has a meaning.
-    #[error("{node}: {property} = \"{name}\": {why}")]
+    #[error("{cell}: {property} = \"{name}\": {why}")]
     Name {
-        /// The cell's node.
-        node: String,
+        /// The cell.
+        cell: String,
         /// kernel, initrd or image.
         property: &'static str,
         /// What it says.
@@ -47,13 +48,13 @@ pub enum PackError {
         why: &'static str,
     },
     /// An image is not there.
-    #[error("{node}: {property} = \"{name}\": {} cannot be read", path.display())]
+    #[error("{cell}: {property} = \"{name}\": {} cannot be read", path.display())]
     #[diagnostic(help(
         "images are looked for in the description's own folder, or in the one that --dir names"
     ))]
     Read {
-        /// The cell's node.
-        node: String,
+        /// The cell.
+        cell: String,
         /// kernel, initrd or image.
         property: &'static str,
         /// What it says.
@@ -79,6 +80,15 @@ pub enum PackError {
         /// Which file.
         path: PathBuf,
     },
+    /// The archive would not be one that the hypervisor reads.
+    #[error("the hypervisor would not read this archive: {0}")]
+    Archive(ArchiveError),
+}
+
+/// One line for each mistake, with the file before it.
+pub(crate) fn listed(path: &Path, mistakes: &[String]) -> String {
+    let lines = mistakes.iter().map(|mistake| format!("{}: {mistake}", path.display()));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Packs the description at `cells` (source or blob) with the images it names, which lie under `folder`.
@@ -87,7 +97,11 @@ pub enum PackError {
 /// See [`PackError`].
 pub fn pack(cells: &Path, folder: &Path) -> Result<Vec<u8>, PackError> {
     let blob = dtc::blob(cells)?;
-    let images = named_by(&blob, cells)?;
+    let mistakes = |mistakes| PackError::Mistakes { path: cells.into(), mistakes };
+    let tree = Tree::parse(&blob).map_err(|error| mistakes(vec![error.to_string()]))?;
+    let config =
+        Config::parse(&tree).map_err(|errors| mistakes(errors.iter().map(ToString::to_string).collect()))?;
+    let images = named_by(&config)?;
     let mut files: Vec<(Vec<&str>, Vec<u8>)> = Vec::new();
     for image in &images {
         if files.iter().any(|(names, _)| names.contains(&image.name.as_str())) {
@@ -104,7 +118,9 @@ pub fn pack(cells: &Path, folder: &Path) -> Result<Vec<u8>, PackError> {
     for (names, data) in &files {
         archive.add_linked(names, data, ALIGN);
     }
-    Ok(archive.finish())
+    let archive = archive.finish();
+    Archive::parse(&archive).map_err(PackError::Archive)?;
+    Ok(archive)
 }
 
 impl Image {
@@ -112,7 +128,7 @@ impl Image {
     fn read(&self, folder: &Path) -> Result<Vec<u8>, PackError> {
         let path = folder.join(&self.name);
         let data = std::fs::read(&path).map_err(|source| PackError::Read {
-            node: self.node.clone(),
+            cell: self.cell.clone(),
             property: self.role.property(),
             name: self.name.clone(),
             path: path.clone(),

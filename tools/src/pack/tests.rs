@@ -30,67 +30,55 @@ impl Drop for Bench {
     }
 }
 
-fn description(cells: &str) -> String {
+/// A description of cells that differ in their images only.
+fn description(cells: &[(&str, &str)]) -> String {
+    let cell =
+        |(name, images): &(&str, &str)| format!("{name} {{ cpus = <1>; memory = \"16M\"; {images} }};");
+    let cells: String = cells.iter().map(cell).collect();
     format!("/dts-v1/; / {{ compatible = \"bulkhead,cells-v1\"; {cells} }};")
 }
 
-/// Entries as (name, inode, where the data starts, data), read by the format's own rules.
-fn entries(archive: &[u8]) -> Vec<(String, u32, usize, Vec<u8>)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    loop {
-        assert_eq!(&archive[at..at + 6], b"070701");
-        let field = |n: usize| {
-            let hex = std::str::from_utf8(&archive[at + 6 + 8 * n..at + 14 + 8 * n]).unwrap();
-            u32::from_str_radix(hex, 16).unwrap()
-        };
-        let (inode, size, name_size) = (field(0), field(6) as usize, field(11) as usize);
-        let name = archive[at + 110..at + 110 + name_size].split(|b| *b == 0).next().unwrap();
-        let name = String::from_utf8(name.to_vec()).unwrap();
-        let data = (at + 110 + name_size).next_multiple_of(4);
-        if name == "TRAILER!!!" {
-            return found;
-        }
-        found.push((name, inode, data, archive[data..data + size].to_vec()));
-        at = (data + size).next_multiple_of(4);
-    }
-}
-
 #[test]
-fn the_description_comes_first_and_everything_is_aligned() {
-    let cells = description(
-        r#"linux { root; kernel = "linux/Image"; initrd = "linux/initrd"; }; rt { image = "rt.elf"; };"#,
-    );
+fn the_hypervisor_finds_everything_where_it_should_be() {
+    let cells = description(&[
+        ("linux", r#"kernel = "linux/Image"; initrd = "linux/initrd";"#),
+        ("rt", r#"image = "rt.elf";"#),
+    ]);
     let images: [(&str, &[u8]); 3] =
         [("linux/Image", b"kernel"), ("linux/initrd", b"initrd"), ("rt.elf", b"elf")];
-    let archive = Bench::new("order", &cells, &images).pack().unwrap();
-    let entries = entries(&archive);
-    let names: Vec<_> = entries.iter().map(|(name, ..)| name.as_str()).collect();
+    let bytes = Bench::new("order", &cells, &images).pack().unwrap();
+    let archive = Archive::parse(&bytes).unwrap();
+    let names: Vec<_> = archive.names().collect();
     assert_eq!(names, ["cells.dtb", "linux/Image", "linux/initrd", "rt.elf"]);
-    assert!(entries.iter().all(|(_, _, at, _)| at % 4096 == 0));
-    assert_eq!(entries[0].3[..4], [0xd0, 0x0d, 0xfe, 0xed]);
-    assert_eq!(entries[2].3, b"initrd");
+    assert!(names.iter().all(|name| archive.file(name).unwrap().offset.is_multiple_of(4096)));
+    for (name, data) in images {
+        assert_eq!(archive.file(name).unwrap().data, data);
+    }
+    let tree = Tree::parse(archive.description().unwrap()).unwrap();
+    assert_eq!(Config::parse(&tree).unwrap().cells.len(), 2);
 }
 
 #[test]
 fn equal_files_are_stored_once() {
-    let cells = description(
-        r#"a { kernel = "a/Image"; }; b { kernel = "b/Image"; }; c { kernel = "a/Image"; }; d { image = "d"; };"#,
-    );
+    let cells = description(&[
+        ("a", r#"kernel = "a/Image";"#),
+        ("b", r#"kernel = "b/Image";"#),
+        ("c", r#"kernel = "a/Image";"#),
+        ("d", r#"image = "d";"#),
+    ]);
     let same = [7; 10_000];
     let images: [(&str, &[u8]); 3] = [("a/Image", &same), ("b/Image", &same), ("d", b"other")];
-    let archive = Bench::new("once", &cells, &images).pack().unwrap();
-    let entries = entries(&archive);
-    assert_eq!(entries.len(), 4);
-    let (first, last) = (&entries[1], &entries[2]);
-    assert_eq!((first.1, first.3.len()), (last.1, 0));
-    assert_eq!(last.3, same);
-    assert_ne!(entries[3].1, last.1);
+    let bytes = Bench::new("once", &cells, &images).pack().unwrap();
+    let archive = Archive::parse(&bytes).unwrap();
+    let [a, b, d] = ["a/Image", "b/Image", "d"].map(|name| archive.file(name).unwrap());
+    assert_eq!((a.offset, a.data), (b.offset, same.as_slice()));
+    assert_eq!(d.data, b"other");
+    assert_eq!(archive.names().count(), 4);
 }
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    let cells = description(r#"a { image = "a"; };"#);
+    let cells = description(&[("a", r#"image = "a";"#)]);
     let pack = |name| Bench::new(name, &cells, &[("a", b"image")]).pack().unwrap();
     assert_eq!(pack("same1"), pack("same2"));
 }
@@ -100,18 +88,18 @@ fn gzip_is_unpacked() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(b"the kernel").unwrap();
     let gzip = gzip.finish().unwrap();
-    let cells = description(r#"a { kernel = "k.gz"; initrd = "i"; };"#);
+    let cells = description(&[("a", r#"kernel = "k.gz"; initrd = "i";"#)]);
     // An initrd of several archives, of which only the first is packed, is Linux's to unpack.
     let initrd = [gzip.as_slice(), b"070701"].concat();
-    let archive = Bench::new("gzip", &cells, &[("k.gz", &gzip), ("i", &initrd)]).pack().unwrap();
-    let entries = entries(&archive);
-    assert_eq!(entries[1].3, b"the kernel");
-    assert_eq!(entries[2].3, initrd);
+    let bytes = Bench::new("gzip", &cells, &[("k.gz", &gzip), ("i", &initrd)]).pack().unwrap();
+    let archive = Archive::parse(&bytes).unwrap();
+    assert_eq!(archive.file("k.gz").unwrap().data, b"the kernel");
+    assert_eq!(archive.file("i").unwrap().data, initrd);
 }
 
 #[test]
 fn a_damaged_kernel_is_refused() {
-    let cells = description(r#"a { kernel = "k.gz"; };"#);
+    let cells = description(&[("a", r#"kernel = "k.gz";"#)]);
     let bench = Bench::new("damaged", &cells, &[("k.gz", &[0x1f, 0x8b, 8, 0, 1, 2, 3])]);
     assert!(matches!(bench.pack(), Err(PackError::Gzip { .. })));
 }
@@ -119,20 +107,29 @@ fn a_damaged_kernel_is_refused() {
 #[test]
 fn names_stay_below_the_folder() {
     for name in ["../passwd", "/etc/passwd", "a//b", "./a", "cells.dtb", "TRAILER!!!"] {
-        let bench = Bench::new("names", &description(&format!("a {{ image = \"{name}\"; }};")), &[]);
-        assert!(matches!(bench.pack(), Err(PackError::Name { .. })), "{name}");
+        let bench = Bench::new("names", &description(&[("a", &format!("image = \"{name}\";"))]), &[]);
+        let refused = matches!(bench.pack(), Err(PackError::Name { .. } | PackError::Mistakes { .. }));
+        assert!(refused, "{name}");
     }
 }
 
 #[test]
 fn a_missing_image_is_named_with_its_cell() {
-    let error = Bench::new("missing", &description(r#"rt { image = "rt.elf"; };"#), &[]).pack().unwrap_err();
+    let error =
+        Bench::new("missing", &description(&[("rt", r#"image = "rt.elf";"#)]), &[]).pack().unwrap_err();
     let said = error.to_string();
-    assert!(said.contains("/rt: image = \"rt.elf\""), "{said}");
+    assert!(said.contains("rt: image = \"rt.elf\""), "{said}");
 }
 
 #[test]
 fn a_mistake_in_the_source_is_named_with_its_line() {
     let error = Bench::new("syntax", "/dts-v1/;\n/ {\n  a = ;\n};", &[]).pack().unwrap_err();
     assert!(error.to_string().contains("cells.dts:3"), "{error}");
+}
+
+#[test]
+fn all_mistakes_in_a_description_are_listed() {
+    let cells = description(&[("a", "image = <1>; colour = \"red\";")]);
+    let said = Bench::new("mistakes", &cells, &[]).pack().unwrap_err().to_string();
+    assert!(said.contains("image") && said.contains("colour"), "{said}");
 }

@@ -44,7 +44,7 @@ pub enum Lost {
 
 /// Lines that end a test at once, whatever it waits for.
 const FATAL: [&str; 5] =
-    ["Kernel panic - not syncing", "bulkhead: panic", "bulkhead: stopped:", " FAILED: ", "Oops: "];
+    ["Kernel panic - not syncing", "bulkhead: STOPPED", "nothing was started", " FAILED: ", "Oops: "];
 
 #[derive(Debug, Default)]
 struct Text {

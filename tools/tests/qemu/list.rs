@@ -191,6 +191,21 @@ pub fn scenarios() -> Vec<Scenario> {
                 ],
             )
         },
+        // With an EL3, GICD_CTLR.DS is 0 and the second UART belongs to it.
+        Scenario {
+            machine: Machine { secure: true, virtio_console: true, ..Machine::DEMO },
+            consoles: vec!["control", "linux"],
+            ..scenario(
+                "gicd_ctlr_ds_is_0",
+                Cells(cells(&[root(CLOUD, "console=hvc0 bulkhead.test=load"), control("cpu@3", "serial0")])),
+                vec![
+                    see("linux", "bulkhead: linux up, 3 cpus"),
+                    see("linux", "bulkhead: load ok, 3 CPUs busy"),
+                    see("linux", "bulkhead: powering off"),
+                    Seconds("control", 10),
+                ],
+            )
+        },
         Scenario {
             machine: Machine { smp: 4, virtio_console: true, ..Machine::DEMO },
             consoles: vec!["control", "second", "linux"],
@@ -217,7 +232,6 @@ pub fn scenarios() -> Vec<Scenario> {
     all.extend([
         demo_on("linux_6_1", Machine::DEMO, "linux-6.1-cloud", "6.1."),
         demo_on("linux_6_12_rt", Machine::DEMO, "linux-6.12-rt", "6.12"),
-        demo_on("gicd_ctlr_ds_is_0", Machine { secure: true, ..Machine::DEMO }, CLOUD, "6.12"),
         demo_on("ram_512_mib", Machine { memory: "512M".into(), ..Machine::DEMO }, CLOUD, "6.12"),
         demo_on("ram_3_gib", Machine { memory: "3G".into(), ..Machine::DEMO }, CLOUD, "6.12"),
         demo_on("ram_8_gib", Machine { memory: "8G".into(), ..Machine::DEMO }, CLOUD, "6.12"),

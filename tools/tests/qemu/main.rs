@@ -8,6 +8,7 @@ mod list;
 mod scenario;
 
 use libtest_mimic::{Arguments, Trial};
+use scenario::Scenario;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -15,5 +16,10 @@ fn main() {
         let (name, long) = (scenario.name, scenario.long);
         Trial::test(name, move || scenario.run().map_err(Into::into)).with_ignored_flag(long)
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    let desk = Trial::test("all_descriptions_pass_at_the_desk", || {
+        let results = list::scenarios().iter().map(Scenario::check_at_the_desk).collect::<Vec<_>>();
+        let failed: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
+    });
+    libtest_mimic::run(&arguments, std::iter::once(desk).chain(trials).collect()).exit();
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bulkhead_cli::demo::{self, DemoError, Second};
-use bulkhead_cli::pack;
-use bulkhead_cli::qemu::{Boot, Console, Machine, Qemu, QemuError};
+use bulkhead_cli::qemu::{self, Boot, Console, Machine, Qemu, QemuError};
+use bulkhead_cli::{pack, plan};
 
 use crate::dmesg;
 
@@ -71,6 +71,14 @@ pub fn file(name: &str) -> String {
     fs::read_to_string(top().join(name)).unwrap_or_else(|error| format!("/* {name}: {error} */"))
 }
 
+/// The description as a file.
+fn source(name: &str, text: &str) -> Result<PathBuf, String> {
+    let folder = top().join("target/qemu");
+    let source = folder.join(format!("{name}.dts"));
+    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&source, text));
+    written.map(|()| source).map_err(|error| error.to_string())
+}
+
 impl Boots {
     fn boot(&self, name: &str) -> Result<Boot, String> {
         match self {
@@ -80,13 +88,9 @@ impl Boots {
                 append: Some(append.clone()),
             }),
             Self::Cells(text) => {
-                let folder = top().join("target/qemu");
-                let (source, archive) =
-                    (folder.join(format!("{name}.dts")), folder.join(format!("{name}.cells")));
                 let kernel = target("bulkhead.bin")?;
-                fs::create_dir_all(&folder)
-                    .and_then(|()| fs::write(&source, text))
-                    .map_err(|e| e.to_string())?;
+                let source = source(name, text)?;
+                let archive = source.with_extension("cells");
                 let packed = pack::pack(&source, &target("images")?).map_err(|error| error.to_string())?;
                 fs::write(&archive, packed).map_err(|error| error.to_string())?;
                 Ok(Boot { kernel, initrd: archive, append: None })
@@ -96,6 +100,18 @@ impl Boots {
 }
 
 impl Scenario {
+    /// Holds its description against the tree that QEMU gives its machine.
+    pub fn check_at_the_desk(&self) -> Result<(), String> {
+        let Boots::Cells(text) = &self.boots else { return Ok(()) };
+        let board = qemu::board_tree(&self.machine).map_err(|error| error.to_string())?;
+        let source = source(self.name, text)?;
+        let board_file = source.with_extension("board.dtb");
+        fs::write(&board_file, board).map_err(|error| error.to_string())?;
+        plan::check(&source, &board_file, &target("images")?)
+            .map(|_| ())
+            .map_err(|error| format!("{}: {error}", self.name))
+    }
+
     /// Runs it; what the consoles showed is kept under target/qemu.
     pub fn run(&self) -> Result<(), String> {
         let boot = self.boots.boot(self.name)?;

@@ -35,6 +35,19 @@ pub struct File<'a> {
     pub data: &'a [u8],
 }
 
+/// The compiled description of an archive that nobody has read yet: without a heap, for early boot.
+///
+/// # Errors
+/// What is wrong with the first entry; nothing is allocated for it.
+pub fn description(bytes: &[u8]) -> Result<&[u8], ArchiveError> {
+    let first = header::read(bytes, 0)?;
+    if first.kind == Kind::File && first.name == DESCRIPTION {
+        Ok(first.file.data)
+    } else {
+        Err(ArchiveError::NoDescription)
+    }
+}
+
 impl<'a> Archive<'a> {
     /// Reads the table of contents. Directories are passed over; zeros may follow the end.
     ///

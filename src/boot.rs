@@ -129,7 +129,7 @@ impl<'a> Survey<'a> {
         pa_range: u8,
         vmid16: bool,
     ) -> Result<System, Vec<BootError>> {
-        let affinities = self.plan.cpus.iter().map(|cpu| cpu.affinity).collect();
+        let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
         let gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
         let mut cells = Vec::new();
         for cell in &self.plan.cells {
@@ -165,11 +165,11 @@ impl<'a> Survey<'a> {
         let cpus: Option<Vec<_>> = plan
             .cpus
             .iter()
-            .map(|id| self.plan.cpus.get(id.index()).map(|cpu| (cpu.id, cpu.affinity)))
+            .map(|id| self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity)))
             .collect();
         let cpus = cpus.ok_or_else(|| BootError::NoMemory { cell: name() })?;
         let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
-        Cell::new(plan, registers, cell_gic, tree).ok_or_else(|| BootError::NoMemory { cell: name() })
+        Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree).ok_or_else(|| BootError::NoMemory { cell: name() })
     }
 }
 

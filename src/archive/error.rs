@@ -33,10 +33,10 @@ pub enum ArchiveError {
         at: usize,
     },
     /// A link, a device or something else that is neither file nor directory.
-    #[error("the archive's `{name}` is neither a file nor a directory")]
+    #[error("the archive's entry at offset {at:#x} is neither a file nor a directory")]
     Kind {
-        /// Its name.
-        name: String,
+        /// Where.
+        at: usize,
     },
     /// Two files of one name.
     #[error("the archive has two files `{name}`")]

@@ -58,7 +58,7 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Result<Entry<'_>, ArchiveError> {
         _ if name == "TRAILER!!!" => Kind::Trailer,
         S_IFREG => Kind::File,
         S_IFDIR => Kind::Directory,
-        _ => return Err(ArchiveError::Kind { name: name.into() }),
+        _ => return Err(ArchiveError::Kind { at }),
     };
     if kind == Kind::File && !is_plain(name) {
         return Err(ArchiveError::Name { at });

@@ -1,6 +1,9 @@
 //! Filling a cell's memory at the beginning of each life.
 
+use alloc::boxed::Box;
+
 use crate::addr::{Ipa, Pa, Span};
+use crate::plan::spans::SpanSet;
 use crate::plan::{Load, Region};
 use crate::ports::Memory;
 
@@ -24,12 +27,19 @@ pub fn is_ram(ram: &[Region], at: Ipa) -> bool {
     behind(ram, at, 1).next().is_some()
 }
 
-/// The whole of each region.
-fn all(ram: &[Region]) -> impl Iterator<Item = Span<Pa>> + '_ {
-    ram.iter().filter_map(|region| Span::new(region.pa, region.size))
+/// What stands behind all RAM, less the `kept` memory whose content is none of a life's business.
+pub fn scrubbed(ram: &[Region], kept: &[Span<Pa>]) -> Box<[Span<Pa>]> {
+    let mut spans: SpanSet<Pa> = all(ram).collect();
+    kept.iter().for_each(|span| spans.remove(*span));
+    spans.iter().collect()
 }
 
-/// Loads a cell: `scrub` zeroes its RAM first, then come the pieces from `archive` and the tree.
+/// The whole of each region.
+fn all(ram: &[Region]) -> impl Iterator<Item = Span<Pa>> + '_ {
+    ram.iter().filter_map(Region::backing)
+}
+
+/// Loads a cell: zeroes `scrub`, if it is not the first life of root, then come the pieces from `archive` and the tree.
 ///
 /// All of this goes through EL2's caches, while the guest starts with its own off and reads memory itself; so whatever was
 /// written is cleaned to the point of coherency, and since it holds instructions that other CPUs may have fetched in a
@@ -40,11 +50,11 @@ pub fn load(
     load: &Load,
     tree: &[u8],
     archive: Span<Pa>,
-    scrub: bool,
+    scrub: Option<&[Span<Pa>]>,
     memory: &mut impl Memory,
 ) {
-    if scrub {
-        all(ram).for_each(|span| memory.zero(span));
+    for span in scrub.unwrap_or_default() {
+        memory.zero(*span);
     }
     for piece in &load.pieces {
         for (offset, to) in behind(ram, piece.to, piece.size) {
@@ -62,8 +72,8 @@ pub fn load(
             memory.write(to.start(), bytes);
         }
     }
-    if scrub {
-        all(ram).for_each(|span| memory.clean_invalidate(span, true));
+    if let Some(scrub) = scrub {
+        scrub.iter().for_each(|span| memory.clean_invalidate(*span, true));
         return;
     }
     for piece in &load.pieces {

@@ -63,6 +63,8 @@ pub struct Cell {
     pub ram: Box<[Region]>,
     space: Space,
     root: bool,
+    /// The RAM that each life begins with zeroed.
+    scrubbed: Box<[Span<Pa>]>,
     sockets: Box<[Socket]>,
     load: Load,
     tree: Mutex<GuestTree>,
@@ -76,8 +78,15 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The cell of this plan; `None` if its GIC frames overlap or it has no CPU, which no checked plan lets pass.
-    pub fn new(plan: &CellPlan, space: Space, gic: CellGic, tree: GuestTree) -> Option<Self> {
+    /// The cell of this plan; `None` if its GIC frames overlap or it has no CPU, which no checked plan lets pass. `reserved` is
+    /// memory whose content no life of a cell touches ([`crate::plan::Plan::reserved`]).
+    pub fn new(
+        plan: &CellPlan,
+        reserved: &[Span<Pa>],
+        space: Space,
+        gic: CellGic,
+        tree: GuestTree,
+    ) -> Option<Self> {
         plan.cpus.first()?;
         Some(Self {
             id: plan.id,
@@ -87,6 +96,7 @@ impl Cell {
             ram: plan.ram.as_slice().into(),
             space,
             root: plan.root,
+            scrubbed: load::scrubbed(&plan.ram, reserved),
             sockets: plan.cpus.iter().map(|cpu| Socket { cpu: *cpu, power: Power::default() }).collect(),
             load: plan.load.clone(),
             tree: Mutex::new(tree),
@@ -170,7 +180,7 @@ impl Cell {
     /// How vCPU 0 starts.
     fn renew(&self, archive: Span<Pa>, first: bool, machine: &mut (impl Memory + Entropy + Timer)) -> Start {
         // The memory that root has at first holds nobody's secrets: it is what the loader left. That of others may.
-        let scrub = !(self.root && first);
+        let scrub = (!self.root || !first).then_some(&*self.scrubbed);
         {
             let mut tree = self.tree.lock();
             tree.reseed(machine);

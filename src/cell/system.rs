@@ -24,14 +24,20 @@ pub struct Seat {
     pub vcpu: VcpuId,
 }
 
+impl Seat {
+    fn of(cpu: &CpuPlan) -> Self {
+        Self { affinity: cpu.affinity, cell: cpu.cell, vcpu: cpu.vcpu }
+    }
+}
+
 /// The machine as it runs: made at boot from a checked plan, shared by all CPUs.
 pub struct System {
     /// By [`CellId`].
     pub cells: Box<[Cell]>,
     /// By [`PcpuId`].
     pub inboxes: Box<[Inbox]>,
-    /// By [`PcpuId`].
-    pub seats: Box<[Seat]>,
+    /// By [`PcpuId`]; CPUs that nobody owns have none.
+    seats: Box<[Option<Seat>]>,
     /// The physical GIC.
     pub gic: GicShared,
     /// Where the images are.
@@ -48,12 +54,13 @@ impl System {
     /// The system in which every cell waits to be started by the CPU of its vCPU 0, which finds the request when it
     /// comes to [`crate::run::cpu`].
     pub fn new(cells: Vec<Cell>, cpus: &[CpuPlan], gic: GicShared, archive: Span<Pa>, smc: bool) -> Self {
-        let seats = cpus.iter().map(|c| Seat { affinity: c.affinity, cell: c.cell, vcpu: c.vcpu }).collect();
+        let ids = 0..cpus.iter().map(|cpu| cpu.id.0).max().map_or(0, |last| last.saturating_add(1));
+        let seats = ids.clone().map(|id| cpus.iter().find(|cpu| cpu.id.0 == id).map(Seat::of));
         let alive = AtomicU32::new(u32::try_from(cells.len()).unwrap_or(u32::MAX));
         let system = Self {
             cells: cells.into(),
-            inboxes: cpus.iter().map(|_| Inbox::default()).collect(),
-            seats,
+            inboxes: ids.map(|_| Inbox::default()).collect(),
+            seats: seats.collect(),
             gic,
             archive,
             smc,
@@ -65,6 +72,16 @@ impl System {
             let Kick(_) = system.wake(cell);
         }
         system
+    }
+
+    /// All CPUs that run something.
+    pub fn cpus(&self) -> impl Iterator<Item = (PcpuId, Seat)> + '_ {
+        (0..).map(PcpuId).zip(&self.seats).filter_map(|(id, seat)| Some((id, (*seat)?)))
+    }
+
+    /// What a CPU runs.
+    pub fn seat(&self, cpu: PcpuId) -> Option<Seat> {
+        *self.seats.get(cpu.index())?
     }
 
     /// Posts a request.
@@ -152,7 +169,7 @@ impl System {
         cpu: PcpuId,
         machine: &mut (impl CpuInterface + GicRegisters + Firmware + Timer),
     ) {
-        let Some(seat) = self.seats.get(cpu.index()) else { return };
+        let Some(seat) = self.seat(cpu) else { return };
         let Some(cell) = self.cells.get(seat.cell.index()) else { return };
         if self.absent.fetch_or(CpuSet::of([cpu.index()]).0, Ordering::Relaxed) >> (cpu.0 & 63) & 1 == 1 {
             return;

@@ -58,7 +58,7 @@ pub(crate) fn system() -> (System, Arc<Board>) {
         let pairs: Vec<(PcpuId, CpuAffinity)> = own.iter().map(|c| (PcpuId(*c), affinity(*c))).collect();
         let gic = CellGic::new(IntidSet::new(), 0xf7ff_0000, pairs, &shared);
         let space = Space { vtcr: 0x8002_3558, vttbr: u64::from(id) << 48 | 0x1000 };
-        cells.push(Cell::new(&plan, space, gic, GuestTree::of(b"a tree".to_vec())).unwrap());
+        cells.push(Cell::new(&plan, &[], space, gic, GuestTree::of(b"a tree".to_vec())).unwrap());
         cpus.extend(own.iter().zip(0..).map(|(cpu, vcpu)| CpuPlan {
             id: PcpuId(*cpu),
             affinity: affinity(*cpu),

@@ -36,7 +36,7 @@ pub struct Vcpu<'a> {
 impl<'a> Vcpu<'a> {
     /// The vCPU that this CPU runs; `None` if the plan knows no such CPU.
     pub fn new(system: &'a System, cpu: PcpuId, machine: &mut impl Machine) -> Option<Self> {
-        let seat = system.seats.get(cpu.index())?;
+        let seat = system.seat(cpu)?;
         Some(Self {
             system,
             cell: system.cells.get(seat.cell.index())?,

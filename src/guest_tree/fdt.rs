@@ -80,6 +80,8 @@ impl<'a> Fdt<'a> {
         for (place, value) in self.data.as_chunks_mut::<4>().0.iter_mut().zip(header) {
             *place = (value as u32).to_be_bytes();
         }
+        // It is kept for all lives of a cell.
+        self.data.shrink_to_fit();
         self.data
     }
 
@@ -104,5 +106,35 @@ impl<'a> Fdt<'a> {
     fn align(&mut self) {
         let size = self.data.len().next_multiple_of(4);
         self.data.resize(size, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Tree;
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let long = "snps,gfladj-refclk-lpm-sel-quirk";
+        let mut fdt = Fdt::new();
+        fdt.begin_node("");
+        fdt.string("model", "abc");
+        fdt.begin_node("a@1");
+        fdt.property(long, &[]);
+        fdt.string("model", "");
+        fdt.end_node();
+        fdt.begin_node("b");
+        fdt.property("odd", &[1, 2, 3, 4, 5]);
+        fdt.end_node();
+        fdt.end_node();
+        let bytes = fdt.finish();
+        let tree = Tree::parse(&bytes).unwrap();
+        let paths: Vec<_> = tree.nodes().map(|n| n.path()).collect();
+        assert_eq!(paths, ["/", "/a@1", "/b"]);
+        assert_eq!(tree.root().prop("model").unwrap().bytes(), b"abc\0");
+        assert_eq!(tree.at("/a@1").unwrap().prop(long).unwrap().bytes(), b"");
+        assert_eq!(tree.at("/a@1").unwrap().prop("model").unwrap().bytes(), b"\0");
+        assert_eq!(tree.at("/b").unwrap().prop("odd").unwrap().bytes(), [1, 2, 3, 4, 5]);
     }
 }

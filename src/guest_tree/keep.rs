@@ -1,11 +1,10 @@
 //! Which of the board's nodes a cell's tree has, and how much of each.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::refs::references;
-use super::role::{Role, has_interrupts, is_mmio, role};
-use crate::hardware::is_passive;
+use super::role::{Role, Traits};
 use crate::tree::{Node, NodeId, Tree};
 
 /// How much of a node is copied.
@@ -36,123 +35,131 @@ pub(super) struct Sources<'s> {
 pub(super) struct Kept<'s, 't, 'a> {
     tree: &'t Tree<'a>,
     sources: &'s Sources<'s>,
-    fates: BTreeMap<NodeId, Fate>,
+    /// All of the board's nodes, in tree order.
+    nodes: Vec<(NodeId, Traits, Option<Fate>)>,
 }
 
 impl<'s, 't, 'a> Kept<'s, 't, 'a> {
     pub(super) fn select(tree: &'t Tree<'a>, sources: &'s Sources<'s>) -> Self {
-        let mut kept = Self { tree, sources, fates: BTreeMap::new() };
-        kept.fates.insert(tree.root().id(), if sources.root { Fate::Whole } else { Fate::Bus });
+        let mut kept = Self { tree, sources, nodes: Vec::new() };
         for node in tree.nodes() {
-            if node.is_available() && kept.is_own(node) {
-                kept.fates.insert(node.id(), Fate::Whole);
-            }
+            let (traits, fate) = match node.parent().map(|p| kept.entry(p.id())) {
+                Some((above, in_whole)) => {
+                    let traits = above.below(node, sources);
+                    let own = traits.available && kept.is_own(node, traits, in_whole == Some(Fate::Whole));
+                    (traits, own.then_some(Fate::Whole))
+                }
+                None => (Traits::of_root(), Some(if sources.root { Fate::Whole } else { Fate::Bus })),
+            };
+            kept.nodes.push((node.id(), traits, fate));
         }
-        while kept.drop_orphans() {}
+        while kept.drop_orphan() {}
         kept.follow_references();
         kept.add_ancestors();
         kept
     }
 
     pub(super) fn fate(&self, id: NodeId) -> Option<Fate> {
-        self.fates.get(&id).copied()
+        self.entry(id).1
+    }
+
+    pub(super) fn role(&self, id: NodeId) -> Role {
+        self.entry(id).0.role
     }
 
     pub(super) fn is_whole(&self, id: NodeId) -> bool {
         self.fate(id) == Some(Fate::Whole)
     }
 
-    fn role(&self, node: Node<'_, '_>) -> Role {
-        role(self.sources.gic, node)
+    fn entry(&self, id: NodeId) -> (Traits, Option<Fate>) {
+        let at = self.nodes.binary_search_by_key(&id, |(id, ..)| *id);
+        let entry = at.ok().and_then(|at| self.nodes.get(at));
+        entry.map_or((Traits::of_root(), None), |(_, traits, fate)| (*traits, *fate))
     }
 
-    fn is_own(&self, node: Node<'_, '_>) -> bool {
-        let sources = self.sources;
-        let in_whole = node.parent().is_some_and(|p| self.is_whole(p.id()));
-        match self.role(node) {
+    fn set(&mut self, id: NodeId, fate: Option<Fate>) {
+        let at = self.nodes.binary_search_by_key(&id, |(id, ..)| *id);
+        if let Some(entry) = at.ok().and_then(|at| self.nodes.get_mut(at)) {
+            entry.2 = fate;
+        }
+    }
+
+    /// The nodes that are kept so far.
+    fn so_far(&self) -> impl Iterator<Item = NodeId> {
+        self.nodes.iter().filter(|(.., fate)| fate.is_some()).map(|(id, ..)| *id)
+    }
+
+    fn is_own(&self, node: Node<'_, '_>, traits: Traits, in_whole: bool) -> bool {
+        match traits.role {
             Role::Ours => false,
             // The other cells have theirs at the top of the tree.
-            Role::Gic | Role::Timer | Role::Pmu => sources.root,
-            Role::Reserved => sources.root && in_whole,
-            Role::Ordinary if sources.own.contains(&node.id()) => true,
-            Role::Ordinary if sources.foreign.contains(&node.id()) => false,
+            Role::Gic | Role::Timer | Role::Pmu => self.sources.root,
+            Role::Reserved => self.sources.root && in_whole,
+            Role::Ordinary if self.sources.own.contains(&node.id()) => true,
+            Role::Ordinary if self.sources.foreign.contains(&node.id()) => false,
             Role::Ordinary => {
-                let part = node.ancestors().any(|above| sources.own.contains(&above.id()));
-                let registers = is_mmio(node) && !is_passive(&node);
-                in_whole && !registers && (part || !has_interrupts(node) && !is_opp_table(node))
+                let structure = || !traits.interrupts && !is_opp_table(node);
+                in_whole && !traits.registers && (traits.own || structure())
             }
         }
     }
 
-    /// A clock, a regulator, keys on GPIO lines: nothing that one could access, nor a part of such a thing.
-    fn is_structure(&self, node: Node<'_, '_>) -> bool {
-        let device = |node: Node<'_, '_>| is_mmio(node) && !is_passive(&node);
-        let foreign = |node: Node<'_, '_>| self.sources.foreign.contains(&node.id());
-        self.role(node) == Role::Ordinary
-            && !has_interrupts(node)
-            && !device(node)
-            && !foreign(node)
-            && !node.ancestors().any(|above| device(above) || foreign(above))
-    }
-
-    /// Takes out what cannot work here, because what it refers to is not in the tree: `gpio-keys` without its
-    /// controller. Tells whether anything went.
-    fn drop_orphans(&mut self) -> bool {
+    /// Takes out something that cannot work here, because what it refers to is not in the tree: `gpio-keys` without
+    /// its controller. Tells whether there was one.
+    fn drop_orphan(&mut self) -> bool {
         let gone = |target: &NodeId| {
-            let node = self.tree.node(*target);
-            let disabled = !node.is_available() || node.ancestors().any(|above| !above.is_available());
-            // The root cell has all the structure there is by now, the others get what they refer to later.
-            let later = if self.sources.root { is_opp_table(node) } else { self.is_structure(node) };
-            self.role(node) == Role::Ordinary && !disabled && !self.fates.contains_key(target) && !later
+            let (traits, fate) = self.entry(*target);
+            traits.role == Role::Ordinary && traits.available && fate.is_none() && {
+                // The root cell has all the structure there is by now, the others get what they refer to later.
+                let root = self.sources.root;
+                if root { !is_opp_table(self.tree.node(*target)) } else { !traits.is_structure() }
+            }
         };
-        let orphan = |id: &&NodeId| {
-            let node = self.tree.node(**id);
-            self.is_structure(node) && references(self.tree, node).iter().any(gone)
+        let orphan = |(id, traits, fate): &&(NodeId, Traits, Option<Fate>)| {
+            fate.is_some()
+                && traits.is_structure()
+                && references(self.tree, self.tree.node(*id)).iter().any(gone)
         };
-        let Some(id) = self.fates.keys().find(orphan).copied() else { return false };
+        let Some(id) = self.nodes.iter().find(orphan).map(|(id, ..)| *id) else { return false };
         let mut node = self.tree.node(id);
         // With its last part a device goes too.
         while let Some(parent) = node.parent() {
-            let alone = !parent
-                .children()
-                .any(|child| child.id() != node.id() && self.fates.contains_key(&child.id()));
+            let kept = |child: Node<'_, '_>| child.id() != node.id() && self.fate(child.id()).is_some();
             let device = parent.prop("compatible").is_some() && parent.parent().is_some();
-            if !(alone && device && self.is_structure(parent)) {
+            if parent.children().any(kept) || !device || !self.entry(parent.id()).0.is_structure() {
                 break;
             }
             node = parent;
         }
-        self.fates.remove(&node.id());
+        self.set(node.id(), None);
         for below in node.descendants() {
-            self.fates.remove(&below.id());
+            self.set(below.id(), None);
         }
         true
     }
 
     /// Brings in what the kept nodes and the CPUs refer to.
     fn follow_references(&mut self) {
+        let root = self.tree.root().id();
         let mut work: Vec<NodeId> =
-            self.fates.keys().copied().chain(self.sources.cpus.iter().copied()).collect();
-        work.retain(|id| *id != self.tree.root().id());
+            self.so_far().chain(self.sources.cpus.iter().copied()).filter(|id| *id != root).collect();
         while let Some(id) = work.pop() {
             let node = self.tree.node(id);
             let is_cpu = self.sources.cpus.contains(&id);
-            for target in references(self.tree, node) {
-                let target = self.tree.node(target);
-                let cache = target.is_compatible("cache");
-                if self.fates.contains_key(&target.id())
-                    || self.role(target) != Role::Ordinary
-                    || is_cpu && !cache
-                {
+            for id in references(self.tree, node) {
+                let (target, (traits, fate)) = (self.tree.node(id), self.entry(id));
+                let no_cache = is_cpu && !target.is_compatible("cache");
+                if fate.is_some() || traits.role != Role::Ordinary || no_cache {
                     continue;
                 }
-                let whole = target.is_available() && self.is_structure(target);
-                self.fates.insert(target.id(), if whole { Fate::Whole } else { Fate::Stub });
-                if whole {
-                    work.push(target.id());
-                    for below in target.descendants().filter(|n| n.is_available()) {
-                        self.fates.insert(below.id(), Fate::Whole);
-                        work.push(below.id());
+                if !(traits.available && traits.is_structure()) {
+                    self.set(id, Some(Fate::Stub));
+                    continue;
+                }
+                for part in core::iter::once(target).chain(target.descendants()) {
+                    if self.entry(part.id()).0.available {
+                        self.set(part.id(), Some(Fate::Whole));
+                        work.push(part.id());
                     }
                 }
             }
@@ -160,12 +167,16 @@ impl<'s, 't, 'a> Kept<'s, 't, 'a> {
     }
 
     fn add_ancestors(&mut self) {
-        let kept: Vec<NodeId> = self.fates.keys().copied().collect();
+        let kept: Vec<NodeId> = self.so_far().collect();
         for id in kept {
             for above in self.tree.node(id).ancestors() {
+                if self.fate(above.id()).is_some() {
+                    // Those above it are kept, or will be.
+                    break;
+                }
                 let bus = above.prop("reg").is_none() || above.prop("ranges").is_some();
                 let bus = bus && above.is_available();
-                self.fates.entry(above.id()).or_insert(if bus { Fate::Bus } else { Fate::Stub });
+                self.set(above.id(), Some(if bus { Fate::Bus } else { Fate::Stub }));
             }
         }
     }

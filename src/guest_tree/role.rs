@@ -1,6 +1,8 @@
 //! What the nodes of a board's tree are for.
 
-use crate::tree::{Node, NodeId};
+use super::keep::Sources;
+use crate::hardware::is_passive;
+use crate::tree::Node;
 
 /// What becomes of a node before anybody asks who owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,26 @@ pub(super) enum Role {
     Ours,
     /// A device or a part of one, a bus, a clock: as ownership says.
     Ordinary,
+}
+
+/// What is to be known of a node. Each follows from the node itself and its parent's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Traits {
+    pub(super) role: Role,
+    /// Neither it nor a node above it is disabled.
+    pub(super) available: bool,
+    /// Its children's addresses are in the physical address space.
+    hands_on: bool,
+    /// It has registers in the physical address space, and is not just a bus.
+    pub(super) registers: bool,
+    /// It has an interrupt line.
+    pub(super) interrupts: bool,
+    /// The cell's own device, or a part of one.
+    pub(super) own: bool,
+    /// Another cell's device, or a part of one.
+    pub(super) foreign: bool,
+    /// It is, or is part of, something with registers.
+    accessible: bool,
 }
 
 /// Subtrees at the top that are written anew or were meant for a loader.
@@ -36,35 +58,66 @@ const OURS: [&str; 9] = [
 const FIRMWARE: [&str; 6] =
     ["arm,ffa", "arm,scmi-smc", "arm,scmi-smc-param", "arm,sdei-1.0", "linaro,optee-tz", "linaro,scmi-optee"];
 
-/// The role of a node on a board with this interrupt controller.
-pub(super) fn role(gic: NodeId, node: Node<'_, '_>) -> Role {
-    if node.id() == gic {
-        return Role::Gic;
+impl Traits {
+    /// The root node's.
+    pub(super) fn of_root() -> Self {
+        Self {
+            role: Role::Ordinary,
+            available: true,
+            hands_on: true,
+            registers: false,
+            interrupts: false,
+            own: false,
+            foreign: false,
+            accessible: false,
+        }
     }
-    let own = match node.compatibles().find_map(role_of_compatible) {
-        // CPU frequencies are not a guest's to change, so CPUs do not cool.
-        None if node.base_name() == "cooling-maps" => Some(Role::Ours),
-        Some(Role::Pmu) if !has_private_interrupts(node) => None,
-        other => other,
-    };
-    if let Some(role) = own {
-        return role;
+
+    pub(super) fn below(self, node: Node<'_, '_>, sources: &Sources<'_>) -> Self {
+        let has = |name: &str| node.prop(name).is_some();
+        let own = sources.own.contains(&node.id());
+        let registers = self.hands_on && has("reg") && (own || !is_passive(&node));
+        let is_pci = || node.prop("device_type").and_then(|p| p.str()) == Some("pci");
+        Self {
+            role: if node.id() == sources.gic { Role::Gic } else { role(self.role, node) },
+            available: self.available && node.is_available(),
+            hands_on: self.hands_on && has("ranges") && !is_pci(),
+            registers,
+            interrupts: has("interrupts") || has("interrupts-extended"),
+            own: self.own || own,
+            foreign: self.foreign || sources.foreign.contains(&node.id()),
+            accessible: self.accessible || registers,
+        }
     }
-    let mut top = node;
-    for above in node.ancestors() {
-        let rewritten = above.compatibles().find_map(role_of_compatible) == Some(Role::Ours);
-        if above.id() == gic || rewritten || above.base_name() == "cooling-maps" {
+
+    /// A clock, a regulator, keys on GPIO lines: nothing that one could access, nor a part of such a thing.
+    pub(super) fn is_structure(&self) -> bool {
+        self.role == Role::Ordinary && !self.interrupts && !self.accessible && !self.foreign
+    }
+}
+
+fn role(parent: Role, node: Node<'_, '_>) -> Role {
+    match parent {
+        Role::Ours | Role::Gic => return Role::Ours,
+        Role::Reserved => return Role::Reserved,
+        Role::Timer | Role::Pmu | Role::Ordinary => {}
+    }
+    let name = node.base_name();
+    if node.ancestors().nth(1).is_none() {
+        let memory = node.prop("device_type").and_then(|p| p.str()) == Some("memory");
+        if memory || OURS.contains(&name) {
             return Role::Ours;
         }
-        if above.parent().is_some() {
-            top = above;
+        if name == "reserved-memory" {
+            return Role::Reserved;
         }
     }
-    let memory = top.prop("device_type").and_then(|p| p.str()) == Some("memory");
-    match top.base_name() {
-        "reserved-memory" => Role::Reserved,
-        name if memory || OURS.contains(&name) => Role::Ours,
-        _ => Role::Ordinary,
+    match node.compatibles().find_map(role_of_compatible) {
+        // CPU frequencies are not a guest's to change, so CPUs do not cool.
+        None if name == "cooling-maps" => Role::Ours,
+        Some(Role::Pmu) if !has_private_interrupts(node) => Role::Ordinary,
+        Some(role) => role,
+        None => Role::Ordinary,
     }
 }
 
@@ -83,18 +136,4 @@ fn has_private_interrupts(node: Node<'_, '_>) -> bool {
     let Some(prop) = node.prop("interrupts") else { return false };
     let mut kinds = prop.cells().step_by(3);
     kinds.all(|kind| kind == 1)
-}
-
-/// Whether `reg` is in the physical address space: every bus above hands addresses on.
-pub(super) fn is_mmio(node: Node<'_, '_>) -> bool {
-    let hands_on = |bus: Node<'_, '_>| {
-        bus.parent().is_none()
-            || bus.prop("ranges").is_some() && bus.prop("device_type").and_then(|p| p.str()) != Some("pci")
-    };
-    node.prop("reg").is_some() && node.ancestors().all(hands_on)
-}
-
-/// Whether it has an interrupt line.
-pub(super) fn has_interrupts(node: Node<'_, '_>) -> bool {
-    node.prop("interrupts").is_some() || node.prop("interrupts-extended").is_some()
 }

@@ -9,7 +9,7 @@ use super::fdt::Fdt;
 use super::gic;
 use super::keep::{Fate, Kept, Sources};
 use super::refs::targets;
-use super::role::{Role, role};
+use super::role::Role;
 use crate::addr::{Address, Span};
 use crate::plan::CellPlan;
 use crate::tree::{Node, NodeId, Prop, Tree};
@@ -114,7 +114,7 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
     }
 
     pub(super) fn role(&self, node: Node<'_, '_>) -> Role {
-        role(self.sources.gic, node)
+        self.kept.role(node.id())
     }
 
     /// All properties but those that lead to nodes which are not there.

@@ -90,7 +90,8 @@ impl Features {
 /// Brings this CPU's EL2 into its resting state: no guest loaded, everything that leaks trapped.
 pub fn init(features: &Features) {
     VBAR_EL2.set(world::vectors());
-    let mut hcr = HCR_EL2::SWIO::SET
+    let mut hcr = HCR_EL2::VM::Enable
+        + HCR_EL2::SWIO::SET
         + HCR_EL2::FMO::EnableVirtualFIQ
         + HCR_EL2::IMO::EnableVirtualIRQ
         + HCR_EL2::AMO::SET

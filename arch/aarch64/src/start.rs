@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use bulkhead::addr::{Address, PAGE, Pa, Span};
-use bulkhead::archive::Archive;
+use bulkhead::archive;
 use bulkhead::boot::{self, Survey};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
@@ -103,12 +103,10 @@ fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refus
     let image = entry::image().ok_or_else(|| refused(&"the image has no size"))?;
     tree::check(blob).map_err(|e| refused(&e))?;
     let early = early::read(blob).map_err(|e| refused(&e))?;
-    let archive = pool::find_archive(&early).map_err(|e| refused(&e))?;
-    mmu::map(space, archive, Window::ReadOnly).map_err(|e| refused(&e))?;
+    let span = pool::find_archive(&early).map_err(|e| refused(&e))?;
+    mmu::map(space, span, Window::ReadOnly).map_err(|e| refused(&e))?;
     // SAFETY: mapped just now; it is never written.
-    let description = Archive::parse(unsafe { bytes(archive) })
-        .and_then(|archive| archive.description())
-        .map_err(|e| refused(&e))?;
+    let description = archive::description(unsafe { bytes(span) }).map_err(|e| refused(&e))?;
     let cells = early::count_children(description, |_| true);
     let placed = pool::place(blob, image, tree, cells).map_err(|e| refused(&e))?;
     mmu::map(space, placed.pool, Window::Data).map_err(|e| refused(&e))?;
@@ -236,7 +234,7 @@ const _: () = assert!(offset_of!(Secondary, emergency) == 40);
 
 /// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
 fn start_secondaries(system: &'static System, me: PcpuId, context: Context, machine: &mut Cpu) {
-    let others = || (0..).map(PcpuId).zip(&system.seats).filter(|(id, _)| *id != me);
+    let others = || system.cpus().filter(|(id, _)| *id != me);
     let mut stacks = Vec::new();
     stacks.resize_with(others().count() * STACK_PAGES, Table::new);
     let stacks: &'static [Table] = stacks.leak();

@@ -63,7 +63,7 @@ fn a_piece_is_split_where_regions_meet() {
         Piece { offset: 0x10, size: 0x40, to: Ipa(0x4000_1fe0) },
         Piece { offset: 0, size: 0, to: Ipa(0x4000_0100) },
     ];
-    load(&SPLIT, &plan(pieces), b"tree", pa(ARCHIVE, 0x1000), true, &mut ram);
+    load(&SPLIT, &plan(pieces), b"tree", pa(ARCHIVE, 0x1000), Some(&scrubbed(&SPLIT, &[])), &mut ram);
     let archive = ram.at(ARCHIVE as usize + 0x10, 0x40).to_vec();
     assert_eq!(ram.at(0x9fe0, 0x20), &archive[..0x20]);
     assert_eq!(ram.at(0x3000, 0x20), &archive[0x20..]);
@@ -73,7 +73,7 @@ fn a_piece_is_split_where_regions_meet() {
         ram.at(0x2000, 0x1000).iter().chain(ram.at(0x4000, 0x1000)).all(|b| *b == 0xaa),
         "and nothing else is"
     );
-    assert_eq!(ram.cleaned, [(pa(0x8000, 0x2000), true), (pa(0x3000, 0x1000), true)]);
+    assert_eq!(ram.cleaned, [(pa(0x3000, 0x1000), true), (pa(0x8000, 0x2000), true)]);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn what_is_not_scrubbed_is_cleaned_where_it_was_written() {
     let mut ram = Ram::new();
     archive_filled(&mut ram);
     let pieces = vec![Piece { offset: 0, size: 0x20, to: Ipa(0x4000_0000) }];
-    load(&SPLIT, &plan(pieces), b"tree", pa(ARCHIVE, 0x1000), false, &mut ram);
+    load(&SPLIT, &plan(pieces), b"tree", pa(ARCHIVE, 0x1000), None, &mut ram);
     assert_eq!(ram.at(0x8020, 4), [0xaa; 4]);
     assert_eq!(ram.cleaned, [(pa(0x8000, 0x20), true), (pa(0x3800, 4), false)]);
 }
@@ -95,8 +95,17 @@ fn a_piece_outside_the_archive_or_the_ram_is_left_out() {
         Piece { offset: 0, size: 0x20, to: Ipa(0x5000_0000) },
         Piece { offset: 0, size: u64::MAX, to: Ipa(0x4000_0000) },
     ];
-    load(&SPLIT, &plan(pieces), b"", pa(ARCHIVE, 0x1000), false, &mut ram);
+    load(&SPLIT, &plan(pieces), b"", pa(ARCHIVE, 0x1000), None, &mut ram);
     assert!(ram.bytes.iter().all(|b| *b == 0xaa));
+}
+
+#[test]
+fn reserved_memory_is_left_alone() {
+    let mut ram = Ram::new();
+    let kept = [pa(0x8800, 0x100), pa(0xf000, 0x1000)];
+    load(&SPLIT, &plan(vec![]), b"", pa(ARCHIVE, 0x1000), Some(&scrubbed(&SPLIT, &kept)), &mut ram);
+    assert_eq!((ram.at(0x87ff, 2), ram.at(0x88ff, 2)), (&[0, 0xaa][..], &[0xaa, 0][..]));
+    assert_eq!(ram.cleaned.len(), 3);
 }
 
 #[test]

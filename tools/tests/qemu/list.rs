@@ -246,6 +246,25 @@ pub fn scenarios() -> Vec<Scenario> {
     ] {
         all.push(demo_on(name, Machine { cpu: cpu.into(), ..Machine::DEMO }, CLOUD, "6.12"));
     }
+    // What takes long: the load and the log on every other kernel and CPU.
+    for (name, cpu, kernel) in [
+        ("load_6_1_on_cortex_a53", "cortex-a53", "linux-6.1-cloud"),
+        ("load_6_1_on_max", "max", "linux-6.1-cloud"),
+        ("load_6_12_on_cortex_a72", "cortex-a72", CLOUD),
+        ("load_6_12_on_cortex_a76", "cortex-a76", CLOUD),
+        ("load_6_12_on_max", "max", CLOUD),
+        ("load_rt_on_cortex_a57", "cortex-a57", "linux-6.12-rt"),
+    ] {
+        let boots = Cells(beside_control(kernel, "bulkhead.test=load"));
+        let steps = vec![
+            see("linux", "bulkhead: load ok, 3 CPUs busy"),
+            CleanLog("linux", kernel, 3),
+            see("linux", "reboot: Power down"),
+            Seconds("control", 10),
+        ];
+        let machine = Machine { cpu: cpu.into(), ..Machine::DEMO };
+        all.push(Scenario { long: true, machine, ..scenario(name, boots, steps) });
+    }
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

@@ -155,7 +155,7 @@ impl Scenario {
             Step::CleanLog(name, kernel, cpus) => {
                 let log =
                     self.console(qemu, name)?.between("bulkhead: dmesg begins", "bulkhead: dmesg ends")?;
-                let native = native_log(kernel, *cpus).map_err(wrong)?;
+                let native = native_log(&self.machine, kernel, *cpus).map_err(wrong)?;
                 dmesg::compare(&log, &native).map_err(wrong)?;
             }
             Step::Off => {
@@ -186,8 +186,8 @@ impl Scenario {
 }
 
 /// The kernel's log after the load test, without a hypervisor and without an ITS, which cells do not see either.
-fn native_log(kernel: &'static str, cpus: u32) -> Result<Vec<String>, String> {
-    let machine = Machine { smp: cpus, its: false, ..Machine::DEMO };
+fn native_log(machine: &Machine, kernel: &'static str, cpus: u32) -> Result<Vec<String>, String> {
+    let machine = Machine { smp: cpus, its: false, virtio_console: false, ..machine.clone() };
     let boot = Boots::Native(kernel, "console=ttyAMA0 bulkhead.test=load".into()).boot("native")?;
     let run = || -> Result<Vec<String>, QemuError> {
         let mut qemu = Qemu::start(&machine, &boot, &["linux"], LIMIT)?;

@@ -46,11 +46,10 @@ primary:
     mov     x20, x1
     bl      record_system
 
-    // R_AARCH64_RELATIVE relocations, where the image does not lie at its link address.
+    // R_AARCH64_RELATIVE relocations. They are due at the link address too: the addends stand in the table alone.
     adr     x0, _head
     mov     x1, #{link_base}
-    subs    x0, x0, x1
-    b.eq    2f
+    sub     x0, x0, x1
     adrp    x1, __rela_start
     add     x1, x1, :lo12:__rela_start
     adrp    x2, __rela_end

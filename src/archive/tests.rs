@@ -121,7 +121,10 @@ fn odd_members_are_refused() {
         assert_eq!(error(&archive(&[(1, FILE, 1, name, b"")])), ArchiveError::Name { at: 0 }, "{name:?}");
     }
     let link = (1, 0o120_777, 1, "link", &b"target"[..]);
-    assert_eq!(error(&archive(&[DTB, link])), ArchiveError::Kind { at: archive(&[DTB]).len() - archive(&[]).len() });
+    assert_eq!(
+        error(&archive(&[DTB, link])),
+        ArchiveError::Kind { at: archive(&[DTB]).len() - archive(&[]).len() }
+    );
     assert_eq!(error(&archive(&[DTB, DTB])), ArchiveError::Twice { name: "cells.dtb".into() });
     let names: Vec<_> = (0..=MAX_ENTRIES).map(|n| n.to_string()).collect();
     let members: Vec<Member<'_>> = names.iter().map(|name| (1, FILE, 1, name.as_str(), &b""[..])).collect();

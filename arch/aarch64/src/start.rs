@@ -265,10 +265,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
         ) {
             Ok(()) => called.push(secondary),
             Err(code) => {
-                error!(
-                    "firmware does not start {} (affinity {}): PSCI error {code}",
-                    id, seat.affinity
-                );
+                error!("firmware does not start {} (affinity {}): PSCI error {code}", id, seat.affinity);
                 system.never_came(id, machine);
             }
         }
@@ -290,7 +287,9 @@ extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
     el2::init(&Features::read());
     gic::init_cpu_interface();
     let mut machine = me.context.cpu();
-    if let Err(e) = physical::init_redistributor(&mut machine, me.id, &me.system.gic.sgi, me.system.gic.maintenance) {
+    if let Err(e) =
+        physical::init_redistributor(&mut machine, me.id, &me.system.gic.sgi, me.system.gic.maintenance)
+    {
         error!("{}: {e}", me.id);
         stop::halt();
     }

@@ -147,7 +147,7 @@ fn boot_cells(
     let me = mine
         .ok_or_else(|| refuse("the board's tree has no node for the CPU that Bulkhead was started on"))?
         .id;
-    physical::init_distributor(&mut machine);
+    physical::init_distributor(&mut machine).map_err(|e| refuse_all(alloc::vec![e]))?;
     let sgi = SgiPlan::probe(&mut machine, me)
         .ok_or_else(|| refuse("firmware leaves no SGI to EL2: SGIs must be in non-secure Group 1"))?;
     physical::init_redistributor(&mut machine, me, &sgi, survey.hardware.gic.maintenance)

@@ -46,10 +46,10 @@ extern "C" fn bulkhead_primary(tree: u64) -> ! {
     };
     // SAFETY: `first_map` has the image mapped as it is linked, and nothing but the lines above has run.
     unsafe { entry::enable_mmu(&mmu::registers(&space)) };
-    el2::init(&features);
     // SAFETY: mapped by `first_map`; nobody writes to it before a guest runs, and none runs before it is copied.
     let blob: &'static [u8] = unsafe { bytes(tree) };
     console(&mut space, blob);
+    el2::init(&features);
     info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
     let done = reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(features, space, blob, loaded));
     let Err(Refused) = done;

@@ -128,7 +128,14 @@ fn init_traps(features: &Features) {
     const TZ: u64 = 1 << 8;
     const TAM: u64 = 1 << 30;
     const TTA: u64 = 1 << 20;
+    const TSM: u64 = 1 << 12;
     let tz = if features.sve() { 0 } else { TZ };
+    if field(features.pfr1, 24) != 0 {
+        // TSM would trap EL2's own access to SMCR_EL2.
+        CPTR_EL2.set((RES1 | tz | TAM | TTA) & !TSM);
+        isb(SY);
+        SMCR_EL2::set(0);
+    }
     CPTR_EL2.set(RES1 | tz | TAM | TTA);
     isb(SY);
     if features.sve() {
@@ -165,9 +172,6 @@ fn init_traps(features: &Features) {
     }
     if field(features.pfr1, 44) != 0 {
         GCSCR_EL2::set(0);
-    }
-    if field(features.pfr1, 24) != 0 {
-        SMCR_EL2::set(0);
     }
     if field(features.pfr0, 40) != 0 || field(features.pfr1, 16) != 0 {
         // MPAM2_EL2.{TRAPMPAM0EL1, TRAPMPAM1EL1} and TIDR; MPAMHCR only where MPAMIDR_EL1.HAS_HCR says so.

@@ -28,8 +28,12 @@ pub struct Board {
 impl Board {
     /// A board of so many CPUs, whose affinities are not their numbers, and so much RAM.
     pub fn new(cpus: u8, ram: usize) -> Arc<Self> {
-        let affinities = (0..cpus).map(|n| Affinity::new(u64::from(n) << 8 | 0x1_0000).unwrap()).collect();
-        let pending = (0..cpus).map(|_| Mutex::default()).collect();
+        Self::of((0..cpus).map(|n| Affinity::new(u64::from(n) << 8 | 0x1_0000).unwrap()).collect(), ram)
+    }
+
+    /// A board of CPUs with these affinities.
+    pub fn of(affinities: Vec<Affinity>, ram: usize) -> Arc<Self> {
+        let pending = affinities.iter().map(|_| Mutex::default()).collect();
         Arc::new(Self { affinities, pending, ram: Mutex::new(vec![0; ram]), ..Self::default() })
     }
 

@@ -1,5 +1,6 @@
 //! What particular CPUs get wrong, by MIDR_EL1. Each row names Arm's number for it; the revisions are those of Arm's Software
-//! Developer Errata Notices. `arch` asks [`Errata::of_midr`] and applies what it is told.
+//! Developer Errata Notices. `arch` asks [`Errata::of_midr`] and applies what it is told. TLBIs that are complete too early need
+//! no row: `arch` does all of them twice, because the CPU at fault may be another than the one that asks.
 
 /// What one CPU needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -7,9 +8,6 @@ pub struct Errata {
     /// A speculative address translation may walk with registers of two translation regimes while they change: EL1's stage 1
     /// has to be off, and that be synchronised, before VTTBR_EL2 changes.
     pub speculative_at: bool,
-    /// A TLBI to all CPUs, and the DSB behind it, may be complete before accesses by the old translation are: TLBI and DSB are to
-    /// be done again.
-    pub repeat_tlbi: bool,
     /// A stage 2 fault may be reported where stage 1 faults by itself, for a load or store that crosses a page.
     pub false_stage2_fault: bool,
     /// How many branches overwrite the branch history, where a guest's history steers EL2's predictions (Spectre-BHB); 0 where
@@ -22,15 +20,13 @@ pub struct Errata {
 enum Erratum {
     /// See [`Errata::speculative_at`].
     SpeculativeAt,
-    /// See [`Errata::repeat_tlbi`].
-    RepeatTlbi,
     /// See [`Errata::false_stage2_fault`].
     FalseStage2Fault,
     /// See [`Errata::branch_history`].
     BranchHistory(u8),
 }
 
-use Erratum::{BranchHistory, FalseStage2Fault, RepeatTlbi, SpeculativeAt};
+use Erratum::{BranchHistory, FalseStage2Fault, SpeculativeAt};
 
 struct Row {
     /// MIDR_EL1.PartNum, implementer Arm.
@@ -48,7 +44,6 @@ const ARM: u64 = 0x41;
 /// Not repaired in any revision.
 const ALL: u8 = 0xff;
 
-const A510: u16 = 0xd46;
 const A53: u16 = 0xd03;
 const A55: u16 = 0xd05;
 const A57: u16 = 0xd07;
@@ -66,14 +61,9 @@ const N1: u16 = 0xd0c;
 const N2: u16 = 0xd49;
 const V1: u16 = 0xd40;
 const V2: u16 = 0xd4f;
-const V3: u16 = 0xd84;
-const V3AE: u16 = 0xd83;
 const X1: u16 = 0xd44;
-const X1C: u16 = 0xd4c;
 const X2: u16 = 0xd48;
 const X3: u16 = 0xd4e;
-const X4: u16 = 0xd82;
-const X925: u16 = 0xd85;
 
 const TABLE: &[Row] = &[
     row(A53, ALL, SpeculativeAt),     // 1530924
@@ -82,28 +72,6 @@ const TABLE: &[Row] = &[
     row(A72, ALL, SpeculativeAt),     // 1319367
     row(A76, 0x20, SpeculativeAt),    // 1165522
     row(A57, 0x12, FalseStage2Fault), // 834220
-    row(A55, ALL, RepeatTlbi),        // 2441007
-    row(A510, 0x11, RepeatTlbi),      // 2441009
-    // Cortex-A76 1286807 (r0p0 to r3p0), and for it in all its revisions and all others here CVE-2025-10263 (4118414 and its kin).
-    row(A76, ALL, RepeatTlbi),
-    row(A76AE, ALL, RepeatTlbi),
-    row(A77, ALL, RepeatTlbi),
-    row(A78, ALL, RepeatTlbi),
-    row(A78AE, ALL, RepeatTlbi),
-    row(A78C, ALL, RepeatTlbi),
-    row(A710, ALL, RepeatTlbi),
-    row(X1, ALL, RepeatTlbi),
-    row(X1C, ALL, RepeatTlbi),
-    row(X2, ALL, RepeatTlbi),
-    row(X3, ALL, RepeatTlbi),
-    row(X4, ALL, RepeatTlbi),
-    row(X925, ALL, RepeatTlbi),
-    row(N1, ALL, RepeatTlbi),
-    row(N2, ALL, RepeatTlbi),
-    row(V1, ALL, RepeatTlbi),
-    row(V2, ALL, RepeatTlbi),
-    row(V3, ALL, RepeatTlbi),
-    row(V3AE, ALL, RepeatTlbi),
     // "Spectre-BHB: Speculative Target Reuse Attacks", Arm, table of affected CPUs, with the loop's count k. Cortex-A73 and A75,
     // where only firmware can help (SMCCC_ARCH_WORKAROUND_3), have no row.
     row(A57, ALL, BranchHistory(8)),
@@ -136,7 +104,6 @@ impl Errata {
         for row in rows.take_while(|_| midr >> 24 & 0xff == ARM) {
             match row.what {
                 SpeculativeAt => all.speculative_at = true,
-                RepeatTlbi => all.repeat_tlbi = true,
                 FalseStage2Fault => all.false_stage2_fault = true,
                 BranchHistory(count) => all.branch_history = count,
             }
@@ -154,7 +121,6 @@ mod tests {
         let all = Errata::of_midr(ARM << 24 | variant << 20 | 0xf << 16 | u64::from(part) << 4 | revision);
         match what {
             SpeculativeAt => all.speculative_at,
-            RepeatTlbi => all.repeat_tlbi,
             FalseStage2Fault => all.false_stage2_fault,
             BranchHistory(count) => all.branch_history == count,
         }
@@ -198,7 +164,7 @@ mod tests {
         assert_eq!(Errata::of_midr(0x410f_d083), a72);
         assert_eq!(Errata::of_midr(0x410f_d034), Errata { speculative_at: true, ..Errata::default() });
         // Cortex-A76 r4p1, the Raspberry Pi 5's.
-        let a76 = Errata { repeat_tlbi: true, branch_history: 24, ..Errata::default() };
+        let a76 = Errata { branch_history: 24, ..Errata::default() };
         assert_eq!(Errata::of_midr(0x414f_d0b1), a76);
     }
 

@@ -65,6 +65,7 @@ pub struct Fake {
     pub esr: u64,
     pub far: u64,
     pub hpfar: u64,
+    pub false_report: bool,
     pub entered: usize,
     el1: [u64; 6],
     /// What S3_0_C0_CRm_op2 reads; others 0.
@@ -89,6 +90,7 @@ impl Fake {
             esr: 0,
             far: 0,
             hpfar: 0,
+            false_report: false,
             entered: 0,
             el1: [0; 6],
             ids: BTreeMap::new(),
@@ -124,6 +126,9 @@ impl World for Fake {
     }
     fn hpfar(&self) -> u64 {
         self.hpfar
+    }
+    fn is_false_report(&self) -> bool {
+        self.false_report
     }
 }
 

@@ -136,6 +136,7 @@ fn boot_cells(
 ) -> Result<Infallible, Refused> {
     // SAFETY: `reserve` mapped it; it is never written.
     let archive = unsafe { bytes(loaded.archive) };
+    let tree = loaded.tree;
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
     let gic = map_gic(&mut space, &survey.hardware).map_err(refuse)?;
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
@@ -155,6 +156,10 @@ fn boot_cells(
     let system =
         survey.build(&mut machine, sgi, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
     let system: &'static System = Box::leak(Box::new(system));
+    // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
+    if let Err(e) = mmu::unmap(&mut space.lock(), tree) {
+        return Err(refuse_all(alloc::vec![e]));
+    }
     start_secondaries(system, me, context, &mut machine);
     let (used, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());

@@ -1,4 +1,5 @@
-//! TLB maintenance (Arm ARM D8.17). Every call waits until it is complete on all CPUs of the inner shareable domain.
+//! TLB maintenance (Arm ARM D8.17). Every call waits until it is complete: on this CPU for [`invalidate_local_guest`], on all
+//! CPUs of the inner shareable domain for the others.
 
 use core::arch::asm;
 
@@ -46,7 +47,7 @@ pub fn invalidate_local_guest() {
     isb(SY);
 }
 
-/// Runs `operation` with the cell's VMID in VTTBR_EL2, as the maintenance of its entries asks (design, decision 9), and
+/// Runs `operation` with the cell's VMID in VTTBR_EL2, as the maintenance of its entries asks, and
 /// waits for it.
 fn with_vmid(vttbr: u64, operation: impl FnOnce()) {
     let before = VTTBR_EL2.get();

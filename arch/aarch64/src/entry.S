@@ -19,6 +19,10 @@ primary:
     mov     x20, x0                 // the tree
     mrs     x21, CurrentEL
     lsr     x21, x21, #2
+    cmp     x21, #2
+    b.ne    0f
+    mrs     x22, cntpct_el0         // counts from here (only EL2 may for certain)
+0:
 
     // Zero .bss before relocation writes anything: MMU and caches are off, so this goes to memory.
     adrp    x1, bulkhead_bss_start
@@ -69,6 +73,7 @@ primary:
     add     x2, x2, :lo12:bulkhead_vectors
     msr     vbar_el2, x2
     isb
+    mov     x1, x22
     b       bulkhead_primary
 
 // fn(x0: TTBR0_EL2, x1: TCR_EL2, x2: MAIR_EL2, x3: SCTLR_EL2, x4: start, x5: end)

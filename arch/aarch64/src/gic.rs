@@ -62,17 +62,20 @@ pub unsafe fn redistributor_type(frame: Pa) -> u64 {
 #[inline(always)]
 unsafe fn load(at: Pa, width: Width) -> u64 {
     let value: u64;
-    // SAFETY: the caller's promise, for each arm.
     match width {
+        // SAFETY: the caller's promise.
         Width::Byte => unsafe {
             asm!("ldrb {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
         },
+        // SAFETY: the caller's promise.
         Width::Half => unsafe {
             asm!("ldrh {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
         },
+        // SAFETY: the caller's promise.
         Width::Word => unsafe {
             asm!("ldr {:w}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
         },
+        // SAFETY: the caller's promise.
         Width::Double => unsafe {
             asm!("ldr {}, [{}]", out(reg) value, in(reg) at.0, options(nostack, preserves_flags))
         },
@@ -86,17 +89,20 @@ unsafe fn load(at: Pa, width: Width) -> u64 {
 /// `at` is mapped device memory that may be written with this width.
 #[inline(always)]
 unsafe fn store(at: Pa, width: Width, value: u64) {
-    // SAFETY: the caller's promise, for each arm.
     match width {
+        // SAFETY: the caller's promise.
         Width::Byte => unsafe {
             asm!("strb {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
         },
+        // SAFETY: the caller's promise.
         Width::Half => unsafe {
             asm!("strh {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
         },
+        // SAFETY: the caller's promise.
         Width::Word => unsafe {
             asm!("str {:w}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
         },
+        // SAFETY: the caller's promise.
         Width::Double => unsafe {
             asm!("str {}, [{}]", in(reg) value, in(reg) at.0, options(nostack, preserves_flags))
         },

@@ -114,22 +114,13 @@ pub enum Width {
 impl Width {
     /// In bytes.
     pub fn bytes(self) -> u64 {
-        match self {
-            Self::Byte => 1,
-            Self::Half => 2,
-            Self::Word => 4,
-            Self::Double => 8,
-        }
+        1 << self as u32
     }
 
     /// The bits that an access of this width carries.
     pub fn mask(self) -> u64 {
-        match self {
-            Self::Byte => 0xff,
-            Self::Half => 0xffff,
-            Self::Word => 0xffff_ffff,
-            Self::Double => u64::MAX,
-        }
+        // 56, 48, 32 or 0; a table of masks would cost a load on the way of every trapped access.
+        u64::MAX >> (64 - (8 << self as u32))
     }
 }
 

@@ -10,8 +10,7 @@
 //! - `registers`: the tables of registers; `state`, `identity`, `word`: what their rows mean. `sgi`: ICC_SGI1R_EL1.
 //!
 //! What a guest may notice:
-//! - All its interrupts are Group 1 for good. A priority has one bit less than the physical GIC shows to
-//!   EL2: with 5 bits 16 levels where GICD_CTLR.DS is 1, and 8 where it is 0.
+//! - All its interrupts are Group 1 for good. Priorities from 0 to 0x0f become 0x10: the first of the 16 levels is EL2's.
 //! - IROUTER.Interrupt_Routing_Mode reads 0; written 1, it routes to vCPU 0. A route to a vCPU that it does not have is not taken.
 //! - An edge that comes while the one before waits in a list register is delivered too, where hardware would merge the two.
 //! - What is pending in another vCPU's list register reads as active there, as if just acknowledged.

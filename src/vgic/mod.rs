@@ -1,4 +1,4 @@
-//! The GIC that a cell sees. The distributor and redistributors are filters over the physical ones (design, decision 3):
+//! The GIC that a cell sees. The distributor and redistributors are filters over the physical ones:
 //! state lives in hardware, masked by what the cell owns. Software keeps only what hardware does not have: list registers
 //! and the queue behind them, group enables, identity registers, and those SGIs that firmware does not leave to us.
 //!

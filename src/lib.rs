@@ -43,6 +43,7 @@ pub mod ports;
 pub mod psci;
 pub mod run;
 pub mod smccc;
+mod sort;
 pub mod trap;
 pub mod tree;
 pub mod vcpu;

@@ -123,7 +123,7 @@ impl Width {
     /// The bits that an access of this width carries.
     pub fn mask(self) -> u64 {
         // 56, 48, 32 or 0; a table of masks would cost a load on the way of every trapped access.
-        u64::MAX >> (64 - (8 << self as u32))
+        u64::MAX.wrapping_shr(64u32.wrapping_sub(8 << self as u32))
     }
 }
 

@@ -206,3 +206,6 @@ pub fn primary(system: &System, me: PcpuId, machine: &mut impl Machine) -> ! {
 pub fn secondary(system: &System, me: PcpuId, machine: &mut impl Machine) -> ! {
     run::cpu(system, me, machine)
 }
+
+#[cfg(test)]
+mod tests;

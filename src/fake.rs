@@ -28,8 +28,12 @@ pub struct Board {
 impl Board {
     /// A board of so many CPUs, whose affinities are not their numbers, and so much RAM.
     pub fn new(cpus: u8, ram: usize) -> Arc<Self> {
-        let affinities = (0..cpus).map(|n| Affinity::new(u64::from(n) << 8 | 0x1_0000).unwrap()).collect();
-        let pending = (0..cpus).map(|_| Mutex::default()).collect();
+        Self::of((0..cpus).map(|n| Affinity::new(u64::from(n) << 8 | 0x1_0000).unwrap()).collect(), ram)
+    }
+
+    /// A board of CPUs with these affinities.
+    pub fn of(affinities: Vec<Affinity>, ram: usize) -> Arc<Self> {
+        let pending = affinities.iter().map(|_| Mutex::default()).collect();
         Arc::new(Self { affinities, pending, ram: Mutex::new(vec![0; ram]), ..Self::default() })
     }
 
@@ -61,6 +65,7 @@ pub struct Fake {
     pub esr: u64,
     pub far: u64,
     pub hpfar: u64,
+    pub false_report: bool,
     pub entered: usize,
     el1: [u64; 6],
     /// What S3_0_C0_CRm_op2 reads; others 0.
@@ -85,6 +90,7 @@ impl Fake {
             esr: 0,
             far: 0,
             hpfar: 0,
+            false_report: false,
             entered: 0,
             el1: [0; 6],
             ids: BTreeMap::new(),
@@ -120,6 +126,9 @@ impl World for Fake {
     }
     fn hpfar(&self) -> u64 {
         self.hpfar
+    }
+    fn is_false_report(&self) -> bool {
+        self.false_report
     }
 }
 

@@ -30,6 +30,9 @@ pub trait World {
     fn far(&self) -> u64;
     /// HPFAR_EL2 of the last exit.
     fn hpfar(&self) -> u64;
+    /// Whether the stage 2 fault of the last exit is no such thing: this CPU has
+    /// [`crate::errata::Errata::false_stage2_fault`], and stage 1 alone faults at FAR_EL2.
+    fn is_false_report(&self) -> bool;
 }
 
 /// EL1 registers that exception injection reads and writes (Arm ARM D1.3).

@@ -175,7 +175,7 @@ fn apply<S: Store>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn a_space_maps_exactly_what_it_was_told(ops in prop::collection::vec(op(), 1..14)) {

@@ -185,4 +185,4 @@ pub struct Piece {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

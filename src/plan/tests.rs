@@ -1,7 +1,7 @@
 //! Plans on the sample board: the demo, what each refusal says, and random boards and descriptions.
 
 mod demo;
-mod random;
+pub(crate) mod random;
 mod refusals;
 
 use super::*;
@@ -14,12 +14,12 @@ use crate::tree::Tree;
 
 const MIB: u64 = 1 << 20;
 
-fn span(start: u64, size: u64) -> Span<Pa> {
+pub(crate) fn span(start: u64, size: u64) -> Span<Pa> {
     Span::new(Pa(start), size).unwrap()
 }
 
 /// A newc archive.
-fn archive(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn archive(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, data) in files.iter().map(|(n, d)| (*n, d.as_slice())).chain([("TRAILER!!!", &[][..])]) {
         let fields = [0, 0o100_644, 0, 0, 1, 0, data.len(), 0, 0, 0, 0, name.len() + 1, 0];
@@ -34,7 +34,7 @@ fn archive(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// An arm64 Image that takes this much memory.
-fn kernel(text_offset: u64, image_size: u64) -> Vec<u8> {
+pub(crate) fn kernel(text_offset: u64, image_size: u64) -> Vec<u8> {
     let mut bytes = vec![0; 64];
     bytes[8..16].copy_from_slice(&text_offset.to_le_bytes());
     bytes[16..24].copy_from_slice(&image_size.to_le_bytes());
@@ -44,7 +44,7 @@ fn kernel(text_offset: u64, image_size: u64) -> Vec<u8> {
 }
 
 /// An ELF file: where each segment lies, its bytes in the file and in memory. It begins where the first one does.
-fn elf(segments: &[(u64, u64, u64)]) -> Vec<u8> {
+pub(crate) fn elf(segments: &[(u64, u64, u64)]) -> Vec<u8> {
     let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
     bytes.resize(16, 0);
     bytes.extend([2, 0, 183, 0, 1, 0, 0, 0]);

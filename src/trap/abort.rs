@@ -25,7 +25,7 @@ pub fn data<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort) 
     }
     let at = ipa(machine.hpfar(), machine.far());
     let Some((device, offset)) = vcpu.cell.bus.find(at, abort.width()) else {
-        return Resume::Inject(GuestFault::DataAbort { write: abort.write() });
+        return refuse(machine, abort);
     };
     let write = abort.write().then(|| vcpu.frame.get(abort.register()) & abort.width().mask());
     match access(vcpu, machine, device, offset, abort.width(), write) {
@@ -34,7 +34,7 @@ pub fn data<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort) 
             Resume::Next
         }
         Ok(_) => Resume::Next,
-        Err(Refused) => Resume::Inject(GuestFault::DataAbort { write: abort.write() }),
+        Err(Refused) => refuse(machine, abort),
     }
 }
 
@@ -83,6 +83,16 @@ fn unusual<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Re
     // Cache maintenance by address where no memory is has nothing to do. (An AT whose walk failed is told so.)
     if abort.maintenance() && !abort.table_walk() && !Pstate::from_bits(vcpu.frame.spsr).aarch32() {
         return Resume::Next;
+    }
+    refuse(machine, abort)
+}
+
+/// Nothing is there, or it is not accessed so. A false report concerns an access that crosses a page, which no device takes; so
+/// it is enough to ask here. The guest tries again, and takes the fault that its own stage 1 has for it.
+#[cold]
+fn refuse<M: Machine>(machine: &M, abort: DataAbort) -> Resume {
+    if machine.is_false_report() {
+        return Resume::Again;
     }
     Resume::Inject(GuestFault::DataAbort { write: abort.write() })
 }

@@ -122,6 +122,13 @@ fn the_distributor_answers_and_nothing_else_does() {
         assert_eq!(abort(&mut cpu, ipa, esr | WRITE), fault(true));
         assert_eq!(cpu.x(3), 0x1234);
     }
+    // Where the report is a false one (Cortex-A57 834220) the guest tries again; what a device answers is true all the same.
+    cpu.machine.false_report = true;
+    assert_eq!(abort(&mut cpu, 0x0810_0000, LOAD), Resume::Again);
+    assert_eq!(abort(&mut cpu, 0x0800_0ffd, LOAD), Resume::Again);
+    assert_eq!(abort(&mut cpu, 0x4000_0000, NO_SYNDROME), Resume::Again);
+    assert_eq!(abort(&mut cpu, 0x0800_ffe8, LOAD), Resume::Next);
+    cpu.machine.false_report = false;
     // From AArch32 there is no device.
     cpu.vcpu.frame.spsr = 0x10;
     assert_eq!(abort(&mut cpu, 0x0800_ffe8, LOAD), fault(false));

@@ -1,45 +1,41 @@
-//! What particular CPUs ask for, by MIDR_EL1. Each row names the document.
+//! What particular CPUs ask for; [`bulkhead::errata`] says which.
+
+use core::arch::asm;
 
 use aarch64_cpu::asm::barrier::{ISH, SY, dsb, isb};
-use aarch64_cpu::registers::{MIDR_EL1, Readable};
+use aarch64_cpu::registers::{FAR_EL2, MIDR_EL1, PAR_EL1, Readable, Writeable};
+use bulkhead::errata::Errata;
 
-/// A workaround.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Erratum {
-    /// A speculative address translation may walk with registers of two translation regimes while they change.
-    SpeculativeAt,
-}
-
-struct Row {
-    /// MIDR_EL1.PartNum, implementer Arm.
-    part: u16,
-    /// The last revision that has it, variant and revision as MIDR_EL1 has them (`r1p0` is 0x10).
-    last: u8,
-    erratum: Erratum,
-}
-
-/// Arm's Software Developers Errata Notices: Cortex-A53 (EPM048406, 1530924), Cortex-A57 (EPM049219, 1319537), Cortex-A72
-/// (EPM012079, 1319367), Cortex-A76 (SDEN885749, 1165522).
-const TABLE: &[Row] = &[
-    Row { part: 0xd03, last: 0xff, erratum: Erratum::SpeculativeAt },
-    Row { part: 0xd07, last: 0xff, erratum: Erratum::SpeculativeAt },
-    Row { part: 0xd08, last: 0xff, erratum: Erratum::SpeculativeAt },
-    Row { part: 0xd0b, last: 0x20, erratum: Erratum::SpeculativeAt },
-];
-
-fn has(erratum: Erratum) -> bool {
-    let midr = MIDR_EL1.get();
-    let part = (midr >> 4 & 0xfff) as u16;
-    let revision = (midr >> 16 & 0xf0 | midr & 0xf) as u8;
-    midr >> 24 & 0xff == 0x41
-        && TABLE.iter().any(|row| row.part == part && revision <= row.last && row.erratum == erratum)
+/// This CPU's.
+fn own() -> Errata {
+    Errata::of_midr(MIDR_EL1.get())
 }
 
 /// Called between switching EL1's stage 1 off and loading another stage 2. Stage 1 being off, a speculative walk goes
 /// through stage 2 alone; the barriers make sure that none is under way with the old registers.
 pub fn before_new_stage2() {
-    if has(Erratum::SpeculativeAt) {
+    if own().speculative_at {
         dsb(ISH);
         isb(SY);
     }
+}
+
+/// Whether the stage 2 fault that was just taken is one of stage 1 (Cortex-A57 834220: the access crosses a page, and stage 1
+/// refuses it). The guest's translation registers are still loaded.
+#[cold]
+pub fn is_false_report() -> bool {
+    if !own().false_stage2_fault {
+        return false;
+    }
+    // PAR_EL1 is the guest's.
+    let guests = PAR_EL1.get();
+    // SAFETY: only walks the guest's tables, and changes nothing but PAR_EL1.
+    unsafe { asm!("at s1e1r, {}", in(reg) FAR_EL2.get(), options(nostack, preserves_flags)) };
+    isb(SY);
+    let result = PAR_EL1.get();
+    PAR_EL1.set(guests);
+    // F without S (Arm ARM D24.2.125): the walk met a fault, and it was not one of stage 2.
+    const F: u64 = 1;
+    const S: u64 = 1 << 9;
+    result & (F | S) == F
 }

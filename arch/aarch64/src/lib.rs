@@ -16,7 +16,6 @@ extern crate alloc;
 
 mod cpu;
 mod el2;
-mod errata;
 mod mmu;
 mod time;
 
@@ -28,6 +27,8 @@ mod el1;
 mod entropy;
 #[expect(unsafe_code, reason = "the image's entry points are assembly, and linker symbols are read")]
 mod entry;
+#[expect(unsafe_code, reason = "AT, to ask the MMU about a fault")]
+mod errata;
 #[expect(unsafe_code, reason = "SMC")]
 mod firmware;
 #[expect(unsafe_code, reason = "memory-mapped registers of the GIC and its system registers")]

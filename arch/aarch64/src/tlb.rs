@@ -1,5 +1,10 @@
 //! TLB maintenance (Arm ARM D8.17). Every call waits until it is complete: on this CPU for [`invalidate_local_guest`], on all
 //! CPUs of the inner shareable domain for the others.
+//!
+//! On many CPUs the first TLBI to all, and the DSB behind it, may be complete before a remote CPU's accesses by the old
+//! translation are (Cortex-A76 1286807, Cortex-A55 2441007, Cortex-A510 2441009, and CVE-2025-10263 on most since the Cortex-A76).
+//! A second TLBI and DSB wait for them. Nothing here is on the way of a trap, and the CPU at fault may be another than the one
+//! that asks: so it is done twice everywhere.
 
 use core::arch::asm;
 
@@ -30,10 +35,10 @@ pub fn invalidate_vmid(vttbr: u64) {
 /// Forgets what EL2 itself has cached for one page.
 pub fn invalidate_el2(va: u64) {
     dsb(ISHST);
-    // SAFETY: only forgets cached translations; the entry was cleared before the barrier.
-    unsafe { asm!("tlbi vae2is, {}", in(reg) va >> 12, options(nostack, preserves_flags)) };
-    dsb(ISH);
-    isb(SY);
+    twice(|| {
+        // SAFETY: only forgets cached translations; the entry was cleared before the barrier.
+        unsafe { asm!("tlbi vae2is, {}", in(reg) va >> 12, options(nostack, preserves_flags)) };
+    });
 }
 
 /// Forgets all that this CPU has cached for EL1 and EL0, whatever the VMID, and its instruction cache.
@@ -49,16 +54,14 @@ pub fn invalidate_local_guest() {
 
 /// Runs `operation` with the cell's VMID in VTTBR_EL2, as the maintenance of its entries asks, and
 /// waits for it.
-fn with_vmid(vttbr: u64, operation: impl FnOnce()) {
+fn with_vmid(vttbr: u64, operation: impl Fn()) {
     let before = VTTBR_EL2.get();
     if before != vttbr {
         VTTBR_EL2.set(vttbr);
         isb(SY);
     }
     dsb(ISHST);
-    operation();
-    dsb(ISH);
-    isb(SY);
+    twice(operation);
     if before != vttbr {
         VTTBR_EL2.set(before);
         isb(SY);
@@ -68,8 +71,17 @@ fn with_vmid(vttbr: u64, operation: impl FnOnce()) {
 /// Forgets all that any CPU has cached for EL2.
 pub fn invalidate_el2_all() {
     dsb(ISHST);
-    // SAFETY: only forgets cached translations.
-    unsafe { asm!("tlbi alle2is", options(nostack, preserves_flags)) };
-    dsb(ISH);
+    twice(|| {
+        // SAFETY: only forgets cached translations.
+        unsafe { asm!("tlbi alle2is", options(nostack, preserves_flags)) };
+    });
+}
+
+/// Runs a TLBI to all CPUs and waits for it, twice: see above.
+fn twice(operation: impl Fn()) {
+    for _ in 0..2 {
+        operation();
+        dsb(ISH);
+    }
     isb(SY);
 }

@@ -7,6 +7,7 @@ use bulkhead::ports::{Exit, World};
 use bulkhead::vcpu::Frame;
 
 use crate::cpu::Cpu;
+use crate::errata;
 
 global_asm!(include_str!("vectors.S"));
 
@@ -56,5 +57,9 @@ impl World for Cpu {
     #[inline(always)]
     fn hpfar(&self) -> u64 {
         HPFAR_EL2.get()
+    }
+
+    fn is_false_report(&self) -> bool {
+        errata::is_false_report()
     }
 }

@@ -55,6 +55,9 @@ impl World for Regs {
     fn hpfar(&self) -> u64 {
         0
     }
+    fn is_false_report(&self) -> bool {
+        false
+    }
 }
 
 const SPAN: u64 = 1 << 23;

@@ -51,7 +51,8 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
     console(&mut space, blob);
     el2::init(&features);
     info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
-    let done = reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
+    let done =
+        reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
     let Err(Refused) = done;
     error!("nothing was started");
     stop::halt()

@@ -39,7 +39,8 @@ fn all(ram: &[Region]) -> impl Iterator<Item = Span<Pa>> + '_ {
     ram.iter().filter_map(Region::backing)
 }
 
-/// Loads a cell: zeroes `scrub`, if it is not the first life of root, then come the pieces from `archive` and the tree.
+/// Loads a cell: zeroes `scrub`, if it is not the first life of root, or else what the image wants zeroed; then come the
+/// pieces from `archive` and the tree.
 ///
 /// All of this goes through EL2's caches, while the guest starts with its own off and reads memory itself; so whatever was
 /// written is cleaned to the point of coherency, and since it holds instructions that other CPUs may have fetched in a
@@ -53,8 +54,11 @@ pub fn load(
     scrub: Option<&[Span<Pa>]>,
     memory: &mut impl Memory,
 ) {
-    for span in scrub.unwrap_or_default() {
-        memory.zero(*span);
+    let zeroed =
+        || load.zeroed.iter().flat_map(|span| behind(ram, span.start(), span.size())).map(|(_, pa)| pa);
+    match scrub {
+        Some(scrub) => scrub.iter().for_each(|span| memory.zero(*span)),
+        None => zeroed().for_each(|span| memory.zero(span)),
     }
     for piece in &load.pieces {
         for (offset, to) in behind(ram, piece.to, piece.size) {
@@ -76,6 +80,7 @@ pub fn load(
         scrub.iter().for_each(|span| memory.clean_invalidate(*span, true));
         return;
     }
+    zeroed().for_each(|span| memory.clean_invalidate(span, true));
     for piece in &load.pieces {
         behind(ram, piece.to, piece.size).for_each(|(_, span)| memory.clean_invalidate(span, true));
     }

@@ -75,6 +75,8 @@ pub struct Cell {
     origin: AtomicU64,
     /// The count from which on this cell may print again.
     quiet_until: AtomicU64,
+    /// Held by the CPU that cleans the cell's RAM, for a step: EL2 sees a page through one window at a time.
+    pub cleaner: Mutex<()>,
 }
 
 impl Cell {
@@ -104,6 +106,7 @@ impl Cell {
             on: AtomicU32::new(0),
             origin: AtomicU64::new(0),
             quiet_until: AtomicU64::new(0),
+            cleaner: Mutex::new(()),
         })
     }
 

@@ -47,6 +47,7 @@ pub(crate) fn system() -> (System, Arc<Board>) {
             spis: IntidSet::new(),
             devices: Vec::new(),
             load: Load {
+                zeroed: Vec::new(),
                 pieces: vec![Piece { offset: 0, size: KERNEL.len() as u64, to: Ipa(ipa + 0x1000) }],
                 tree: Span::new(Ipa(ipa + 0x4000), 0x1000).unwrap(),
                 entry: Ipa(ipa + 0x1000),

@@ -29,6 +29,7 @@ fn cell(root: bool, cpus: &[u8], devices: Vec<NodeId>) -> CellPlan {
         spis: IntidSet::new(),
         devices,
         load: Load {
+            zeroed: Vec::new(),
             pieces: Vec::new(),
             tree: span(0x4800_0000, 2 << 20),
             entry: Ipa(0x4020_0000),

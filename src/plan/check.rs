@@ -175,6 +175,12 @@ impl<S> Plan<S> {
             }
             place.into_iter().for_each(|place| room.remove(place));
         }
+        for place in &cell.load.zeroed {
+            if !room.covers(place) {
+                faults.push(misplaced(cell, format!("what is zeroed at {place}")));
+            }
+            room.remove(*place);
+        }
         let tree = cell.load.tree;
         let block = |at: u64| at.checked_div(TREE_ROOM);
         let crosses = block(tree.start().0) != block(tree.last().0);

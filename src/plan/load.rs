@@ -110,7 +110,7 @@ impl Loader<'_> {
             }
             _ => None,
         };
-        Ok(Load { pieces, tree, entry, initrd, bootargs })
+        Ok(Load { pieces, zeroed: Vec::new(), tree, entry, initrd, bootargs })
     }
 
     /// Segments where they are linked for.
@@ -122,7 +122,7 @@ impl Loader<'_> {
         segments: &[Segment],
         bootargs: Option<String>,
     ) -> Result<Load, PlanError> {
-        let mut pieces = Vec::new();
+        let (mut pieces, mut zeroed) = (Vec::new(), Vec::new());
         let entry = Ipa(entry);
         let mut entered = false;
         for segment in segments {
@@ -133,18 +133,21 @@ impl Loader<'_> {
                 let offset = file.offset.saturating_add(segment.offset);
                 pieces.push(Piece { offset, size: segment.file_size, to: Ipa(segment.to) });
             }
+            let in_file = Ipa(segment.to.saturating_add(segment.file_size));
+            zeroed.extend(Span::new(in_file, segment.mem_size.saturating_sub(segment.file_size)));
         }
         if !entered {
             return Err(PlanError::Entry { cell: self.cell.name.to_string(), file: name.to_string(), entry });
         }
-        Ok(Load { pieces, tree: self.tree(false)?, entry, initrd: None, bootargs })
+        Ok(Load { pieces, zeroed, tree: self.tree(false)?, entry, initrd: None, bootargs })
     }
 
     /// All of it at the start of RAM.
     fn raw(&mut self, name: &str, file: &File<'_>, bootargs: Option<String>) -> Result<Load, PlanError> {
         let size = file.data.len() as u64;
         let entry = self.lowest(size, PAGE, || format!("`{name}`"))?.start();
-        Ok(Load { pieces: vec![piece(file, entry)], tree: self.tree(false)?, entry, initrd: None, bootargs })
+        let (pieces, tree) = (vec![piece(file, entry)], self.tree(false)?);
+        Ok(Load { pieces, zeroed: Vec::new(), tree, entry, initrd: None, bootargs })
     }
 
     /// The tree's slot, which no 2 MiB boundary crosses: for Linux behind the kernel, else at the end of RAM, out of

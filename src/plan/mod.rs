@@ -163,6 +163,9 @@ pub struct CellPlan {
 pub struct Load {
     /// Copies out of the archive.
     pub pieces: Vec<Piece>,
+    /// What an ELF image has in memory and not in its file. Whoever is loaded for the first time where the loader left
+    /// things needs it zeroed; where all of RAM is zeroed it is too.
+    pub zeroed: Vec<Span<Ipa>>,
     /// Where the guest's tree goes, and the room for it.
     pub tree: Span<Ipa>,
     /// The first instruction. x0 holds `tree.start()`, x1 to x3 are 0.

@@ -79,6 +79,8 @@ fn set_way<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, operand: u64) -> Re
     if operand & !LEVEL != 0 {
         return Resume::Next;
     }
+    // While another vCPU does the same, this one tries again.
+    let Some(_turn) = vcpu.cell.cleaner.try_lock() else { return Resume::Again };
     // Between two steps the guest may take an interrupt, and do the same in its handler: that begins anew.
     let at = vcpu.frame.elr;
     let done = vcpu.cleaning.filter(|(elr, _)| *elr == at).map_or(Progress::default(), |(_, done)| done);

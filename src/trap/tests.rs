@@ -241,6 +241,10 @@ fn set_and_way_cleans_all_ram_in_steps_once_for_each_level() {
     }
     assert!(cpu.machine.cleaned.is_empty());
     cpu.set(2, 0b10);
+    let other = system.cells[0].cleaner.lock();
+    assert_eq!(cpu.trap(cisw), Resume::Again, "another vCPU of the cell is at it");
+    assert!(cpu.machine.cleaned.is_empty());
+    drop(other);
     let mut steps = 1;
     while cpu.trap(cisw) == Resume::Again {
         steps += 1;

@@ -44,7 +44,7 @@ const SPLIT: [Region; 2] = [
 
 fn plan(pieces: Vec<Piece>) -> Load {
     let tree = Span::new(Ipa(0x4000_2800), 0x800).unwrap();
-    Load { pieces, tree, entry: Ipa(0x4000_0000), initrd: None, bootargs: None }
+    Load { pieces, zeroed: Vec::new(), tree, entry: Ipa(0x4000_0000), initrd: None, bootargs: None }
 }
 
 const ARCHIVE: u64 = 0xc000;
@@ -84,6 +84,19 @@ fn what_is_not_scrubbed_is_cleaned_where_it_was_written() {
     load(&SPLIT, &plan(pieces), b"tree", pa(ARCHIVE, 0x1000), None, &mut ram);
     assert_eq!(ram.at(0x8020, 4), [0xaa; 4]);
     assert_eq!(ram.cleaned, [(pa(0x8000, 0x20), true), (pa(0x3800, 4), false)]);
+}
+
+#[test]
+fn what_an_image_has_beyond_its_file_is_zeroed_where_nothing_else_is() {
+    let mut ram = Ram::new();
+    archive_filled(&mut ram);
+    let mut plan = plan(vec![Piece { offset: 0, size: 0x20, to: Ipa(0x4000_1f00) }]);
+    plan.zeroed.extend(Span::new(Ipa(0x4000_1f20), 0x100));
+    load(&SPLIT, &plan, b"", pa(ARCHIVE, 0x1000), None, &mut ram);
+    assert_ne!(ram.at(0x9f1f, 1), [0]);
+    assert!(ram.at(0x9f20, 0xe0).iter().chain(ram.at(0x3000, 0x20)).all(|byte| *byte == 0));
+    assert_eq!(ram.at(0x3020, 1), [0xaa]);
+    assert_eq!(ram.cleaned, [(pa(0x9f20, 0xe0), true), (pa(0x3000, 0x20), true), (pa(0x9f00, 0x20), true)]);
 }
 
 #[test]

@@ -95,6 +95,8 @@ fn what_is_loaded() {
     finds("Piece", control(|cell| cell.load.pieces[0].offset = u64::MAX));
     finds("Piece", control(|cell| cell.load.pieces[0].offset = 0x1f_ff00));
     finds("Piece", control(|cell| cell.load.pieces[1].to = cell.load.pieces[0].to));
+    finds("what is zeroed", control(|cell| cell.load.zeroed.extend(Span::new(Ipa(0x40ff_ffff), 2))));
+    finds("what is zeroed", control(|cell| cell.load.zeroed.extend(Span::new(cell.load.pieces[0].to, 1))));
     finds("its device tree", control(|cell| cell.load.tree = Span::new(Ipa(0x4000_0000), 0x1000).unwrap()));
     finds("its device tree", control(|cell| cell.load.tree = Span::new(Ipa(0x403f_f000), 0x2000).unwrap()));
     finds("its device tree", control(|cell| cell.load.tree = Span::new(Ipa(0x4080_0004), 0x1000).unwrap()));

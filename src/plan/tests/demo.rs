@@ -75,6 +75,12 @@ fn what_is_loaded_where() {
             [(0x4000_0000, 0x200), (0x4000_1000, 0x100)],
             "a segment that is all bss needs no copy"
         );
+        let zeroed: u64 = control.zeroed.iter().map(|span| span.size()).sum();
+        assert!(
+            zeroed > 0 && control.zeroed.iter().all(|span| span.start() >= Ipa(0x4000_1100)),
+            "{:?}",
+            control.zeroed
+        );
         assert_eq!(control.tree, ipa(0x40e0_0000, BLOCK_2M));
     });
 }

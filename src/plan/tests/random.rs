@@ -199,7 +199,7 @@ fn devices_have_one_owner(plan: &Plan<Checked>, hardware: &Hardware, root: bool)
         }
         for (spi, _) in &device.spis {
             // A device that nobody has may share its line with one that somebody has.
-            assert!(owner.is_none() || plan.spi_owner(*spi) == owner);
+            assert!(owner.is_none() || plan.spi_owner(*spi) == owner, "{spi:?}");
             assert!(plan.cells.iter().filter(|cell| cell.spis.contains(spi.intid())).count() <= 1);
         }
     }

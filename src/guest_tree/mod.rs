@@ -86,7 +86,9 @@ pub fn build(
 ) -> Result<GuestTree, GuestTreeError> {
     let own = plan.cells.get(cell.index()).ok_or(GuestTreeError::NoCell(cell))?;
     let others = plan.cells.iter().filter(|c| c.id != cell);
-    let foreign = others.flat_map(|c| c.devices.iter().copied()).collect();
+    // Filled one by one: collected, a set would first sort, with a sort of its own.
+    let mut foreign = BTreeSet::new();
+    others.for_each(|c| foreign.extend(&c.devices));
     let cpus: Option<Vec<NodeId>> =
         own.cpus.iter().map(|id| hardware.cpus.get(id.index()).map(|cpu| cpu.node)).collect();
     let cpus = cpus.ok_or_else(|| GuestTreeError::NoCpu { cell: own.name.clone() })?;
@@ -101,7 +103,8 @@ fn build_cell(
     foreign: BTreeSet<NodeId>,
     cpus: &[NodeId],
 ) -> Result<GuestTree, GuestTreeError> {
-    let own = cell.devices.iter().copied().collect();
+    let mut own = BTreeSet::new();
+    own.extend(&cell.devices);
     let sources = Sources { root: cell.root, gic, own, foreign, cpus };
     let kept = Kept::select(tree, &sources);
     let bytes = Writer::new(tree, cell, &sources, &kept)?.write()?;

@@ -13,6 +13,7 @@ fn main() {
         "-zmax-page-size=4096".into(),
         "-ztext".into(),
         "-zrelro".into(),
+        "--pack-dyn-relocs=relr".into(),
         "--orphan-handling=error".into(),
         "--fix-cortex-a53-843419".into(),
         "--gc-sections".into(),

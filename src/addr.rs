@@ -150,7 +150,7 @@ impl<A: Address> Span<A> {
 }
 
 impl Span<Pa> {
-    /// The same numbers as intermediate physical addresses: the root cell's 1:1 map (design, decision 5).
+    /// The same numbers as intermediate physical addresses: the root cell's 1:1 map.
     pub fn identity(&self) -> Span<Ipa> {
         Span { start: Ipa(self.start.0), last: Ipa(self.last.0) }
     }

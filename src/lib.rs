@@ -45,6 +45,7 @@ pub mod ports;
 pub mod psci;
 pub mod run;
 pub mod smccc;
+mod sort;
 pub mod trap;
 pub mod tree;
 pub mod vcpu;

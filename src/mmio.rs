@@ -4,6 +4,7 @@ use arrayvec::ArrayVec;
 
 use crate::addr::{Address, Ipa, Span};
 use crate::ports::Width;
+use crate::sort;
 
 /// Something that Bulkhead answers for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Bus {
             }
             spans.try_push(entry).ok()?;
         }
-        spans.sort_unstable_by_key(|(span, _)| *span);
+        sort::by_key(&mut spans, |(span, _)| *span);
         Some(Self { spans })
     }
 

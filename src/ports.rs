@@ -117,22 +117,13 @@ pub enum Width {
 impl Width {
     /// In bytes.
     pub fn bytes(self) -> u64 {
-        match self {
-            Self::Byte => 1,
-            Self::Half => 2,
-            Self::Word => 4,
-            Self::Double => 8,
-        }
+        1 << self as u32
     }
 
     /// The bits that an access of this width carries.
     pub fn mask(self) -> u64 {
-        match self {
-            Self::Byte => 0xff,
-            Self::Half => 0xffff,
-            Self::Word => 0xffff_ffff,
-            Self::Double => u64::MAX,
-        }
+        // 56, 48, 32 or 0; a table of masks would cost a load on the way of every trapped access.
+        u64::MAX >> (64 - (8 << self as u32))
     }
 }
 
@@ -163,7 +154,7 @@ pub trait Memory {
 }
 
 /// TLB upkeep for one cell's stage 2 (Arm ARM D8.17). All calls reach every CPU of the inner shareable domain
-/// and are complete when they return. The caller has loaded the cell's VMID (design, decision 9) or runs in its vCPU.
+/// and are complete when they return. `vttbr` says whose entries are meant; it is loaded for the time of the call.
 pub trait TlbMaint {
     /// Forgets what was cached for one page of IPA, stage 1 results included.
     fn invalidate_ipa(&self, vttbr: u64, ipa: Ipa);
@@ -191,8 +182,8 @@ pub trait Timer {
     fn relax(&self);
 }
 
-/// Random bits for a guest's `rng-seed` and `kaslr-seed`: from FEAT_RNG or firmware's TRNG where there is one, else stretched
-/// from the board tree's own seed and the counter.
+/// Random bits for a guest's `rng-seed` and `kaslr-seed`: stretched from the board tree's own seed and the counter, with
+/// FEAT_RNG mixed in where the CPU has it.
 pub trait Entropy {
     /// 64 fresh bits.
     fn random(&mut self) -> u64;

@@ -43,7 +43,7 @@ fn all(ram: &[Region]) -> impl Iterator<Item = Span<Pa>> + '_ {
 ///
 /// All of this goes through EL2's caches, while the guest starts with its own off and reads memory itself; so whatever was
 /// written is cleaned to the point of coherency, and since it holds instructions that other CPUs may have fetched in a
-/// former life, instruction caches are invalidated (Arm ARM B2.7.4.2, D7.5.9; design, decision 8). Cleaned *and*
+/// former life, instruction caches are invalidated (Arm ARM B2.7.4.2, D7.5.9). Cleaned *and*
 /// invalidated: a guest that writes with caches off must not have a clean line of EL2's hide what it wrote.
 pub fn load(
     ram: &[Region],

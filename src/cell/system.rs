@@ -44,6 +44,8 @@ pub struct System {
     pub archive: Span<Pa>,
     /// Whether firmware takes SMCs.
     pub smc: bool,
+    /// The physical count at the image's first instruction.
+    pub entered: u64,
     /// Cells that are not off.
     alive: AtomicU32,
     /// CPUs that never came up, a bit each.
@@ -64,6 +66,7 @@ impl System {
             gic,
             archive,
             smc,
+            entered: 0,
             alive,
             absent: AtomicU64::new(0),
         };

@@ -69,11 +69,17 @@ impl<'a> Vcpu<'a> {
 
     /// A new life of the cell.
     fn begin(&mut self, first: bool, machine: &mut impl Machine) -> bool {
+        let before = machine.counter();
         let start = self.cell.renew(self.system.archive, first, machine);
+        let loading = machine.counter().saturating_sub(before);
         self.cell.gic.scrub(machine, &self.system.gic);
         self.prepare(start, machine);
         // Now that this CPU has the cell's VMID: what its former life left in TLBs.
         machine.invalidate_vmid(self.cell.vttbr());
+        if first {
+            let ticks = machine.counter().saturating_sub(self.system.entered);
+            log::info!("cell {}: runs {ticks} ticks after entry, {loading} of them loading", self.cell.name);
+        }
         // It may have been stopped while it was loaded; then the request is in the inbox.
         self.cell.life.lock().started()
     }

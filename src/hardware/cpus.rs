@@ -25,7 +25,7 @@ pub struct Cpu {
 pub enum Start {
     /// By firmware's CPU_ON.
     Psci,
-    /// By an address stored here.
+    /// By an address stored here. `arch` does not do that yet: it starts CPUs by PSCI.
     SpinTable(Pa),
     /// The tree names no way that Bulkhead knows; a tree with one CPU needs none.
     Unknown,

@@ -25,7 +25,7 @@ const PASSIVE: &[&str] = &[
     "usb-nop-xceiv",
 ];
 
-/// Whether a device with these registers never reads or writes memory on its own account (design, decision 6).
+/// Whether a device with these registers never reads or writes memory on its own account.
 /// What is not known to be harmless is not.
 pub(super) fn is_no_master(node: &Node<'_, '_>) -> bool {
     node.compatibles().any(|c| NO_MASTERS.binary_search(&c).is_ok())

@@ -1,24 +1,27 @@
 //! ELF64 (System V ABI, chapters 4 and 5).
 
 use arrayvec::ArrayVec;
-use elf::ElfBytes;
 use elf::abi::{
-    EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, EM_AARCH64, ET_DYN, ET_EXEC, PF_X, PT_INTERP, PT_LOAD,
+    EI_CLASS, EI_DATA, EI_NIDENT, ELFCLASS64, ELFDATA2LSB, EM_AARCH64, ET_DYN, ET_EXEC, PF_X, PT_INTERP,
+    PT_LOAD,
 };
 use elf::endian::LittleEndian;
-use elf::segment::ProgramHeader;
+use elf::file::{Class, FileHeader, parse_ident};
+use elf::parse::{ParseAt, ParseError};
+use elf::segment::{ProgramHeader, SegmentTable};
 
 use super::{Image, ImageError, MAX_SEGMENTS, Segment};
 
 /// Reads an ELF file.
 pub(super) fn inspect(bytes: &[u8]) -> Result<Image, ImageError> {
     check_ident(bytes)?;
-    let file = ElfBytes::<LittleEndian>::minimal_parse(bytes).map_err(|_| ImageError::Truncated)?;
-    if file.ehdr.e_machine != EM_AARCH64 {
+    let file = file_header(bytes).map_err(|_| ImageError::Truncated)?;
+    if file.e_machine != EM_AARCH64 {
         return Err(ImageError::Machine { found: "an ELF file for another CPU" });
     }
-    let headers = || file.segments().into_iter().flatten();
-    if !matches!(file.ehdr.e_type, ET_EXEC | ET_DYN) || headers().any(|h| h.p_type == PT_INTERP) {
+    let table = program_headers(&file, bytes).ok_or(ImageError::Truncated)?;
+    let headers = || SegmentTable::new(LittleEndian, Class::ELF64, table).iter();
+    if !matches!(file.e_type, ET_EXEC | ET_DYN) || headers().any(|h| h.p_type == PT_INTERP) {
         return Err(ImageError::NotExecutable);
     }
     let mut segments = ArrayVec::<_, MAX_SEGMENTS>::new();
@@ -33,7 +36,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Image, ImageError> {
     if segments.is_empty() {
         return Err(ImageError::Segments { found: 0 });
     }
-    let entry = file.ehdr.e_entry;
+    let entry = file.e_entry;
     let entry = physical_entry(entry, loaded).ok_or(ImageError::Entry { entry })?;
     Ok(Image::Elf { entry, segments })
 }
@@ -45,6 +48,22 @@ fn check_ident(bytes: &[u8]) -> Result<(), ImageError> {
         (Some(_), Some(_)) => Err(ImageError::Machine { found: "a 32-bit ELF file" }),
         _ => Err(ImageError::Truncated),
     }
+}
+
+/// The file's header alone: `ElfBytes` would read the sections too, which no loader looks at.
+fn file_header(bytes: &[u8]) -> Result<FileHeader<LittleEndian>, ParseError> {
+    let short = ParseError::SliceReadError((0, EI_NIDENT));
+    let (ident, tail) = bytes.split_at_checked(EI_NIDENT).ok_or(short)?;
+    FileHeader::parse_tail(parse_ident(ident)?, tail)
+}
+
+fn program_headers<'a>(file: &FileHeader<LittleEndian>, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    if file.e_phoff == 0 {
+        return Some(&[]);
+    }
+    let each = ProgramHeader::validate_entsize(Class::ELF64, file.e_phentsize.into()).ok()?;
+    let size = each.checked_mul(file.e_phnum.into())?;
+    bytes.get(usize::try_from(file.e_phoff).ok()?..)?.get(..size)
 }
 
 fn segment(header: &ProgramHeader, file_size: u64) -> Result<Segment, ImageError> {

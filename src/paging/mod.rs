@@ -8,7 +8,7 @@
 //! - [`AddressSpace::unmap`] keeps break-before-make (D8.16.1): invalid entry, then the caller's [`Stale`] closure,
 //!   then the new entry, if any. The closure begins with `DSB ISHST`, invalidates, and returns only after `DSB ISH`;
 //!   [`crate::ports::TlbMaint`] promises that.
-//! - Tables that were filled with the MMU off are the filler's to invalidate from the caches (design, decision 8).
+//! - Tables that were filled with the MMU off are the filler's to invalidate from the caches (docs/architecture.md, Caches and TLB).
 
 mod el2;
 mod format;

@@ -137,7 +137,10 @@ impl Store for HeapStore {
 fn allocate(count: usize) -> Option<Box<[Table]>> {
     let mut tables = Vec::new();
     tables.try_reserve_exact(count).ok()?;
-    tables.resize_with(count, Table::new);
+    // One at a time: the compiler then writes each in its place, without a copy on EL2's short stack.
+    for _ in 0..count {
+        tables.push(Table::new());
+    }
     Some(tables.into_boxed_slice())
 }
 

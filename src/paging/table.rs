@@ -25,6 +25,7 @@ impl Default for Table {
 
 impl Table {
     /// A table of invalid entries.
+    #[inline(always)]
     pub const fn new() -> Self {
         Self([const { AtomicU64::new(0) }; ENTRIES])
     }

@@ -11,6 +11,7 @@ use super::{CellPlan, Checked, Draft, Plan, PlanError, Region, TREE_ROOM};
 use crate::addr::{Address, Ipa, PAGE, Pa, Span};
 use crate::cpu::VcpuId;
 use crate::hardware::Hardware;
+use crate::sort;
 
 impl Plan<Draft> {
     /// Proves the plan.
@@ -199,7 +200,7 @@ fn check_space(cell: &CellPlan, faults: &mut Vec<PlanError>) {
     let mmio = cell.mmio.iter().filter_map(Region::seen).map(named("its registers"));
     let gic = [cell.gicd, cell.gicr].into_iter().map(named("its GIC"));
     let mut seen: Vec<_> = ram.chain(mmio).chain(gic).collect();
-    seen.sort_unstable();
+    sort::by(&mut seen, |a, b| a > b);
     faults.extend(overlaps(&seen).map(|(a, b)| PlanError::IpaTwice {
         cell: cell.name.clone(),
         what: [a.1.clone(), b.1.clone()],
@@ -221,7 +222,7 @@ fn backing(cell: &CellPlan, regions: &[Region], faults: &mut Vec<PlanError>) -> 
 }
 
 fn disjoint(what: &'static str, mut owned: Vec<(Span<Pa>, String)>, faults: &mut Vec<PlanError>) {
-    owned.sort_unstable();
+    sort::by(&mut owned, |a, b| a > b);
     faults.extend(overlaps(&owned).map(|(a, b)| PlanError::Twice {
         what,
         span: b.0,

@@ -12,6 +12,7 @@ use crate::addr::{PAGE, Pa, Span};
 use crate::cpu::CellId;
 use crate::hardware::{Device, Dma, is_passive};
 use crate::intid::{INTIDS, IntidSet};
+use crate::sort;
 use crate::tree::{Node, NodeId};
 
 /// The owner of each device of the board, by its place there.
@@ -67,7 +68,7 @@ fn named(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Vec<Claim> {
             }
         }
     }
-    claims.sort_unstable_by_key(|claim| claim.node);
+    sort::by_key(&mut claims, |claim| claim.node);
     claims
 }
 
@@ -190,7 +191,7 @@ impl Claims {
                 }
             }
         }
-        all.sort_unstable_by_key(|(span, ..)| span.start());
+        sort::by_key(&mut all, |(span, ..)| span.start());
         let mut open: Vec<(Span<Pa>, CellId, NodeId)> = Vec::new();
         for (span, cell, node) in all {
             open.retain(|(other, ..)| other.overlaps(&span));

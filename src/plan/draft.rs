@@ -12,6 +12,7 @@ use crate::archive::Archive;
 use crate::config::{CellConfig, Config};
 use crate::cpu::{CellId, PcpuId, VcpuId};
 use crate::hardware::Hardware;
+use crate::sort;
 use crate::tree::Tree;
 
 /// Where a cell other than root sees its distributor.
@@ -143,7 +144,7 @@ fn collisions(
         let device = |(span, node): (Span<Pa>, _)| (span.identity(), draw.board.node(node).path());
         seen.extend(claims.pages(draw, id).map(device));
     }
-    seen.sort_by_key(|(span, _)| span.start());
+    sort::by_key(&mut seen, |(span, _)| span.start());
     let mut errors = Vec::new();
     for (at, (span, what)) in seen.iter().enumerate() {
         // Two devices of one cell may share a page.

@@ -11,6 +11,7 @@ use super::{Boot, PlanError, Region};
 use crate::addr::{BLOCK_1G, BLOCK_2M, PAGE, Pa, Span};
 use crate::config::CellConfig;
 use crate::hardware::Hardware;
+use crate::sort;
 
 /// Whole pages that a cell can have: memory without what the hypervisor and firmware keep.
 pub(super) fn usable(hardware: &Hardware, boot: &Boot) -> SpanSet<Pa> {
@@ -39,7 +40,7 @@ pub(super) fn divide(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Vec<Ve
     // The largest first, so that it finds a place for large blocks.
     let mut order: Vec<_> =
         draw.config.cells.iter().zip(&mut shares).filter(|(cell, _)| !cell.root).collect();
-    order.sort_by_key(|(cell, _)| core::cmp::Reverse(cell.memory));
+    sort::by_key(&mut order, |(cell, _)| core::cmp::Reverse(cell.memory));
     for (cell, share) in order {
         match wanted(cell).and_then(|size| take(cell, size, &mut free)) {
             Ok(spans) => {

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::addr::{Address, Span};
+use crate::sort;
 
 /// A set of addresses: spans by rising start, none touching the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ impl<A: Address> Default for SpanSet<A> {
 impl<A: Address> FromIterator<Span<A>> for SpanSet<A> {
     fn from_iter<I: IntoIterator<Item = Span<A>>>(spans: I) -> Self {
         let mut all: Vec<_> = spans.into_iter().collect();
-        all.sort_unstable();
+        sort::by_key(&mut all, |span| *span);
         let mut merged: Vec<Span<A>> = Vec::new();
         for span in all {
             match merged.last_mut() {

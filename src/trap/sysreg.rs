@@ -1,4 +1,4 @@
-//! System registers and instructions that trap (design, decision 2).
+//! System registers and instructions that trap.
 
 use super::Resume;
 use super::esr::{Access, Sysreg};
@@ -70,7 +70,7 @@ fn send_sgi<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, value: u64) -> Res
 const STEP: u64 = 256 << 10;
 
 /// Cache maintenance by set and way reaches one CPU's caches only and knows no owner, so a guest's is done by address
-/// over all of its RAM instead (design, decision 8; as Arm ARM D7.5.9.5 advises). A guest walks all sets and ways of a cache
+/// over all of its RAM instead (as Arm ARM D7.5.9.5 advises). A guest walks all sets and ways of a cache
 /// level; the one operation of it with set and way 0 does the work for all.
 #[cold]
 fn set_way<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, operand: u64) -> Resume {

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{NodeId, Tree, TreeError};
+use crate::sort;
 
 /// Looks for siblings and properties of one name.
 pub(super) fn check_names(tree: &Tree<'_>) -> Result<(), TreeError> {
@@ -23,7 +24,7 @@ pub(super) fn check_names(tree: &Tree<'_>) -> Result<(), TreeError> {
 fn find<'a, I: Iterator<Item = &'a str>>(hashes: &mut Vec<u64>, names: impl Fn() -> I) -> Option<&'a str> {
     hashes.clear();
     hashes.extend(names().map(hash));
-    hashes.sort_unstable();
+    sort::numbers(hashes);
     if !has_equal_neighbours(hashes) {
         return None;
     }
@@ -51,7 +52,7 @@ pub(super) fn sorted_phandles(tree: &Tree<'_>) -> Result<Vec<u64>, TreeError> {
             phandles.push(u64::from(phandle) << 32 | u64::from(node.id().0));
         }
     }
-    phandles.sort_unstable();
+    sort::numbers(&mut phandles);
     phandles.dedup();
     let same = phandles.iter().zip(phandles.iter().skip(1)).find(|(a, b)| *a >> 32 == *b >> 32);
     match same {

@@ -5,19 +5,17 @@ use super::offsets::{CTLR_RWP, GICD_CTLR, GICR_CTLR, ICFGR, IPRIORITYR, ISPENDR,
 use crate::cpu::PcpuId;
 use crate::ports::{GicRegisters, Width};
 
-/// The lowest value that a guest's interrupt has physically. EL2's own lie below it and are taken first.
-const GUEST_FLOOR: u8 = 0x80;
+/// The highest priority of a guest's interrupt: the second of the 16 levels that every GIC has (IHI 0069H 4.8). EL2's own
+/// have the first and are taken before.
+const GUEST_HIGHEST: u8 = 0x10;
 /// How often RWP is read before we go on without it. Hardware needs far less; nothing that follows depends on it for safety.
 const RWP_READS: u32 = 4096;
 
-/// A guest's priority as the physical GIC has it: the upper half, as the Non-secure view does (IHI 0069H 4.8.1).
-pub(super) fn to_physical(guest: u8) -> u8 {
-    GUEST_FLOOR | guest >> 1
-}
-
-/// The guest's view of a physical priority.
-pub(super) fn to_guest(physical: u8) -> u8 {
-    physical << 1
+/// A guest's priority as the physical GIC has it, and as the guest reads it back. All levels but the first are as written: a
+/// map that spent a bit on EL2's own would leave 8 levels under DS=0 and let the lowest that RTOSes use reach the one that no
+/// mask lets through.
+pub(super) fn of_guest(written: u8) -> u8 {
+    written.max(GUEST_HIGHEST)
 }
 
 /// Which 32 interrupts.

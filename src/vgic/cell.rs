@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-use super::bank::{Bank, bits, config_mask, to_physical};
+use super::bank::{Bank, bits, config_mask, of_guest};
 use super::errand::Errands;
 use super::offsets::{
     CTLR_ENABLE_GRP1, GICD_IROUTER, ICACTIVER, ICENABLER, ICPENDR, WAKER_CHILDREN_ASLEEP,
@@ -69,7 +69,7 @@ impl VcpuShared {
     pub(super) fn reset(&self) {
         self.soft_enabled.store(0, Ordering::Relaxed);
         self.soft_pending.store(0, Ordering::Relaxed);
-        self.soft_priority.iter().for_each(|priority| priority.store(0, Ordering::Relaxed));
+        self.soft_priority.iter().for_each(|priority| priority.store(of_guest(0), Ordering::Relaxed));
         self.waker.store(WAKER_PROCESSOR_SLEEP | WAKER_CHILDREN_ASLEEP, Ordering::Relaxed);
         self.forced.store(0, Ordering::Relaxed);
         self.errands.clear();
@@ -156,7 +156,7 @@ impl CellGic {
             }
             for bit in bits(owned) {
                 let intid = word.wrapping_mul(32).wrapping_add(bit);
-                bank.set_priority(m, intid, to_physical(0));
+                bank.set_priority(m, intid, of_guest(0));
                 m.gicd_write(GICD_IROUTER.wrapping_add(intid.wrapping_mul(8)), Width::Double, route);
             }
             bank.write(m, ICPENDR, owned);

@@ -1,4 +1,4 @@
-//! The GIC that a cell sees. The distributor and redistributors are filters over the physical ones (design, decision 3):
+//! The GIC that a cell sees. The distributor and redistributors are filters over the physical ones:
 //! state lives in hardware, masked by what the cell owns. Software keeps only what hardware does not have: list registers
 //! and the queue behind them, group enables, identity registers, and those SGIs that firmware does not leave to us.
 //!
@@ -10,7 +10,7 @@
 //! - `registers`: the tables of registers; `state`, `identity`, `word`: what their rows mean. `sgi`: ICC_SGI1R_EL1.
 //!
 //! What a guest may notice:
-//! - All its interrupts are Group 1 for good. The lowest bits of a priority are lost (IHI 0069H 4.8 asks for 16 levels).
+//! - All its interrupts are Group 1 for good. Priorities from 0 to 0x0f become 0x10: the first of the 16 levels is EL2's.
 //! - IROUTER.Interrupt_Routing_Mode reads 0; written 1, it routes to vCPU 0. A route to a vCPU that it does not have is not taken.
 //! - An edge that comes while the one before waits in a list register is delivered too, where hardware would merge the two.
 //! - What is pending in another vCPU's list register reads as active there, as if just acknowledged.

@@ -1,6 +1,6 @@
 //! The physical GIC's start, before any cell: all ours is Group 1, disabled and quiet.
 
-use super::bank::{Bank, to_physical};
+use super::bank::{Bank, of_guest};
 use super::offsets::{
     CTLR_ARE, CTLR_ENABLE_GRP1, CTLR_RWP, GICD_CTLR, GICD_ICENABLER_E, GICD_TYPER, GICR_CTLR, GICR_WAKER,
     ICACTIVER, ICENABLER, ICPENDR, IGROUPR, IPRIORITYR, ISENABLER, RD_CTLR_ENABLE_LPIS, RD_CTLR_RWP,
@@ -34,7 +34,7 @@ pub enum GicError {
 /// How often a register is read before hardware counts as stuck: some 0.1 s of device reads.
 const READS: u32 = 1_000_000;
 /// The priority of EL2's own interrupts: above all guests'.
-const OWN_PRIORITY: u8 = 0x40;
+const OWN_PRIORITY: u8 = 0;
 
 /// Polls until `done`.
 fn poll(mut done: impl FnMut() -> bool) -> bool {
@@ -84,7 +84,7 @@ pub fn init_distributor(m: &mut impl GicRegisters) -> Result<(), GicError> {
 /// Four interrupts to the guests' reset priority.
 fn set_priorities(four: u32, write: impl FnOnce(u32, u64)) {
     let at = IPRIORITYR.wrapping_add(four.wrapping_mul(4));
-    write(at, u64::from(u32::from_ne_bytes([to_physical(0); 4])));
+    write(at, u64::from(u32::from_ne_bytes([of_guest(0); 4])));
 }
 
 /// Each CPU's redistributor: awake, its SGIs and PPIs in Group 1, quiet and disabled but for the kick and the maintenance

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use arrayvec::ArrayVec;
 
 use super::GicPorts;
-use super::bank::{Bank, to_guest};
+use super::bank::Bank;
 use super::cell::CellGic;
 use super::lr::{Lr, State};
 use super::queue::{PARKED, REPORTING};
@@ -71,7 +71,7 @@ impl VcpuGic {
 
     fn priority(&self, m: &impl GicPorts, cell: &CellGic, intid: u32) -> u8 {
         if cell.owned.contains(intid) {
-            return to_guest(Bank::of(intid, self.cpu).priority(m, intid));
+            return Bank::of(intid, self.cpu).priority(m, intid);
         }
         let soft = cell.vcpu(self.me).and_then(|own| own.soft_priority.get(intid as usize));
         soft.map_or(0, |priority| priority.load(Ordering::Relaxed))

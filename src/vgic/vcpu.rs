@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use super::GicPorts;
-use super::bank::{Bank, bits, config_mask, to_guest, to_physical};
+use super::bank::{Bank, bits, config_mask, of_guest};
 use super::cell::CellGic;
 use super::errand::Errand;
 use super::lr::{Lr, State};
@@ -80,7 +80,7 @@ impl VcpuGic {
         let private = cell.private();
         self.quiet_private(m, private);
         let bank = Bank::Private(self.cpu);
-        bits(private).for_each(|intid| bank.set_priority(m, intid, to_physical(0)));
+        bits(private).for_each(|intid| bank.set_priority(m, intid, of_guest(0)));
         let others = bank.config(m, 1) & !config_mask(private, 1);
         bank.set_config(m, 1, others);
         bank.write(m, ICPENDR, private);
@@ -115,7 +115,7 @@ impl VcpuGic {
         if !cell.owned.contains(intid) {
             return self.on_other_irq(m, cell, shared, intid);
         }
-        let priority = to_guest(m.running_priority());
+        let priority = m.running_priority();
         m.drop_priority(intid);
         if intid < 16 {
             m.deactivate(intid);

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
-use super::bank::{Bank, config_mask, to_guest, to_physical};
+use super::bank::{Bank, config_mask, of_guest};
 use super::errand::Errand;
 use super::identity::half;
 use super::offsets::GICD_IROUTER;
@@ -39,7 +39,7 @@ pub(super) fn priority<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At) -> u64 {
     for byte in 0..at.width.bytes() as u32 {
         let intid = at.rel.wrapping_add(byte);
         let priority = if owns(ctx, at, intid) {
-            to_guest(bank.priority(ctx.machine, intid))
+            bank.priority(ctx.machine, intid)
         } else {
             let soft = at.frame.and_then(|id| ctx.cell.vcpu(id)?.soft_priority.get(intid as usize));
             soft.map_or(0, |priority| priority.load(Ordering::Relaxed))
@@ -56,12 +56,12 @@ pub(super) fn set_priority<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At, value: 
         let intid = at.rel.wrapping_add(byte);
         let priority = (value >> (byte & 3).wrapping_mul(8)) as u8;
         if owns(ctx, at, intid) {
-            bank.set_priority(ctx.machine, intid, to_physical(priority));
+            bank.set_priority(ctx.machine, intid, of_guest(priority));
         } else if let Some(soft) =
             at.frame.and_then(|id| ctx.cell.vcpu(id)?.soft_priority.get(intid as usize))
         {
-            // As many levels as the others have with 5 bits.
-            soft.store(priority & 0xf0, Ordering::Relaxed);
+            // As many levels as the others have at least.
+            soft.store(of_guest(priority & 0xf0), Ordering::Relaxed);
         }
     }
     Kick::default()

@@ -3,7 +3,7 @@
 //! - [`pack`]: a description and its images become one archive.
 //! - [`initramfs`]: what a Linux guest starts with.
 //! - [`qemu`]: the emulated machine, and talking to what runs there.
-//! - [`demo`]: the demo, live or watched without a person.
+//! - [`demo`]: the demo, watched without a person.
 //! - [`plan`]: a description held against a board's tree.
 //! - [`bench`]: figures of size, memory and traps.
 

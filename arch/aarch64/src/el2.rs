@@ -1,5 +1,5 @@
 //! EL2's control registers: every one that the CPU has is written, so that nothing firmware left there reaches a
-//! guest (design, decision 2; the list is that of the Linux kernel's `booting.rst`).
+//! guest (the list is that of the Linux kernel's `booting.rst`).
 
 use aarch64_cpu::asm::barrier::{SY, isb};
 use aarch64_cpu::registers::{

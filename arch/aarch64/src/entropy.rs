@@ -8,8 +8,8 @@ use bulkhead::ports::Entropy;
 use crate::cpu::Cpu;
 
 impl Entropy for Cpu {
-    /// FEAT_RNG where the CPU has it. Elsewhere the board tree's own seed, stretched by SplitMix64 with the counter mixed
-    /// in: as good as what the loader brought, and no two lives get the same.
+    /// The board tree's own seed, stretched by SplitMix64 with the counter mixed in, so that no two lives get the same; and
+    /// FEAT_RNG where the CPU has it. Without it the bits are as good as what the loader brought.
     fn random(&mut self) -> u64 {
         let hardware = if self.features.rng() { rndr() } else { None };
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_add(CNTPCT_EL0.get());

@@ -19,6 +19,10 @@ primary:
     mov     x20, x0                 // the tree
     mrs     x21, CurrentEL
     lsr     x21, x21, #2
+    cmp     x21, #2
+    b.ne    0f
+    mrs     x22, cntpct_el0         // counts from here (only EL2 may for certain)
+0:
 
     // Zero .bss before relocation writes anything: MMU and caches are off, so this goes to memory.
     adrp    x1, bulkhead_bss_start
@@ -30,23 +34,35 @@ primary:
     stp     xzr, xzr, [x1], #16
     b       1b
 
-    // R_AARCH64_RELATIVE (1027): *(base + offset) = base + addend. The link address is 0.
+    // Packed relative relocations (System V gABI, SHT_RELR): a number that is even is the place of a word to add the base
+    // to; one that is odd has a bit for each of the 63 words behind the last. The link address is 0.
 2:  adr     x0, bulkhead_head
-    adrp    x1, bulkhead_rela_start
-    add     x1, x1, :lo12:bulkhead_rela_start
-    adrp    x2, bulkhead_rela_end
-    add     x2, x2, :lo12:bulkhead_rela_end
+    adrp    x1, bulkhead_relr_start
+    add     x1, x1, :lo12:bulkhead_relr_start
+    adrp    x2, bulkhead_relr_end
+    add     x2, x2, :lo12:bulkhead_relr_end
 3:  cmp     x1, x2
-    b.hs    4f
-    ldp     x3, x4, [x1], #16
-    ldr     x5, [x1], #8
-    cmp     w4, #1027
-    b.ne    3b
+    b.hs    8f
+    ldr     x3, [x1], #8
+    tbnz    x3, #0, 4f
+    add     x4, x0, x3
+    ldr     x5, [x4]
     add     x5, x5, x0
-    str     x5, [x0, x3]
+    str     x5, [x4], #8
+    b       3b
+4:  mov     x6, x4
+5:  lsr     x3, x3, #1
+    cbz     x3, 7f
+    tbz     x3, #0, 6f
+    ldr     x5, [x6]
+    add     x5, x5, x0
+    str     x5, [x6]
+6:  add     x6, x6, #8
+    b       5b
+7:  add     x4, x4, #(63 * 8)
     b       3b
 
-4:  adrp    x1, bulkhead_boot_stack_end
+8:  adrp    x1, bulkhead_boot_stack_end
     add     x1, x1, :lo12:bulkhead_boot_stack_end
     mov     sp, x1
     mov     x29, xzr
@@ -69,6 +85,7 @@ primary:
     add     x2, x2, :lo12:bulkhead_vectors
     msr     vbar_el2, x2
     isb
+    mov     x1, x22
     b       bulkhead_primary
 
 // fn(x0: TTBR0_EL2, x1: TCR_EL2, x2: MAIR_EL2, x3: SCTLR_EL2, x4: start, x5: end)

@@ -1,4 +1,5 @@
-//! The boot heap: EL2's pool, from which everything is allocated before the first guest runs.
+//! The boot heap: EL2's pool, from which everything is allocated before the first guest runs, and later the tables of
+//! windows onto a cell that is loaded.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::NonNull;

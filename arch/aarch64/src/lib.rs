@@ -6,7 +6,7 @@
 //! - `world`: into the guest and back; EL2's vectors.
 //! - `mmu`, `cache`, `tlb`, `memory`, `heap`: EL2's own memory and the cells'.
 //! - `gic`, `time`, `firmware`, `uart`, `entropy`: devices and firmware.
-//! - `cpu`: all of it as the policy's ports. `stop`: the last words.
+//! - `errata`: what particular CPUs ask for. `cpu`: all of it as the policy's ports. `stop`: the last words.
 //!
 //! Unsafe code is denied but for the modules marked below; each of them is small, and argues at each block.
 #![no_std]

@@ -1,4 +1,4 @@
-//! EL2's own map: one to one, only what is needed, never writable and executable at once (design, decision 12).
+//! EL2's own map: one to one, only what is needed, never writable and executable at once.
 
 use aarch64_cpu::asm::barrier::{ISHST, SY, dsb, isb};
 use aarch64_cpu::registers::{Readable, SP};
@@ -68,7 +68,7 @@ pub fn window(space: &Mutex<Space>, span: Span<Pa>, work: impl FnOnce()) -> Resu
     unmap(&mut space.lock(), span)
 }
 
-/// Whether `at` lies in the 16 KiB above this CPU's stack pointer: a guess good enough for a backtrace, since a stack
+/// Whether `at` lies in the 8 KiB above this CPU's stack pointer: a guess good enough for a backtrace, since a stack
 /// ends with a page that is mapped.
 pub fn near_stack_pointer(at: u64) -> bool {
     let sp = SP.get();

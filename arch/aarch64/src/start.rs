@@ -38,7 +38,7 @@ const STACK_DATA_PAGES: usize = 3;
 
 /// The boot CPU, EL2, MMU and caches off: no lock and no exclusive works yet (Arm ARM B2.9.2).
 #[unsafe(no_mangle)]
-extern "C" fn bulkhead_primary(tree: u64) -> ! {
+extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
     let features = Features::read();
     let Some((mut space, tree)) = first_map(&features, tree) else {
         // Without a tree there is no console to say so on.
@@ -51,7 +51,8 @@ extern "C" fn bulkhead_primary(tree: u64) -> ! {
     console(&mut space, blob);
     el2::init(&features);
     info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
-    let done = reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(features, space, blob, loaded));
+    let done =
+        reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
     let Err(Refused) = done;
     error!("nothing was started");
     stop::halt()
@@ -133,6 +134,7 @@ fn boot_cells(
     mut space: Space,
     blob: &'static [u8],
     loaded: Boot,
+    entered: u64,
 ) -> Result<Infallible, Refused> {
     // SAFETY: `reserve` mapped it; it is never written.
     let archive = unsafe { bytes(loaded.archive) };
@@ -153,8 +155,9 @@ fn boot_cells(
         .ok_or_else(|| refuse("firmware leaves no SGI to EL2: SGIs must be in non-secure Group 1"))?;
     physical::init_redistributor(&mut machine, me, &sgi, survey.hardware.gic.maintenance)
         .map_err(|e| refuse_all(alloc::vec![e]))?;
-    let system =
+    let mut system =
         survey.build(&mut machine, sgi, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
+    system.entered = entered;
     let system: &'static System = Box::leak(Box::new(system));
     // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
     if let Err(e) = mmu::unmap(&mut space.lock(), tree) {

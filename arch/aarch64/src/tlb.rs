@@ -1,4 +1,5 @@
-//! TLB maintenance (Arm ARM D8.17). Every call waits until it is complete on all CPUs of the inner shareable domain.
+//! TLB maintenance (Arm ARM D8.17). Every call waits until it is complete: on this CPU for [`invalidate_local_guest`], on all
+//! CPUs of the inner shareable domain for the others.
 //!
 //! On many CPUs the first TLBI to all, and the DSB behind it, may be complete before a remote CPU's accesses by the old
 //! translation are (Cortex-A76 1286807, Cortex-A55 2441007, Cortex-A510 2441009, and CVE-2025-10263 on most since the Cortex-A76).
@@ -51,7 +52,7 @@ pub fn invalidate_local_guest() {
     isb(SY);
 }
 
-/// Runs `operation` with the cell's VMID in VTTBR_EL2, as the maintenance of its entries asks (design, decision 9), and
+/// Runs `operation` with the cell's VMID in VTTBR_EL2, as the maintenance of its entries asks, and
 /// waits for it.
 fn with_vmid(vttbr: u64, operation: impl Fn()) {
     let before = VTTBR_EL2.get();

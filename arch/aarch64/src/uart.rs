@@ -107,8 +107,8 @@ pub fn install(uart: Uart) {
     log::set_max_level(LevelFilter::Info);
 }
 
-/// The last words of a CPU: prints without a lock where another CPU may have died with it, or where no lock
-/// works because the MMU is off (exclusives need Normal memory, Arm ARM B2.9.2).
+/// The last words of a CPU. It waits for the console's lock for a while only, since another CPU may have died with it, and says
+/// nothing where no lock works because the MMU is off (exclusives need Normal memory, Arm ARM B2.9.2).
 pub fn shout(args: fmt::Arguments<'_>) {
     let Some(lock) = CONSOLE.0.get() else { return };
     if SCTLR_EL2.is_set(SCTLR_EL2::M) {

@@ -24,10 +24,10 @@ pub const CHECKS: &[Check] = &[
     check("order_distributor_group", Needs::Nothing, distributor_group),
 ];
 
-/// The 15 priorities of the lower half, which a guest may use whole, that five bits tell apart. The lowest of all, 0xf8,
-/// is never signalled: no mask is lower (IHI 0069H 4.8.6).
+/// The priorities that four bits tell apart, but for two: the highest may be the hypervisor's, and the lowest is never
+/// signalled where there are no more than four: no mask is lower (IHI 0069H 4.8.6).
 fn level(n: u32) -> u8 {
-    0x80 + 8 * (n % 15) as u8
+    0x10 + 0x10 * (n % 14) as u8
 }
 
 /// Lets everything that was made pending get where it goes.
@@ -189,10 +189,10 @@ fn nest(intid: u32) {
 
 fn nested_vectors() -> Outcome {
     for sgi in 1..=8 {
-        gic::set_priority(sgi, 0xf0 - 0x10 * (sgi as u8 - 1));
+        gic::set_priority(sgi, 0xe0 - 0x10 * (sgi as u8 - 1));
         gic::enable(sgi);
     }
-    // 0xf0 down to 0x80, each preempts the one before.
+    // 0xe0 down to 0x70, each preempts the one before.
     DEEPEST.store(0, Ordering::SeqCst);
     reset_counts(Some(nest));
     regs::unmask_interrupts();

@@ -222,7 +222,7 @@ fn upper_half() -> Outcome {
 
 fn registers_kept() -> Outcome {
     for f in [function::VERSION, function::SMCCC_VERSION, 0x8600_0000] {
-        let mut x: [u64; 18] = core::array::from_fn(|n| 0x1111_1111_1111_1111 * n as u64);
+        let mut x: [u64; 18] = core::array::from_fn(|n| 0x0101_0101_0101_0101 * n as u64);
         let [x0, ..] = &mut x;
         *x0 = f;
         let back = call_with(Conduit::Hvc, x);

@@ -78,7 +78,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => Just(Op::Run),
         1 => any::<bool>().prop_map(Op::Distributor),
         1 => Just(Op::Distributor(true)),
-        3 => (id(), 0..8u8).prop_map(|(id, level)| Op::Priority(id, level << 5)),
+        3 => (id(), 1..16u8).prop_map(|(id, level)| Op::Priority(id, level << 4)),
         5 => (register, prop::collection::vec(id(), 1..6)).prop_map(|(at, ids)| Op::Bits(at, ids)),
     ]
 }
@@ -100,7 +100,7 @@ impl Pair {
         for id in IDS {
             let edge = EDGES.contains(&id);
             bench.cpus[0].hw().irq(0, id).unwrap().edge = edge;
-            ideal.irqs.insert(id, Irq { edge, ..Irq::default() });
+            ideal.irqs.insert(id, Irq { edge, priority: 0x10, ..Irq::default() });
         }
         Self { bench, ideal }
     }

@@ -104,31 +104,32 @@ fn private_bits_are_masked_by_ownership() {
         assert!(
             kick.enabled && maintenance.enabled && !kick.active && !maintenance.active && !maintenance.latch
         );
-        assert_eq!((kick.priority, maintenance.priority), (0x40, 0x40));
+        assert_eq!((kick.priority, maintenance.priority), (0, 0));
         assert!(!hw.cpus[cpu].private[26].enabled);
     }
 }
 
 #[test]
-fn priorities_keep_to_the_lower_half() {
+fn priorities_keep_below_those_of_el2() {
     let mut bench = bench();
     bench.dist(0, 0x420, Some(0xf0a0_5000));
-    assert_eq!(bench.dist(0, 0x420, None), 0xf0a0_5000);
-    for (intid, physical) in [(32, 0x80), (33, 0xa8), (34, 0xd0), (35, 0xf8)] {
+    assert_eq!(bench.dist(0, 0x420, None), 0xf0a0_5010);
+    // 0xf0 is signalled where there are 5 bits: it must not become 0xf8, the lowest of all, which never is.
+    for (intid, physical) in [(32, 0x10), (33, 0x50), (34, 0xa0), (35, 0xf0)] {
         assert_eq!(bench.cpus[0].hw().irq(0, intid).unwrap().priority, physical);
     }
     bench.ctx(0, |ctx| gicd_access(ctx, 0x421, Width::Byte, Some(0xff))).unwrap();
-    assert_eq!(bench.dist(0, 0x420, None), 0xf0a0_f000);
+    assert_eq!(bench.dist(0, 0x420, None), 0xf0a0_f810);
     // 46 to 49: two of them are the neighbour's.
     bench.dist(2, 0x430, Some(0x1010_1010));
     bench.dist(0, 0x430, Some(0xffff_ffff));
     bench.dist(0, 0x410, Some(0xffff_ffff));
     assert_eq!((bench.dist(0, 0x430, None), bench.dist(2, 0x430, None)), (0, 0x1010_1010));
     bench.redist(0, SGI + 0x40c, Some(0x3020_1000));
-    assert_eq!(bench.redist(0, SGI + 0x40c, None), 0x3020_1000);
+    assert_eq!(bench.redist(0, SGI + 0x40c, None), 0x3020_1010);
     bench.redist(0, SGI + 0x418, Some(0xffff_ffff));
-    assert_eq!(bench.redist(0, SGI + 0x418, None), 0xf000_0000, "of INTIDs 24 to 27 only 27 is the guest's");
-    assert_eq!(bench.cpus[0].hw().cpus[0].private[15].priority, 0x40);
+    assert_eq!(bench.redist(0, SGI + 0x418, None), 0xf800_0000, "of INTIDs 24 to 27 only 27 is the guest's");
+    assert_eq!(bench.cpus[0].hw().cpus[0].private[15].priority, 0);
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn all_is_group_1_and_quiet_after_the_start() {
             let own = id == plan.kick.intid() || id == MAINTENANCE;
             let irq = hw.irq(0, id).unwrap();
             assert_eq!((irq.group1, irq.enabled, irq.latch, irq.active), (true, own, false, false), "{id}");
-            assert_eq!(irq.priority, if own { 0x40 } else { 0x80 }, "{id}");
+            assert_eq!(irq.priority, if own { 0 } else { 0x10 }, "{id}");
         }
     }
 }

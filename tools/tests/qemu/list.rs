@@ -81,16 +81,30 @@ pub fn scenarios() -> Vec<Scenario> {
             )
         },
         Scenario {
-            machine: Machine { smp: 2, its: false, virtio_console: true, ..Machine::DEMO },
-            consoles: vec!["uart", "linux"],
+            machine: Machine { smp: 2, its: false, ..Machine::DEMO },
+            consoles: vec!["linux"],
             ..scenario(
-                "native_reboot_on_a_virtio_console",
-                Native("linux-6.1-cloud", "console=hvc0 bulkhead.test=reboot".into()),
+                "native_reboot",
+                Native("linux-6.12-rt", "console=ttyAMA0 bulkhead.test=reboot".into()),
                 vec![
                     see("linux", "bulkhead: linux up, 2 cpus"),
                     see("linux", "bulkhead: rebooting"),
                     see("linux", "bulkhead: linux up, 2 cpus"),
                     see("linux", "bulkhead: reboot ok"),
+                    Off,
+                ],
+            )
+        },
+        Scenario {
+            machine: Machine { smp: 2, its: false, virtio_console: true, ..Machine::DEMO },
+            consoles: vec!["uart", "linux"],
+            ..scenario(
+                "native_virtio_console",
+                Native("linux-6.1-cloud", "console=hvc0".into()),
+                vec![
+                    see("linux", "bulkhead: linux up, 2 cpus"),
+                    Prompt("linux"),
+                    Type("linux", "poweroff -f"),
                     Off,
                 ],
             )

@@ -157,8 +157,7 @@ mod tests {
     #[test]
     fn cpus_as_they_are_met() {
         // QEMU's Cortex-A57 r1p0, the Raspberry Pi 4's Cortex-A72 r0p3, the i.MX 8M Plus' Cortex-A53 r0p4.
-        let a57 =
-            Errata { speculative_at: true, false_stage2_fault: true, branch_history: 8, ..Errata::default() };
+        let a57 = Errata { speculative_at: true, false_stage2_fault: true, branch_history: 8 };
         assert_eq!(Errata::of_midr(0x411f_d070), a57);
         let a72 = Errata { speculative_at: true, branch_history: 8, ..Errata::default() };
         assert_eq!(Errata::of_midr(0x410f_d083), a72);

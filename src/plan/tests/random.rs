@@ -11,6 +11,9 @@ use crate::plan::pool;
 /// A device under /soc: its slot of 2 KiB, its interrupt, its owner.
 type Uart = (u32, u32, usize);
 
+/// A checked plan, or why there is none.
+type Planned = Result<Plan<Checked>, Vec<PlanError>>;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Random {
     cpus: u32,
@@ -130,7 +133,7 @@ impl Random {
     }
 
     /// The board, and the checked plan or why there is none; nothing if the two make no sense at all.
-    pub(crate) fn plan(&self) -> Option<(Hardware, Result<Plan<Checked>, Vec<PlanError>>)> {
+    pub(crate) fn plan(&self) -> Option<(Hardware, Planned)> {
         let mut setup = self.setup()?;
         let board = std::mem::take(&mut setup.board).tree();
         let blob = board.blob_reserving(&[(START + self.firmware.0, self.firmware.1)]);

@@ -60,8 +60,8 @@ const ROWS: &[Row] = &[
     (3, 4, &[all(0), all(4)]),
     // ID_MMFR5_EL1: ETS.
     (3, 6, &[all(0)]),
-    // ID_AA64PFR0_EL1: EL0, EL1 (64-bit alone), EL3, FP, AdvSIMD, GIC, SVE, DIT, CSV2, CSV3.
-    (4, 0, &[all(0), up_to(4, 1), all(12), signed(16, 15), signed(20, 15), up_to(24, 1), all(32), all(48),
+    // ID_AA64PFR0_EL1: EL0, EL1 (64-bit alone), FP, AdvSIMD, GIC, SVE, DIT, CSV2, CSV3.
+    (4, 0, &[all(0), up_to(4, 1), signed(16, 15), signed(20, 15), up_to(24, 1), all(32), all(48),
         up_to(56, 1), all(60)]),
     // ID_AA64PFR1_EL1: BT, SSBS.
     (4, 1, &[all(0), all(4)]),

@@ -86,7 +86,7 @@ pub fn size(subject: &Subject) -> Result<(), BenchError> {
     }
     drop(qemu);
 
-    for line in one_cell(subject)?.iter().filter(|line| line.contains("entry:")) {
+    for line in one_cell(subject)?.iter().filter(|line| line.contains("after entry")) {
         println!("one cell, one CPU: {}", said(line));
     }
     Ok(())
@@ -139,7 +139,7 @@ fn loaded_size(file: &[u8]) -> Result<u64, elf::ParseError> {
 
 /// A line without what the logger puts before it.
 fn said(line: &str) -> &str {
-    ["memory:", "entry:"]
+    ["memory:", "after entry"]
         .iter()
         .find_map(|word| line.find(word).and_then(|at| line.get(at..)))
         .unwrap_or(line)

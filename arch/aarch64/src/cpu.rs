@@ -17,6 +17,8 @@ pub struct Cpu {
     pub(crate) gic: &'static Gic,
     pub(crate) space: &'static Mutex<Space>,
     pub(crate) lr_count: usize,
+    /// See [`gic::rpr_shift`].
+    pub(crate) rpr_shift: u8,
     /// Whether firmware answers SMC.
     pub(crate) conduit: bool,
     /// The state of [`bulkhead::ports::Entropy`] where the CPU has no generator.
@@ -26,7 +28,15 @@ pub struct Cpu {
 impl Cpu {
     /// This CPU; its EL2 and GIC interface are initialised.
     pub fn new(gic: &'static Gic, space: &'static Mutex<Space>, conduit: bool, seed: u64) -> Self {
-        Self { features: Features::read(), gic, space, lr_count: gic::count_list_registers(), conduit, seed }
+        Self {
+            features: Features::read(),
+            gic,
+            space,
+            lr_count: gic::count_list_registers(),
+            rpr_shift: gic::rpr_shift(gic),
+            conduit,
+            seed,
+        }
     }
 }
 

@@ -151,6 +151,26 @@ pub fn init_cpu_interface() {
     isb(SY);
 }
 
+/// How far ICC_RPR_EL1 stands from the priorities that the distributor shows: with two security states (GICD_CTLR.DS is 0) the
+/// distributor shows the Non-secure view, shifted left by one (IHI 0069H 4.8.6). So does ICC_RPR_EL1, but not where firmware
+/// left SCR_EL3.FIQ at 0. That shows in ICC_PMR_EL1: the Non-secure view of its lowest bit that is not 0 reads as 0.
+pub fn rpr_shift(gic: &Gic) -> u8 {
+    const GICD_CTLR: u32 = 0;
+    const DS: u64 = 1 << 6;
+    // SAFETY: inside the distributor that `Gic::new` was promised.
+    let ctlr = gic.distributor(GICD_CTLR, Width::Word).map_or(0, |at| unsafe { load(at, Width::Word) });
+    if ctlr & DS != 0 {
+        return 0;
+    }
+    // ICC_CTLR_EL1.PRIbits is one less than there are. The probe lasts two instructions, with interrupts masked.
+    let lowest = 0x80 >> (ICC_CTLR_EL1::get() >> 8 & 7);
+    let before = ICC_PMR_EL1::get();
+    ICC_PMR_EL1::set(lowest);
+    let raw = ICC_PMR_EL1::get() & 0xff == lowest;
+    ICC_PMR_EL1::set(before);
+    u8::from(raw)
+}
+
 /// Interrupts every other CPU by all SGIs that may be enabled there.
 pub fn call_all() {
     /// ICC_SGI1R_EL1.IRM: all but this one.
@@ -176,7 +196,7 @@ impl CpuInterface for Cpu {
 
     #[inline(always)]
     fn running_priority(&self) -> u8 {
-        ICC_RPR_EL1::get() as u8
+        (ICC_RPR_EL1::get() << self.rpr_shift) as u8
     }
 
     #[inline(always)]

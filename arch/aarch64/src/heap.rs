@@ -8,21 +8,30 @@ use buddy_system_allocator::Heap;
 use spin::Mutex;
 
 /// Orders up to 2 GiB blocks, far beyond any pool.
-struct Pool(Mutex<Heap<32>>);
+struct Pool(Mutex<Memory>);
+
+struct Memory {
+    heap: Heap<32>,
+    /// The most bytes that were ever in use.
+    peak: usize,
+}
 
 #[global_allocator]
-static POOL: Pool = Pool(Mutex::new(Heap::new()));
+static POOL: Pool = Pool(Mutex::new(Memory { heap: Heap::new(), peak: 0 }));
 
 // SAFETY: the allocator hands out disjoint blocks of the memory it was given, aligned and sized as asked.
 unsafe impl GlobalAlloc for Pool {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.0.lock().alloc(layout).map_or(core::ptr::null_mut(), NonNull::as_ptr)
+        let mut memory = self.0.lock();
+        let block = memory.heap.alloc(layout).map_or(core::ptr::null_mut(), NonNull::as_ptr);
+        memory.peak = memory.peak.max(memory.heap.stats_alloc_actual());
+        block
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         if let Some(at) = NonNull::new(at) {
             // SAFETY: by the caller's contract `at` came from `alloc` with this layout.
-            unsafe { self.0.lock().dealloc(at, layout) };
+            unsafe { self.0.lock().heap.dealloc(at, layout) };
         }
     }
 }
@@ -34,11 +43,11 @@ unsafe impl GlobalAlloc for Pool {
 pub unsafe fn add(start: u64, size: u64) {
     let (start, size) = (start as usize, size as usize);
     // SAFETY: passed on to our caller.
-    unsafe { POOL.0.lock().add_to_heap(start, start + size) };
+    unsafe { POOL.0.lock().heap.add_to_heap(start, start + size) };
 }
 
-/// Bytes in use and bytes in all, rounded as the allocator rounds.
-pub fn used() -> (usize, usize) {
-    let heap = POOL.0.lock();
-    (heap.stats_alloc_actual(), heap.stats_total_bytes())
+/// Bytes in use, the most that ever were, and bytes in all, rounded as the allocator rounds.
+pub fn used() -> (usize, usize, usize) {
+    let memory = POOL.0.lock();
+    (memory.heap.stats_alloc_actual(), memory.peak, memory.heap.stats_total_bytes())
 }

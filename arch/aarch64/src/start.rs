@@ -164,9 +164,9 @@ fn boot_cells(
         return Err(refuse_all(alloc::vec![e]));
     }
     start_secondaries(system, me, context, &mut machine);
-    let (used, total) = heap::used();
+    let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
-    info!("memory: image {image} heap {used} of {total}");
+    info!("memory: image {image} heap {used} of {total}, at most {peak}");
     boot::primary(system, me, &mut machine)
 }
 

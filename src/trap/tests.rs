@@ -209,7 +209,7 @@ fn an_id_register_reads_as_allowed_and_is_not_written() {
     cpu.machine.ids.insert((4, 0), 0x1111_1111_1111_2222);
     cpu.vcpu.ids = IdRegisters::read(&cpu.machine);
     assert_eq!(cpu.trap(sysreg(3, 0, 0, 4, 0, true, 7)), Resume::Next);
-    assert_eq!(cpu.x(7), 0x1101_0001_0111_2012);
+    assert_eq!(cpu.x(7), 0x1101_0001_0111_0012);
     assert_eq!(cpu.trap(sysreg(3, 0, 0, 4, 0, false, 7)), UNDEFINED);
     // MRS to XZR goes nowhere.
     assert_eq!(cpu.trap(sysreg(3, 0, 0, 4, 0, true, 31)), Resume::Next);

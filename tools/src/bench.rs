@@ -139,10 +139,7 @@ fn loaded_size(file: &[u8]) -> Result<u64, elf::ParseError> {
 
 /// A line without what the logger puts before it.
 fn said(line: &str) -> &str {
-    ["memory:", "after entry"]
-        .iter()
-        .find_map(|word| line.find(word).and_then(|at| line.get(at..)))
-        .unwrap_or(line)
+    ["memory:", "runs "].iter().find_map(|word| line.find(word).and_then(|at| line.get(at..))).unwrap_or(line)
 }
 
 fn kib(bytes: u64) -> String {

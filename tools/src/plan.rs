@@ -79,7 +79,7 @@ pub fn check(cells: &Path, board: &Path, folder: &Path) -> Result<(Plan<Checked>
 }
 
 /// Bytes of the hypervisor's image and bss, at most.
-const IMAGE: u64 = 256 << 10;
+const IMAGE: u64 = 512 << 10;
 /// A loader's alignment.
 const BLOCK: u64 = 2 << 20;
 

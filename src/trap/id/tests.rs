@@ -20,7 +20,7 @@ impl El1 for Cpu {
 fn a_cpu_that_has_everything_shows_what_is_allowed() {
     let ids = IdRegisters::read(&Cpu(0x2222_2222_2222_2222, &[]));
     for (crm, op2, value) in [
-        (4, 0, 0x2102_0002_0122_2012),
+        (4, 0, 0x2102_0002_0122_0012),
         (4, 1, 0x22),
         (4, 2, 0),
         (4, 5, 0),
@@ -76,7 +76,7 @@ fn absent_stays_absent_and_versions_are_capped() {
             (7, 1, 0x3),
         ],
     ));
-    assert_eq!(ids.get(4, 0), Some(0x1101_0000_00ff_2011));
+    assert_eq!(ids.get(4, 0), Some(0x1101_0000_00ff_0011));
     assert_eq!(ids.get(5, 0).map(|v| v & 0xfff), Some(0x00a));
     let mmfr0 = ids.get(7, 0).unwrap();
     assert_eq!(mmfr0 & 0xf, 5, "48 bits");
@@ -87,12 +87,12 @@ fn absent_stays_absent_and_versions_are_capped() {
 
 #[test]
 fn a_cortex_a53_sees_itself() {
-    // The registers of QEMU's cortex-a53, gic-version=3: nothing in them is hidden but EL2.
+    // The registers of QEMU's cortex-a53, gic-version=3: nothing in them is hidden but EL2 and EL3.
     let ids = IdRegisters::read(&Cpu(
         0,
         &[(4, 0, 0x0000_0000_0100_2222), (5, 0, 0x1030_5106), (6, 0, 0x0001_1120), (7, 0, 0x0000_1122)],
     ));
-    assert_eq!(ids.get(4, 0), Some(0x0100_2012));
+    assert_eq!(ids.get(4, 0), Some(0x0100_0012));
     assert_eq!(ids.get(5, 0), Some(0x1030_5106));
     assert_eq!(ids.get(6, 0), Some(0x0001_1120));
     assert_eq!(ids.get(7, 0), Some(0x0001_1022));

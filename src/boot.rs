@@ -9,13 +9,11 @@ use crate::addr::Span;
 use crate::archive::{Archive, ArchiveError};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
-use crate::cpu::PcpuId;
 use crate::guest_tree::{self, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space};
 use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
 use crate::ports::Machine;
-use crate::run;
 use crate::tree::{Tree, TreeError};
 use crate::vgic::{CellGic, GicShared, SgiPlan};
 
@@ -195,16 +193,6 @@ fn stage2(plan: &CellPlan, pa_range: u8) -> Result<Stage2Space, BootError> {
         space.map(span, region.pa, attributes).map_err(|error| BootError::Map { cell: name(), error })?;
     }
     Ok(space)
-}
-
-/// The boot CPU's way into its loop.
-pub fn primary(system: &System, me: PcpuId, machine: &mut impl Machine) -> ! {
-    run::cpu(system, me, machine)
-}
-
-/// Another CPU's way into its loop.
-pub fn secondary(system: &System, me: PcpuId, machine: &mut impl Machine) -> ! {
-    run::cpu(system, me, machine)
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use bulkhead::addr::{Address, PAGE, Pa, Span};
 use bulkhead::archive;
-use bulkhead::boot::{self, Survey};
+use bulkhead::boot::Survey;
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
 use bulkhead::hardware::{Conduit, Hardware};
 use bulkhead::paging::{Table, Window};
 use bulkhead::plan::{Boot, pool};
+use bulkhead::run;
 use bulkhead::tree::{self, early};
 use bulkhead::vgic::{SgiPlan, physical};
 use log::{error, info};
@@ -167,7 +168,7 @@ fn boot_cells(
     let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
     info!("memory: image {image} heap {used} of {total}, at most {peak}");
-    boot::primary(system, me, &mut machine)
+    run::cpu(system, me, &mut machine)
 }
 
 /// What is the same for every CPU.
@@ -302,7 +303,7 @@ extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
         stop::halt();
     }
     me.arrived.store(true, Ordering::Release);
-    boot::secondary(me.system, me.id, &mut machine)
+    run::cpu(me.system, me.id, &mut machine)
 }
 
 /// Entered at EL1 or EL3, MMU off: says so and stops.

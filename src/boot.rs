@@ -99,6 +99,10 @@ impl<'a> Survey<'a> {
                 return Err(config.err().into_iter().chain(hardware.err()).flatten().collect());
             }
         };
+        let not_driven = hardware.not_driven(&tree);
+        if !not_driven.is_empty() {
+            return Err(all(not_driven, BootError::Hardware));
+        }
         let plan =
             Plan::draft(&config, &tree, &hardware, &archive, boot).map_err(|e| all(e, BootError::Plan))?;
         let plan = plan.check(&hardware).map_err(|e| all(e, BootError::Plan))?;

@@ -41,9 +41,9 @@ pub enum HardwareError {
         /// The node.
         node: String,
     },
-    /// There is no GICv3.
+    /// There is no GIC.
     #[error(
-        "the board's tree has no enabled `arm,gic-v3`: Bulkhead drives no other interrupt controller yet"
+        "the board's tree has no enabled `arm,gic-v3` or `arm,gic-400`: Bulkhead knows no other interrupt controller"
     )]
     NoGic,
     /// The GIC's `reg` lacks a frame.
@@ -53,6 +53,28 @@ pub enum HardwareError {
         node: String,
         /// `#redistributor-regions`.
         regions: u32,
+    },
+    /// The `reg` of a GICv2 lacks a frame.
+    #[error("{node}: `reg` needs the distributor and the CPU interface, each addressable")]
+    GicV2Reg {
+        /// The GIC's node.
+        node: String,
+    },
+    /// A GICv2, at boot.
+    #[error(
+        "{node} is a GICv2: this version of Bulkhead plans for such a board, but cannot boot there yet; it needs a GICv3"
+    )]
+    GicV2 {
+        /// The GIC's node.
+        node: String,
+    },
+    /// A CPU that PSCI does not start, at boot.
+    #[error(
+        "{node} is not started by PSCI (`enable-method`): this version of Bulkhead plans for such a board, but cannot boot there yet"
+    )]
+    CpuStart {
+        /// The CPU's node.
+        node: String,
     },
     /// There is no timer.
     #[error("the board's tree has no enabled `arm,armv8-timer`")]

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bulkhead::plan::{Checked, Plan};
 use bulkhead_cli::qemu::{self, Boot, Disk, Machine};
 use bulkhead_cli::{bench, demo, initramfs, pack, plan};
 use clap::{Parser, Subcommand};
@@ -94,8 +93,10 @@ struct OnBoard {
 }
 
 impl OnBoard {
-    fn check(&self) -> Result<(Plan<Checked>, Vec<String>), plan::CheckError> {
-        plan::check(&self.cells, &self.board, &images(&self.cells, self.dir.as_deref()))
+    fn check(&self) -> Result<plan::Desk, plan::CheckError> {
+        let desk = plan::check(&self.cells, &self.board, &images(&self.cells, self.dir.as_deref()))?;
+        desk.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        Ok(desk)
     }
 }
 
@@ -139,8 +140,8 @@ fn main() -> Result<ExitCode> {
             println!("{}: no mistakes", on_board.cells.display());
         }
         Command::Plan(on_board) => {
-            let (plan, devices) = on_board.check()?;
-            print!("{}", plan::table(&plan, &devices));
+            let desk = on_board.check()?;
+            print!("{}", plan::table(&desk.plan, &desk.devices));
         }
         Command::Board { output, machine } => {
             write(&output, &qemu::board_tree(&machine.machine()).into_diagnostic()?)?;

@@ -1,5 +1,6 @@
 //! A description held against a board's tree, by the same code that decides at boot.
 
+mod assumed;
 mod table;
 
 use std::fmt::Display;
@@ -37,6 +38,17 @@ pub enum CheckError {
     },
 }
 
+/// What the desk found out.
+#[derive(Debug)]
+pub struct Desk {
+    /// Who owns what.
+    pub plan: Plan<Checked>,
+    /// Each cell's devices in words.
+    pub devices: Vec<String>,
+    /// What was assumed of the board, and what keeps this version from booting there.
+    pub notes: Vec<String>,
+}
+
 /// Divides the board as the description says, with the images of `folder`.
 ///
 /// Where a loader will put the hypervisor, the archive and the tree is not known at the desk; what is assumed is what
@@ -44,7 +56,7 @@ pub enum CheckError {
 ///
 /// # Errors
 /// Every mistake of the first step that finds one.
-pub fn check(cells: &Path, board: &Path, folder: &Path) -> Result<(Plan<Checked>, Vec<String>), CheckError> {
+pub fn check(cells: &Path, board: &Path, folder: &Path) -> Result<Desk, CheckError> {
     let mistakes = |path: &Path, errors: &[&dyn Display]| CheckError::Mistakes {
         path: path.into(),
         mistakes: errors.iter().map(ToString::to_string).collect(),
@@ -57,9 +69,11 @@ pub fn check(cells: &Path, board: &Path, folder: &Path) -> Result<(Plan<Checked>
     let description = Tree::parse(&blob).map_err(|error| mistakes(cells, &[&error]))?;
     let config = Config::parse(&description).map_err(|errors| mistakes(cells, &all(&errors)))?;
 
-    let board_blob = dtc::blob(board)?;
+    let mut board_blob = dtc::blob(board)?;
+    let mut notes: Vec<String> = assumed::memory(&mut board_blob).into_iter().collect();
     let tree = Tree::parse(&board_blob).map_err(|error| mistakes(board, &[&error]))?;
     let hardware = Hardware::read(&tree).map_err(|errors| mistakes(board, &all(&errors)))?;
+    notes.extend(assumed::not_bootable(&hardware, &tree));
     let used = used_size(&board_blob).map_err(|error| mistakes(board, &[&error]))?;
 
     let packed = pack::pack(cells, folder)?;
@@ -75,7 +89,7 @@ pub fn check(cells: &Path, board: &Path, folder: &Path) -> Result<(Plan<Checked>
         .iter()
         .map(|cell| cell.devices.iter().map(|node| tree.node(*node).path()).collect::<Vec<_>>().join(" "));
     let devices = devices.collect();
-    Ok((plan, devices))
+    Ok(Desk { plan, devices, notes })
 }
 
 /// Bytes of the hypervisor's image and bss, at most.

@@ -141,6 +141,9 @@ fn boot_cells(
     let archive = unsafe { bytes(loaded.archive) };
     let tree = loaded.tree;
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
+    if !features.gic() {
+        return Err(refuse("this CPU has no GICv3 system registers: is it the right tree for this board?"));
+    }
     let gic = map_gic(&mut space, &survey.hardware).map_err(refuse)?;
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
     let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);

@@ -58,6 +58,11 @@ address! {
     /// An intermediate physical address: what a cell takes for physical.
     Ipa
 }
+address! {
+    /// An address that translation tables translate from, of whatever regime: an intermediate physical address, or a virtual one of
+    /// EL2.
+    Input
+}
 
 /// A range of addresses that is not empty and does not wrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,10 +154,17 @@ impl<A: Address> Span<A> {
     }
 }
 
+impl<A: Address> Span<A> {
+    /// The span in another space, where `to` keeps every number, or moves all by the same distance.
+    pub(crate) fn map<B: Address>(self, to: impl Fn(A) -> B) -> Span<B> {
+        Span { start: to(self.start), last: to(self.last) }
+    }
+}
+
 impl Span<Pa> {
     /// The same numbers as intermediate physical addresses: the root cell's 1:1 map.
     pub fn identity(&self) -> Span<Ipa> {
-        Span { start: Ipa(self.start.0), last: Ipa(self.last.0) }
+        self.map(|at| Ipa(at.0))
     }
 }
 

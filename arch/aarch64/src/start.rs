@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use bulkhead::addr::{Address, PAGE, Pa, Span};
 use bulkhead::archive;
-use bulkhead::boot::Survey;
+use bulkhead::boot::{Survey, Translation};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
 use bulkhead::hardware::{Conduit, Hardware};
@@ -98,10 +98,6 @@ fn console(space: &mut Space, blob: &[u8]) {
 
 /// Maps the archive, and gives the heap its memory.
 fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refused> {
-    let refused = |error: &dyn core::fmt::Display| {
-        error!("{error}");
-        Refused
-    };
     let image = entry::image().ok_or_else(|| refused(&"the image has no size"))?;
     tree::check(blob).map_err(|e| refused(&e))?;
     let early = early::read(blob).map_err(|e| refused(&e))?;
@@ -120,7 +116,7 @@ fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refus
 /// The machine stays as it is; why has been printed.
 struct Refused;
 
-fn refuse(why: &str) -> Refused {
+fn refused(why: &dyn core::fmt::Display) -> Refused {
     error!("{why}");
     Refused
 }
@@ -141,7 +137,7 @@ fn boot_cells(
     let archive = unsafe { bytes(loaded.archive) };
     let tree = loaded.tree;
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
-    let gic = map_gic(&mut space, &survey.hardware).map_err(refuse)?;
+    let gic = map_gic(&mut space, &survey.hardware).map_err(|e| refused(&e))?;
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
     let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
     let context = Context { gic, space, conduit, seed: survey.seed() };
@@ -149,22 +145,26 @@ fn boot_cells(
     gic::init_cpu_interface();
     let mine = survey.hardware.cpus.iter().find(|c| c.affinity == cpu::affinity());
     let me = mine
-        .ok_or_else(|| refuse("the board's tree has no node for the CPU that Bulkhead was started on"))?
+        .ok_or_else(|| refused(&"the board's tree has no node for the CPU that Bulkhead was started on"))?
         .id;
-    physical::init_distributor(&mut machine).map_err(|e| refuse_all(alloc::vec![e]))?;
+    physical::init_distributor(&mut machine).map_err(|e| refused(&e))?;
     let sgi = SgiPlan::probe(&mut machine, me)
-        .ok_or_else(|| refuse("firmware leaves no SGI to EL2: SGIs must be in non-secure Group 1"))?;
+        .ok_or_else(|| refused(&"firmware leaves no SGI to EL2: SGIs must be in non-secure Group 1"))?;
     physical::init_redistributor(&mut machine, me, &sgi, survey.hardware.gic.maintenance)
-        .map_err(|e| refuse_all(alloc::vec![e]))?;
-    let mut system =
-        survey.build(&mut machine, sgi, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
+        .map_err(|e| refused(&e))?;
+    let translation = Translation {
+        pa_range: features.pa_range(),
+        vmid16: features.wide_vmid(),
+        take: heap::take_tables,
+    };
+    let mut system = survey.build(&mut machine, sgi, translation).map_err(|e| refused(&e))?;
     system.entered = entered;
     let system: &'static System = Box::leak(Box::new(system));
     // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
     if let Err(e) = mmu::unmap(&mut space.lock(), tree) {
-        return Err(refuse_all(alloc::vec![e]));
+        return Err(refused(&e));
     }
-    start_secondaries(system, me, context, &mut machine);
+    start_secondaries(system, me, context, &mut machine)?;
     let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
     info!("memory: image {image} heap {used} of {total}, at most {peak}");
@@ -242,11 +242,15 @@ const _: () = assert!(offset_of!(Secondary, stack) == 32);
 const _: () = assert!(offset_of!(Secondary, emergency) == 40);
 
 /// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
-fn start_secondaries(system: &'static System, me: PcpuId, context: Context, machine: &mut Cpu) {
+fn start_secondaries(
+    system: &'static System,
+    me: PcpuId,
+    context: Context,
+    machine: &mut Cpu,
+) -> Result<(), Refused> {
     let others = || system.cpus().filter(|(id, _)| *id != me);
-    let mut stacks = Vec::new();
-    stacks.resize_with(others().count() * STACK_PAGES, Table::new);
-    let stacks: &'static [Table] = stacks.leak();
+    let stacks = heap::take_tables(others().count() * STACK_PAGES)
+        .ok_or_else(|| refused(&"no memory for the stacks of the other CPUs"))?;
     let mmu = mmu::registers(&context.space.lock());
     let mut called: Vec<&'static Secondary> = Vec::new();
     for ((id, seat), pages) in others().zip(stacks.chunks(STACK_PAGES)) {
@@ -289,6 +293,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
             system.never_came(secondary.id, machine);
         }
     }
+    Ok(())
 }
 
 #[unsafe(no_mangle)]

@@ -12,7 +12,9 @@ use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
 use crate::guest_tree::{self, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
-use crate::paging::{Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables};
+use crate::paging::{
+    Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
+};
 use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
 use crate::ports::Machine;
 use crate::tree::{Tree, TreeError};

@@ -17,6 +17,7 @@ use crate::plan::tests::{archive, elf, kernel, span};
 use crate::ports::Exit;
 use crate::psci::function::CPU_ON;
 use crate::run::{Turn, guest_step, park_step};
+use crate::tree::early;
 use crate::tree::sample::{Sample, node};
 
 const MIB: u64 = 1 << 20;
@@ -66,7 +67,7 @@ impl Loaded {
         };
         let board = board.tree().blob();
         let (image, tree) = (span(0x4020_0000, 0x2_3000), span(0x4400_0000, 0x1_0000));
-        let placed = pool::place(&board, image, tree, 4).unwrap();
+        let placed = pool::place(&early::read(&board).unwrap(), image, tree, 4).unwrap();
         Self { board, archive, boot: Boot { image, tree, pool: placed.pool, archive: placed.archive } }
     }
 
@@ -237,7 +238,9 @@ fn a_cell_beyond_the_cpus_reach_is_refused_by_name() {
     let survey = loaded.survey().unwrap();
     let board = loaded.machine(&survey);
     // 32 bits of physical address, and the board has PCI windows behind them.
-    let Err(refused) = survey.build(&mut Fake::new(&board, 0), sgi(), translation(0)) else { panic!("built") };
+    let Err(refused) = survey.build(&mut Fake::new(&board, 0), sgi(), translation(0)) else {
+        panic!("built")
+    };
     assert!(
         matches!(&refused, BootError::Cell { cell, why: CellError::Geometry(_) } if cell == "linux"),
         "{refused}"

@@ -93,11 +93,7 @@ impl<S: Store> AddressSpace<El2Stage1, S> {
     ///
     /// # Errors
     /// See [`AddressSpace::unmap`].
-    pub fn unmap_identity(
-        &mut self,
-        span: Span<Pa>,
-        stale: &mut dyn FnMut(Stale),
-    ) -> Result<(), MapError> {
+    pub fn unmap_identity(&mut self, span: Span<Pa>, stale: &mut dyn FnMut(Stale)) -> Result<(), MapError> {
         self.unmap(span.map(|at| Va(at.0)), stale)
     }
 }

@@ -57,11 +57,7 @@ impl<F: Format, S: Store> AddressSpace<F, S> {
     /// # Errors
     /// [`MapError::Unaligned`], [`MapError::InputTooLarge`]; [`MapError::NoTable`] if a block cannot be split. The
     /// same addresses are mapped as before then.
-    pub fn unmap(
-        &mut self,
-        span: Span<F::Address>,
-        stale: &mut dyn FnMut(Stale),
-    ) -> Result<(), MapError> {
+    pub fn unmap(&mut self, span: Span<F::Address>, stale: &mut dyn FnMut(Stale)) -> Result<(), MapError> {
         self.walker.unmap(input(span), stale)
     }
 

@@ -143,12 +143,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![3 => map, 2 => (address(), size()).prop_map(|(at, size)| Op::Unmap(at, size))]
 }
 
-fn apply<S: Store>(
-    space: &mut Stage2Space<S>,
-    model: &mut Vec<Piece>,
-    op: Op,
-    stale: &mut dyn FnMut(Stale),
-) {
+fn apply<S: Store>(space: &mut Stage2Space<S>, model: &mut Vec<Piece>, op: Op, stale: &mut dyn FnMut(Stale)) {
     match op {
         Op::Map(at, to, size, attributes) => {
             let from = span(at, size);

@@ -10,11 +10,7 @@ use crate::addr::{Input, Pa, Span};
 
 impl<S: Store> Walker<S> {
     /// See [`super::AddressSpace::unmap`].
-    pub(super) fn unmap(
-        &mut self,
-        span: Span<Input>,
-        stale: &mut dyn FnMut(Stale),
-    ) -> Result<(), MapError> {
+    pub(super) fn unmap(&mut self, span: Span<Input>, stale: &mut dyn FnMut(Stale)) -> Result<(), MapError> {
         self.check(span, Pa(0))?;
         let (mut at, end) = (span.start().0, span.end().0);
         self.split(at, stale)?;
@@ -75,13 +71,7 @@ impl<S: Store> Walker<S> {
         }
     }
 
-    fn clear_run(
-        &self,
-        mut slot: Slot,
-        mut at: u64,
-        end: u64,
-        stale: &mut dyn FnMut(Stale),
-    ) -> u64 {
+    fn clear_run(&self, mut slot: Slot, mut at: u64, end: u64, stale: &mut dyn FnMut(Stale)) -> u64 {
         while at < end
             && slot.index < ENTRIES
             && let Entry::Leaf(_) = slot.level.decode(self.load(slot))
@@ -95,13 +85,7 @@ impl<S: Store> Walker<S> {
     }
 
     /// Gives back the tables on the way to `at` that are empty now, lowest first.
-    fn prune(
-        &mut self,
-        mut path: ArrayVec<Slot, 4>,
-        mut table: Pa,
-        at: u64,
-        stale: &mut dyn FnMut(Stale),
-    ) {
+    fn prune(&mut self, mut path: ArrayVec<Slot, 4>, mut table: Pa, at: u64, stale: &mut dyn FnMut(Stale)) {
         while let Some(parent) = path.pop()
             && self.store.table(table).is_some_and(|t| t.is_empty())
         {

@@ -52,7 +52,8 @@ pub fn take_tables(count: usize) -> Option<&'static [Table]> {
     if count == 0 {
         return Some(&[]);
     }
-    let layout = Layout::array::<Table>(count).ok()?.align_to(count.next_power_of_two() * size_of::<Table>()).ok()?;
+    let layout =
+        Layout::array::<Table>(count).ok()?.align_to(count.next_power_of_two() * size_of::<Table>()).ok()?;
     // SAFETY: the layout has a size: there is a table, and a table has one.
     let tables = NonNull::new(unsafe { alloc::alloc::alloc_zeroed(layout) })?;
     // SAFETY: memory for so many tables, aligned, never freed; zeros are a table of invalid entries.

@@ -17,7 +17,8 @@ use bulkhead::hardware::{Conduit, Hardware};
 use bulkhead::paging::{Table, Window};
 use bulkhead::plan::{Boot, pool};
 use bulkhead::run;
-use bulkhead::tree::{self, early};
+use bulkhead::tree;
+use bulkhead::tree::early::{self, Early};
 use bulkhead::vgic::{SgiPlan, physical};
 use log::{error, info};
 use spin::Mutex;
@@ -49,11 +50,13 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
     unsafe { entry::enable_mmu(&mmu::registers(&space)) };
     // SAFETY: mapped by `first_map`; nobody writes to it before a guest runs, and none runs before it is copied.
     let blob: &'static [u8] = unsafe { bytes(tree) };
-    console(&mut space, blob);
+    // Without a tree that can be read there is no console to say so on.
+    let Ok(early) = early::read(blob) else { stop::halt() };
+    console(&mut space, &early);
     el2::init(&features);
     info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
-    let done =
-        reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
+    let done = reserve(&mut space, &early, tree)
+        .and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
     let Err(Refused) = done;
     error!("nothing was started");
     stop::halt()
@@ -85,8 +88,8 @@ unsafe fn bytes(span: Span<Pa>) -> &'static [u8] {
 }
 
 /// Finds the console, before anything can go wrong that someone should read about.
-fn console(space: &mut Space, blob: &[u8]) {
-    let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout) else { return };
+fn console(space: &mut Space, early: &Early<'_>) {
+    let Some(stdout) = early.stdout else { return };
     if !stdout.compatibles().any(uart::is_known) {
         return;
     }
@@ -97,16 +100,14 @@ fn console(space: &mut Space, blob: &[u8]) {
 }
 
 /// Maps the archive, and gives the heap its memory.
-fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refused> {
+fn reserve(space: &mut Space, early: &Early<'_>, tree: Span<Pa>) -> Result<Boot, Refused> {
     let image = entry::image().ok_or_else(|| refused(&"the image has no size"))?;
-    tree::check(blob).map_err(|e| refused(&e))?;
-    let early = early::read(blob).map_err(|e| refused(&e))?;
-    let span = pool::find_archive(&early).map_err(|e| refused(&e))?;
+    let span = pool::find_archive(early).map_err(|e| refused(&e))?;
     mmu::map(space, span, Window::ReadOnly).map_err(|e| refused(&e))?;
     // SAFETY: mapped just now; it is never written.
     let description = archive::description(unsafe { bytes(span) }).map_err(|e| refused(&e))?;
-    let cells = early::count_children(description, |_| true);
-    let placed = pool::place(blob, image, tree, cells).map_err(|e| refused(&e))?;
+    let cells = early::count_children(description);
+    let placed = pool::place(early, image, tree, cells).map_err(|e| refused(&e))?;
     mmu::map(space, placed.pool, Window::Data).map_err(|e| refused(&e))?;
     // SAFETY: mapped just now; `place` found it free, and nobody else learns of it.
     unsafe { heap::add(placed.pool.start().0, placed.pool.size()) };
@@ -152,11 +153,8 @@ fn boot_cells(
         .ok_or_else(|| refused(&"firmware leaves no SGI to EL2: SGIs must be in non-secure Group 1"))?;
     physical::init_redistributor(&mut machine, me, &sgi, survey.hardware.gic.maintenance)
         .map_err(|e| refused(&e))?;
-    let translation = Translation {
-        pa_range: features.pa_range(),
-        vmid16: features.wide_vmid(),
-        take: heap::take_tables,
-    };
+    let translation =
+        Translation { pa_range: features.pa_range(), vmid16: features.wide_vmid(), take: heap::take_tables };
     let mut system = survey.build(&mut machine, sgi, translation).map_err(|e| refused(&e))?;
     system.entered = entered;
     let system: &'static System = Box::leak(Box::new(system));
@@ -322,7 +320,6 @@ extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
     if let Some(span) = size.and_then(|size| Span::new(Pa(tree), size as u64))
         // SAFETY: as above.
         && let blob = unsafe { bytes(span) }
-        && tree::check(blob).is_ok()
         && let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout)
         && stdout.compatibles().any(uart::is_known)
     {

@@ -20,6 +20,16 @@ pub trait Address: Copy + Ord + fmt::Debug + fmt::Display {
     fn get(self) -> u64;
 }
 
+/// A number, of whatever space.
+impl Address for u64 {
+    fn new(at: u64) -> Self {
+        at
+    }
+    fn get(self) -> u64 {
+        self
+    }
+}
+
 macro_rules! address {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -5,9 +5,10 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::addr::Span;
-use crate::archive::{Archive, ArchiveError};
+use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
 use crate::guest_tree::{self, GuestTreeError};
@@ -17,37 +18,31 @@ use crate::paging::{
 };
 use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
 use crate::ports::Machine;
+use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
 use crate::vgic::{CellGic, GicShared, SgiPlan};
 
-/// Why nothing was started.
-#[derive(Debug, thiserror::Error)]
+/// Why nothing was started. It prints with its number.
+#[derive(Debug)]
 pub enum BootError {
     /// The board's tree is damaged.
-    #[error("the board's device tree: {0}")]
     Board(TreeError),
     /// The archive is damaged.
-    #[error("the archive: {0}")]
     Archive(ArchiveError),
     /// The description is damaged.
-    #[error("cells.dtb: {0}")]
     Description(TreeError),
     /// The description says something wrong.
-    #[error("cells.dtb: {0}")]
     Config(ConfigError),
     /// The board cannot be understood.
-    #[error("the board's device tree: {0}")]
     Hardware(HardwareError),
     /// The two do not go together.
-    #[error("{0}")]
     Plan(PlanError),
     /// A cell cannot be made.
-    #[error("cell {cell}: {why}")]
     Cell {
         /// The cell.
         cell: String,
         /// Why.
-        why: CellError,
+        error: CellError,
     },
 }
 
@@ -66,6 +61,51 @@ pub enum CellError {
     /// EL2's memory does not suffice.
     #[error("EL2's memory does not suffice")]
     NoMemory,
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (of, error): (&str, &dyn fmt::Display) = match self {
+            Self::Board(error) => ("the board's device tree: ", error),
+            Self::Hardware(error) => ("the board's device tree: ", error),
+            Self::Archive(error) => ("", error),
+            Self::Description(error) => ("cells.dtb: ", error),
+            Self::Config(error) => ("cells.dtb: ", error),
+            Self::Plan(error) => ("", error),
+            Self::Cell { cell, error } => return write!(f, "{}: cell `{cell}`: {error}", self.code()),
+        };
+        write!(f, "{}: {of}{error}", self.code())
+    }
+}
+
+impl Refusal for BootError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Board(error) | Self::Description(error) => error.code(),
+            Self::Archive(error) => error.code(),
+            Self::Config(error) => error.code(),
+            Self::Hardware(error) => error.code(),
+            Self::Plan(error) => error.code(),
+            Self::Cell { error, .. } => match error {
+                CellError::Geometry(_) => code::TOO_HIGH,
+                CellError::Map(error) => error.code(),
+                CellError::GuestTree(error) => error.code(),
+                CellError::NoMemory => code::POOL_TOO_SMALL,
+            },
+        }
+    }
+
+    fn places(&self) -> Vec<Place> {
+        match self {
+            Self::Board(error) => error.places(),
+            Self::Archive(error) => error.places(),
+            Self::Description(_) => Vec::from([Place::file(DESCRIPTION)]),
+            Self::Config(error) => error.places(),
+            Self::Hardware(error) => error.places(),
+            Self::Plan(error) => error.places(),
+            Self::Cell { cell, .. } => Vec::from([Place::cell(cell, None)]),
+        }
+    }
 }
 
 /// What cells' stage 2 is made with.
@@ -95,22 +135,29 @@ impl<'a> Survey<'a> {
     /// # Errors
     /// All that is wrong, as far as one look can tell.
     pub fn new(board: &'a [u8], archive: &[u8], boot: Boot) -> Result<Self, Vec<BootError>> {
-        let one = |error| Vec::from([error]);
-        let tree = Tree::parse(board).map_err(|e| one(BootError::Board(e)))?;
-        let archive = Archive::parse(archive).map_err(|e| one(BootError::Archive(e)))?;
-        let description = archive.description().map_err(|e| one(BootError::Archive(e)))?;
-        let description = Tree::parse(description).map_err(|e| one(BootError::Description(e)))?;
-        let config = Config::parse(&description).map_err(|e| all(e, BootError::Config));
-        let hardware = Hardware::read(&tree).map_err(|e| all(e, BootError::Hardware));
-        let (config, hardware) = match (config, hardware) {
-            (Ok(config), Ok(hardware)) => (config, hardware),
-            (config, hardware) => {
-                return Err(config.err().into_iter().chain(hardware.err()).flatten().collect());
-            }
+        let mut errors = Vec::new();
+        let tree = Tree::parse(board).map_err(|e| errors.push(BootError::Board(e))).ok();
+        let hardware = tree
+            .as_ref()
+            .and_then(|tree| Hardware::read(tree).map_err(|e| all(e, &mut errors, BootError::Hardware)).ok());
+        let archive = Archive::parse(archive).map_err(|e| errors.push(BootError::Archive(e))).ok();
+        let description = archive
+            .as_ref()
+            .and_then(|archive| archive.description().map_err(|e| errors.push(BootError::Archive(e))).ok());
+        let config = description.and_then(|description| {
+            let tree = Tree::parse(description).map_err(|e| errors.push(BootError::Description(e))).ok()?;
+            Config::parse(&tree).map_err(|e| all(e, &mut errors, BootError::Config)).ok()
+        });
+        let (Some(tree), Some(hardware), Some(archive), Some(config)) = (tree, hardware, archive, config)
+        else {
+            return Err(errors);
         };
         let plan =
-            Plan::draft(&config, &tree, &hardware, &archive, boot).map_err(|e| all(e, BootError::Plan))?;
-        let plan = plan.check(&hardware).map_err(|e| all(e, BootError::Plan))?;
+            Plan::draft(&config, &tree, &hardware, &archive, boot).and_then(|plan| plan.check(&hardware));
+        let plan = plan.map_err(|e| {
+            all(e, &mut errors, BootError::Plan);
+            errors
+        })?;
         Ok(Self { hardware, plan, tree })
     }
 
@@ -148,7 +195,7 @@ impl<'a> Survey<'a> {
                 log::warn!("cell {}: {warning}", plan.name);
             }
             let cell = self.cell(plan, &gic, translation);
-            cells.push(cell.map_err(|why| BootError::Cell { cell: plan.name.clone(), why })?);
+            cells.push(cell.map_err(|error| BootError::Cell { cell: plan.name.clone(), error })?);
         }
         let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
         Ok(System::new(cells, &self.plan.cpus, gic, self.plan.boot.archive, smc))
@@ -184,8 +231,8 @@ impl<'a> Survey<'a> {
     }
 }
 
-fn all<E>(errors: Vec<E>, wrap: impl Fn(E) -> BootError) -> Vec<BootError> {
-    errors.into_iter().map(wrap).collect()
+fn all<E>(from: Vec<E>, to: &mut Vec<BootError>, wrap: impl Fn(E) -> BootError) {
+    to.extend(from.into_iter().map(wrap));
 }
 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap.

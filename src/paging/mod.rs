@@ -33,6 +33,7 @@ pub use table::{ENTRIES, Level, Table};
 pub use walk::Mapping;
 
 use crate::addr::{Input, Pa, Span};
+use crate::refusal::{Code, code};
 
 /// A cell's stage 2.
 pub type Stage2Space<S = HeapStore> = AddressSpace<Stage2, S>;
@@ -91,4 +92,15 @@ pub enum MapError {
         /// The address that needs it.
         at: Input,
     },
+}
+
+impl MapError {
+    /// Its number.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::InputTooLarge { .. } | Self::OutputTooLarge { .. } => code::TOO_HIGH,
+            Self::NoTable { .. } => code::POOL_TOO_SMALL,
+            Self::Unaligned { .. } | Self::Overlap { .. } => code::MAP_BUG,
+        }
+    }
 }

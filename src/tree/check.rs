@@ -2,8 +2,10 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::blob::{Blob, Walk, word};
+use crate::refusal::{Code, Place, Refusal, code};
 
 /// The largest blob, in bytes: what Linux allows a tree (its arm64 booting.rst, section 2).
 pub const MAX_SIZE: usize = 2 << 20;
@@ -93,6 +95,27 @@ pub enum TreeError {
         /// The nodes' paths.
         nodes: Box<(String, String)>,
     },
+}
+
+impl Refusal for TreeError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Version { .. } => code::TREE_VERSION,
+            Self::TooBig | Self::TooDeep { .. } => code::TREE_TOO_BIG,
+            Self::Twice { .. } => code::TREE_NAME_TWICE,
+            Self::PhandleTwice { .. } => code::PHANDLE_TWICE,
+            _ => code::TREE_DAMAGED,
+        }
+    }
+
+    /// Nodes are taken for the board's; whoever has read another tree knows better.
+    fn places(&self) -> Vec<Place> {
+        match self {
+            Self::Twice { path } => Vec::from([Place::board(path)]),
+            Self::PhandleTwice { nodes, .. } => Vec::from([Place::board(&nodes.0), Place::board(&nodes.1)]),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// `totalsize` of the blob that begins with these bytes (8 or more).

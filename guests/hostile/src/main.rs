@@ -39,11 +39,13 @@ rt::entry!(main, interrupts::irq);
 /// The classes and what runs each.
 const CLASSES: &[(&str, fn(&mut Report))] = &[
     ("memory", memory::run),
+    ("device", memory::devices),
     ("form", memory::forms),
     ("gicd", gic::distributor),
     ("gicr", gic::redistributors),
     ("call", calls::run),
     ("power", power::run),
+    ("hidden", sysreg::hidden),
     ("sysreg", sysreg::run),
     ("system", system::run),
     ("el0", el0::run),

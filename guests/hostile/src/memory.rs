@@ -99,6 +99,19 @@ fn must_abort(attack: &mut Attack, shot: &Shot, class: u64, at: u64, write: bool
     );
 }
 
+/// The class of its own devices: they may be used, but not executed.
+pub fn devices(report: &mut Report) {
+    let Some(console) = &board().console else { return };
+    shot::map(WINDOW / GIB, console.base / GIB * GIB | DEVICE);
+    let at = WINDOW + console.base % GIB;
+    let mut attack = Attack::default();
+    for offset in [0, 0xff0, 0xffc] {
+        let shot = stubs::fetch(at + offset);
+        must_abort(&mut attack, &shot, INSTRUCTION_ABORT, at + offset, false);
+    }
+    report.done(format_args!("its console executed"), attack);
+}
+
 /// The class of forms: each at what is emulated, at what is nothing, and across their borders.
 pub fn forms(report: &mut Report) {
     let gicd = gic::distributor().base();

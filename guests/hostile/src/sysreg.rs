@@ -13,6 +13,34 @@ const VITAL: [Encoding; 5] = [
     Encoding::new(3, 0, 12, 0, 0),
 ];
 
+/// Registers that no cell has, whatever its CPU has: MPAM, LORegions, RAS records, SPE, AMU, trace, IMPLEMENTATION DEFINED ones.
+const HIDDEN: [Encoding; 16] = [
+    Encoding::new(3, 0, 10, 5, 0),
+    Encoding::new(3, 0, 10, 5, 1),
+    Encoding::new(3, 0, 10, 4, 3),
+    Encoding::new(3, 0, 10, 4, 7),
+    Encoding::new(3, 0, 5, 3, 0),
+    Encoding::new(3, 0, 5, 3, 1),
+    Encoding::new(3, 0, 5, 4, 1),
+    Encoding::new(3, 0, 9, 9, 0),
+    Encoding::new(3, 0, 9, 9, 7),
+    Encoding::new(3, 3, 13, 2, 0),
+    Encoding::new(3, 0, 1, 2, 1),
+    Encoding::new(2, 1, 0, 0, 6),
+    Encoding::new(3, 0, 11, 0, 2),
+    Encoding::new(3, 0, 15, 0, 0),
+    Encoding::new(3, 1, 15, 2, 0),
+    Encoding::new(3, 4, 1, 1, 0),
+];
+
+/// ID registers and fields of them that must be 0: EL2, EL3, RAS, MPAM, AMU; MPAM_frac, SME, MTE; trace, SPE; NV.
+const ABSENT: [(Encoding, u64); 4] = [
+    (Encoding::new(3, 0, 0, 4, 0), 0xff00 | 0xfff << 28 & !(0xf << 32) | 0xff << 40),
+    (Encoding::new(3, 0, 0, 4, 1), 0xf << 8 | 0xff << 16 | 0xf << 24),
+    (Encoding::new(3, 0, 0, 5, 0), 0xf << 4 | 0xff << 32 & !(0xf << 36) | 0xf << 40),
+    (Encoding::new(3, 0, 0, 7, 2), 0xf << 24),
+];
+
 /// Words of a stub.
 const STUB: usize = 4;
 
@@ -21,6 +49,31 @@ pub fn run(report: &mut Report) {
     for op0 in [2, 3] {
         read(report, op0);
         write(report, op0);
+    }
+}
+
+/// The class of what is hidden: not there, whatever the CPU has.
+pub fn hidden(report: &mut Report) {
+    for register in HIDDEN {
+        let mut attack = Attack::default();
+        shot::write(0, &[register.read(0), RET, register.write(0), RET]);
+        shot::publish(4);
+        for index in [0, 2] {
+            let shot = shot::run(index, [0; 8]);
+            attack.note(&shot);
+            attack.want(shot.faults == 1 && shot.esr == 1 << 25, format_args!("{register} is there: ESR {:#x}", shot.esr));
+        }
+        report.done(format_args!("{register}"), attack);
+    }
+    for (register, fields) in ABSENT {
+        let mut attack = Attack::default();
+        shot::write(0, &[register.read(0), RET]);
+        shot::publish(2);
+        let shot = shot::run(0, [0; 8]);
+        attack.note(&shot);
+        let [value, ..] = shot.x;
+        attack.want(value & fields == 0, format_args!("{register} shows {value:#x}"));
+        report.done(format_args!("{register}"), attack);
     }
 }
 

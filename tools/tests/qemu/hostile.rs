@@ -20,6 +20,11 @@ fn victim(devices: &str) -> String {
 }
 
 fn hostile(cpus: &str, more: &str) -> String {
+    // Some of the classes only: enough for a mutant.
+    let more = match std::env::var("HOSTILE_RUN") {
+        Ok(classes) if !more.contains("bootargs") => format!("{more} bootargs = \"hostile.run={classes}\";"),
+        _ => more.into(),
+    };
     format!("    hostile {{ cpus = {cpus}; memory = \"16M\"; image = \"hostile.elf\"; {more} }};\n")
 }
 

@@ -91,7 +91,9 @@ impl Boots {
                 append: Some(append.clone()),
             }),
             Self::Cells(text) => {
-                let kernel = target("bulkhead.bin")?;
+                // Another image: that of a mutant (scripts/mutants).
+                let kernel = std::env::var_os("BULKHEAD_IMAGE").map(PathBuf::from);
+                let kernel = kernel.map_or_else(|| target("bulkhead.bin"), Ok)?;
                 let source = source(name, text)?;
                 let archive = source.with_extension("cells");
                 let packed = pack::pack(&source, &target("images")?).map_err(|error| error.to_string())?;

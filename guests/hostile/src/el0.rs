@@ -36,7 +36,7 @@ pub fn run(report: &mut Report) {
             met();
             attack.note(&shot);
             attack.want(
-                shot.esr == 1 << 25 && shot.vector == 8,
+                shot.vector == 9 || shot.esr == 1 << 25 && shot.vector == 8,
                 format_args!("HVC or SMC gave ESR {:#x}", shot.esr),
             );
         }
@@ -50,6 +50,7 @@ pub fn run(report: &mut Report) {
 fn sweep(report: &mut Report, op0: u32, name: &str, load: bool) {
     const WFI: u32 = 0xd503_207f;
     const WFE: u32 = 0xd503_205f;
+    shot::fresh(STUB << 14);
     for (n, encoding) in Encoding::all(op0).enumerate() {
         let rt = if op0 == 0 { 31 } else { 0 };
         let word = if load { encoding.read(rt) } else { encoding.write(rt) };
@@ -119,6 +120,7 @@ pub fn aarch32(report: &mut Report) {
                 let (op1, crn, crm, op2) = (n >> 11 & 7, n >> 7 & 15, n >> 3 & 15, n & 7);
                 0xee00_0010 | bits | op1 << 21 | crn << 16 | coprocessor << 8 | op2 << 5 | crm
             };
+            shot::fresh(STUB << 14);
             for n in 0..1 << 14 {
                 shot::write(STUB * n as usize, &[code(n), SVC_A32]);
             }

@@ -5,7 +5,7 @@ use rt::{gic, read_reg};
 use crate::interrupts::{deadline, met};
 use crate::report::{Attack, Report};
 use crate::shot::{self, SVC};
-use crate::stubs;
+use crate::stubs::{self, form};
 use crate::word::{Encoding, Random, hvc, smc};
 
 const GIB: u64 = 1 << 30;
@@ -43,7 +43,7 @@ pub fn run(report: &mut Report) {
     }
     report.done(format_args!("HVC and SMC"), attack);
     emulated(report);
-    random(report, "A64", 4000, |index, x| shot::run_el0(index, x));
+    random(report, "A64", 4000, shot::run_el0);
     stubs::write();
 }
 
@@ -65,7 +65,7 @@ fn sweep(report: &mut Report, op0: u32, name: &str, load: bool) {
 /// The distributor, which EL0 was given by its kernel: aborts come from EL0 then.
 fn emulated(report: &mut Report) {
     let gicd = gic::distributor().base();
-    shot::map(DEVICES, gicd / GIB * GIB | DEVICE_EL0);
+    shot::map(DEVICES, (gicd / GIB * GIB) | DEVICE_EL0);
     let at = DEVICES * GIB + gicd % GIB;
     for n in 0..crate::forms::count() {
         shot::write(STUB * n, &[crate::forms::word(n), SVC]);
@@ -85,7 +85,27 @@ fn emulated(report: &mut Report) {
         }
     }
     report.done(format_args!("the distributor in every form"), attack);
+    step(report, at);
     shot::map(DEVICES, AS_BEFORE);
+}
+
+/// A software step of an instruction that the hypervisor performs ends behind that instruction (Arm ARM D2.11).
+fn step(report: &mut Report, distributor: u64) {
+    const SS: u64 = 1 << 21;
+    /// ESR_EL1.EC of a software step from a lower level.
+    const STEPPED: u64 = 0x32;
+    shot::write(0, &[crate::forms::word(form::LDR_W), shot::NOP, shot::NOP, SVC]);
+    shot::publish(4);
+    let mut attack = Attack::default();
+    shot::step(true);
+    let shot = shot::run_as(0, [distributor, 0, 0, 0, 0, 0, 0, 0], 0x1c0 | SS);
+    shot::step(false);
+    attack.note(&shot);
+    attack.want(
+        shot.esr >> 26 == STEPPED && shot.elr == shot::el0_place(0) + 4,
+        format_args!("a step gave ESR {:#x} at {:#x}", shot.esr, shot.elr),
+    );
+    report.done(format_args!("a step over an emulated load"), attack);
 }
 
 fn random(report: &mut Report, name: &str, rounds: usize, run: impl Fn(usize, [u64; 8]) -> shot::Shot) {
@@ -147,7 +167,7 @@ pub fn aarch32(report: &mut Report) {
     }
     // HVC, SMC, and accesses to the distributor: LDR, STR, LDRB, STRH, LDRD, LDM, LDREX, SWP.
     let gicd = gic::distributor().base();
-    shot::map(DEVICES, gicd / GIB * GIB | DEVICE_EL0);
+    shot::map(DEVICES, (gicd / GIB * GIB) | DEVICE_EL0);
     let at = DEVICES * GIB + gicd % GIB;
     let mut attack = Attack::default();
     for word in [

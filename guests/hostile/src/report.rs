@@ -34,9 +34,9 @@ impl Attack {
         let class = shot.esr >> 26 & 0x3f;
         match class {
             _ if shot.faults == 0 || SVC.contains(&class) => self.worked += 1,
-            0 if shot.vector % 4 == 0 => self.undefined += 1,
+            0 if shot.vector.is_multiple_of(4) => self.undefined += 1,
             0x20 | 0x21 | 0x24 | 0x25 => self.aborted += 1,
-            _ if shot.vector % 4 == 0 && NEVER.contains(&class) => {
+            _ if shot.vector.is_multiple_of(4) && NEVER.contains(&class) => {
                 self.odd(format_args!("ESR {:#x} at {:#x}", shot.esr, shot.elr))
             }
             _ => self.undefined += 1,

@@ -146,10 +146,21 @@ pub fn run_a32(index: usize, x: [u64; 8], thumb: bool) -> Shot {
     run_as(index, x, 0x140 | USER | if thumb { 1 << 5 } else { 0 })
 }
 
+/// Where EL0 sees word `index` of the first CPU's arena.
+pub fn el0_place(index: usize) -> u64 {
+    EL0_BASE + at(index) * 4
+}
+
+/// Lets software steps happen (MDSCR_EL1.SS, the OS Lock open), or not.
+pub fn step(on: bool) {
+    // SAFETY: debug exceptions of this level stay masked; those of EL0 end a shot.
+    unsafe { asm!("msr oslar_el1, xzr", "msr mdscr_el1, {}", "isb", in(reg) u64::from(on), options(nostack)) }
+}
+
 /// Enters the code as this SPSR_EL1 asks, legal or not.
 pub fn run_as(index: usize, x: [u64; 8], spsr: u64) -> Shot {
     // 0 means EL1 to shot.s; bit 31 (N) means nothing to anybody.
-    let code = EL0_BASE + at(index) * 4;
+    let code = el0_place(index);
     let mut shot = Shot { x, code, start: spsr | 1 << 31, ..Shot::default() };
     shoot(&mut shot);
     shot
@@ -191,7 +202,7 @@ pub fn open_el0() {
     let table = arena.base + CREW as u64 * ARENA;
     for n in 0..512 {
         let block = n << 21;
-        let value = if block < ARENA { arena.base + block | NORMAL_EL0 } else { 0 };
+        let value = if block < ARENA { (arena.base + block) | NORMAL_EL0 } else { 0 };
         // SAFETY: the page behind the arenas, which no stub reaches.
         unsafe { asm!("str {}, [{}]", in(reg) value, in(reg) table + n * 8, options(nostack)) }
     }

@@ -179,6 +179,16 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
 }
 
 #[test]
+fn a_board_that_is_only_planned_for_does_not_boot() {
+    let mut loaded = Loaded::new(description([root()]));
+    loaded.board = sample::Board { v2: true, ..sample::Board::default() }.tree().blob();
+    let refused = loaded.refused();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert!(refused[0].contains("/intc@8000000 is a GICv2"), "{refused:?}");
+    assert!(refused[1].contains("/cpus/cpu@0 is not started by PSCI"), "{refused:?}");
+}
+
+#[test]
 fn the_demo() {
     boots(description([root(), control("control", "cpu@3").text("devices", ["serial1"])]), &[3, 1]);
 }

@@ -275,8 +275,8 @@ impl Fit {
     /// See [`Fit::tree`].
     pub fn svg(&self) -> Result<String, TreeError> {
         let board = &self.tree()?;
-        let Self { plan, hardware, name, .. } = self;
-        Ok(svg::svg(&Subject { plan, hardware, board, description: name }))
+        let Self { plan, hardware, config, name, .. } = self;
+        Ok(svg::svg(&Subject { plan, hardware, config, board, description: name }))
     }
 
     /// What the cells' owners should know: what was assumed, and what one cell needs of another.

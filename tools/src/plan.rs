@@ -133,8 +133,8 @@ pub fn check_as_loaded(
     if !trees.is_empty() {
         return Err(desk.refuse(trees, vec![]));
     }
-    let name = cells.file_name().unwrap_or_default().to_string_lossy().into_owned();
     notes.extend(assumed::not_bootable(&hardware, &tree));
+    let name = cells.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Fit { plan, config, hardware, board: board_blob, name, notes })
 }
 
@@ -279,7 +279,7 @@ impl Fit {
         Ok(svg::svg(&Subject { plan, hardware, config, board, description: name }))
     }
 
-    /// What the cells' owners should know: what was assumed, and what one cell needs of another.
+    /// What was assumed of the board, and what the cells' owners should know.
     pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
         let of = |cell: &bulkhead::plan::CellPlan| {
             let name = cell.name.clone();

@@ -58,7 +58,7 @@ fn needs(desk: &Fit, cell: usize) -> Vec<[String; 3]> {
 
 fn devices(desk: &Fit, cell: usize) -> String {
     let tree = desk.tree().unwrap();
-    let paths = desk.plan.cells[cell].devices.iter().map(|node| tree.node(*node).path());
+    let paths = desk.plan.cells[cell].devices.iter().map(|node| tree.node(*node).path().to_string());
     paths.collect::<Vec<_>>().join(" ")
 }
 

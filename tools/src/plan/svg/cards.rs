@@ -228,6 +228,6 @@ mod tests {
     fn a_long_list_ends_behind_a_comma() {
         let font = Font { size: 10.0, mono: true, bold: false, colour: "black" };
         assert_eq!(upto(font, "3: SPI 33, 40-42", 200.0), "3: SPI 33, 40-42");
-        assert_eq!(upto(font, "9: SPI 33, 40-42, 50, 60", 120.0), "9: SPI 33, \u{2026}");
+        assert_eq!(upto(font, "9: SPI 33, 40-42, 50, 60", 100.0), "9: SPI 33, \u{2026}");
     }
 }

@@ -57,7 +57,7 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
         for prop in node.props().iter().filter(|p| GIC.contains(&p.name())) {
             self.fdt.property(prop.name(), prop.bytes());
         }
-        if !self.cell.root && node.prop("#address-cells").is_none() {
+        if !self.cell.root && !node.has("#address-cells") {
             // What its absence means to `interrupt-map` (Devicetree Specification 2.4.3.1).
             self.fdt.property("#address-cells", &0u32.to_be_bytes());
         }
@@ -71,7 +71,7 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
             None => at < TIMER.len(),
         };
         let cells =
-            self.tree.node(self.sources.gic).prop("#interrupt-cells").and_then(|p| p.u32()).unwrap_or(3);
+            self.tree.node(self.sources.gic).number("#interrupt-cells").unwrap_or(3);
         for prop in node.props() {
             let value = match prop.name() {
                 "interrupts" => entries(prop, cells, keep),

@@ -125,7 +125,7 @@ impl<'s, 't, 'a> Kept<'s, 't, 'a> {
         // With its last part a device goes too.
         while let Some(parent) = node.parent() {
             let kept = |child: Node<'_, '_>| child.id() != node.id() && self.fate(child.id()).is_some();
-            let device = parent.prop("compatible").is_some() && parent.parent().is_some();
+            let device = parent.has("compatible") && parent.parent().is_some();
             if parent.children().any(kept) || !device || !self.entry(parent.id()).0.is_structure() {
                 break;
             }
@@ -174,7 +174,7 @@ impl<'s, 't, 'a> Kept<'s, 't, 'a> {
                     // Those above it are kept, or will be.
                     break;
                 }
-                let bus = above.prop("reg").is_none() || above.prop("ranges").is_some();
+                let bus = !above.has("reg") || above.has("ranges");
                 let bus = bus && above.is_available();
                 self.set(above.id(), Some(if bus { Fate::Bus } else { Fate::Stub }));
             }

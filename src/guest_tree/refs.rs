@@ -91,7 +91,7 @@ pub(super) fn targets<'t, 'a>(
     core::iter::from_fn(move || {
         // 0 and all ones hold the place of an entry that is not there.
         let node = tree.phandle(values.find(|value| !matches!(*value, 0 | u32::MAX))?)?;
-        let arguments = if cells.is_empty() { None } else { node.prop(cells).and_then(|p| p.u32()) };
+        let arguments = if cells.is_empty() { None } else { node.number(cells) };
         for _ in 0..arguments.unwrap_or(0) {
             values.next();
         }

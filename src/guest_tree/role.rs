@@ -74,10 +74,10 @@ impl Traits {
     }
 
     pub(super) fn below(self, node: Node<'_, '_>, sources: &Sources<'_>) -> Self {
-        let has = |name: &str| node.prop(name).is_some();
+        let has = |name: &str| node.has(name);
         let own = sources.own.contains(&node.id());
         let registers = self.hands_on && has("reg") && (own || !is_passive(&node));
-        let is_pci = || node.prop("device_type").and_then(|p| p.str()) == Some("pci");
+        let is_pci = || node.says("device_type", "pci");
         Self {
             role: if node.id() == sources.gic { Role::Gic } else { role(self.role, node) },
             available: self.available && node.is_available(),
@@ -104,7 +104,7 @@ fn role(parent: Role, node: Node<'_, '_>) -> Role {
     }
     let name = node.base_name();
     if node.ancestors().nth(1).is_none() {
-        let memory = node.prop("device_type").and_then(|p| p.str()) == Some("memory");
+        let memory = node.says("device_type", "memory");
         if memory || OURS.contains(&name) {
             return Role::Ours;
         }

@@ -133,7 +133,7 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
     }
 
     fn bus(&mut self, node: Node<'t, 'a>) {
-        if node.prop("ranges").is_some() {
+        if node.has("ranges") {
             self.fdt.property("compatible", b"simple-bus\0");
         }
         for prop in node.props().iter().filter(|p| BUS.contains(&p.name())) {

@@ -57,7 +57,7 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
         errors.push(HardwareError::NoGic);
         return None;
     };
-    let regions = node.prop("#redistributor-regions").and_then(|p| p.u32()).unwrap_or(1);
+    let regions = node.number("#redistributor-regions").unwrap_or(1);
     let mut frames: Vec<_> = node.reg().collect();
     let gicr: Vec<_> = frames.iter().skip(1).take(regions as usize).copied().flatten().collect();
     let gicd = frames.first().copied().flatten();
@@ -65,7 +65,7 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
         errors.push(HardwareError::GicReg { node: node.path(), regions });
         return None;
     };
-    node.descendants().filter(|n| n.prop("msi-controller").is_some()).for_each(|n| frames.extend(n.reg()));
+    node.descendants().filter(|n| n.has("msi-controller")).for_each(|n| frames.extend(n.reg()));
 
     let maintenance = lines(&node, node.id()).into_iter().find_map(|line| match line {
         Line::Ppi(ppi) => Some(ppi),

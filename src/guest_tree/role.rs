@@ -1,6 +1,6 @@
 //! What the nodes of a board's tree are for.
 
-use super::keep::Sources;
+use super::keep::{Owner, Sources};
 use crate::hardware::is_passive;
 use crate::tree::Node;
 
@@ -75,7 +75,8 @@ impl Traits {
 
     pub(super) fn below(self, node: Node<'_, '_>, sources: &Sources<'_>) -> Self {
         let has = |name: &str| node.has(name);
-        let own = sources.own.contains(&node.id());
+        let owner = sources.owners.of(node.id());
+        let own = owner == Owner::Own;
         let registers = self.hands_on && has("reg") && (own || !is_passive(&node));
         let is_pci = || node.says("device_type", "pci");
         Self {
@@ -85,7 +86,7 @@ impl Traits {
             registers,
             interrupts: has("interrupts") || has("interrupts-extended"),
             own: self.own || own,
-            foreign: self.foreign || sources.foreign.contains(&node.id()),
+            foreign: self.foreign || owner == Owner::Foreign,
             accessible: self.accessible || registers,
         }
     }

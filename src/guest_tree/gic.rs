@@ -70,8 +70,7 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
             Some(names) => names.get(at).is_some_and(|name| TIMER.contains(name)),
             None => at < TIMER.len(),
         };
-        let cells =
-            self.tree.node(self.sources.gic).number("#interrupt-cells").unwrap_or(3);
+        let cells = self.tree.node(self.sources.gic).number("#interrupt-cells").unwrap_or(3);
         for prop in node.props() {
             let value = match prop.name() {
                 "interrupts" => entries(prop, cells, &keep),

@@ -35,7 +35,7 @@ pub(super) struct Owners(Vec<Owner>);
 impl Owners {
     /// Nobody has anything yet.
     pub(super) fn new(tree: &Tree<'_>) -> Self {
-        Self(alloc::vec![Owner::None; tree.len()])
+        Self(alloc::vec![Owner::None; tree.node_count()])
     }
 
     pub(super) fn mark(&mut self, devices: &[NodeId], owner: Owner) {
@@ -70,7 +70,7 @@ pub(super) struct Kept<'s, 't, 'a> {
 
 impl<'s, 't, 'a> Kept<'s, 't, 'a> {
     pub(super) fn select(tree: &'t Tree<'a>, sources: &'s Sources<'s>) -> Self {
-        let mut kept = Self { tree, sources, nodes: Vec::with_capacity(tree.len()) };
+        let mut kept = Self { tree, sources, nodes: Vec::with_capacity(tree.node_count()) };
         for node in tree.nodes() {
             let (traits, fate) = match node.parent().map(|p| kept.entry(p.id())) {
                 Some((above, in_whole)) => {

@@ -127,7 +127,7 @@ impl<'a> Tree<'a> {
     }
 
     /// How many nodes there are.
-    pub fn len(&self) -> usize {
+    pub fn node_count(&self) -> usize {
         self.nodes.len()
     }
 

@@ -120,6 +120,16 @@ impl<A: Address> Span<A> {
             .then(|| Self { start: self.start.max(other.start), last: self.last.min(other.last) })
     }
 
+    /// The smallest span that covers both.
+    pub fn hull(&self, other: &Self) -> Self {
+        Self { start: self.start.min(other.start), last: self.last.max(other.last) }
+    }
+
+    /// The same numbers in another space: for code that is the same for all.
+    pub(crate) fn cast<B: Address>(&self) -> Span<B> {
+        Span { start: B::new(self.start.get()), last: B::new(self.last.get()) }
+    }
+
     /// What is left of `self` when `hole` is cut out: the piece below and the piece above.
     pub fn without(&self, hole: &Self) -> [Option<Self>; 2] {
         if !self.overlaps(hole) {

@@ -1,8 +1,6 @@
 //! Formats of guest images: arm64 Image, ELF64, and anything else as it is.
 
 mod elf64;
-#[cfg(test)]
-mod tests;
 
 use arrayvec::ArrayVec;
 
@@ -132,11 +130,15 @@ impl Image {
         if bytes.starts_with(&elf::abi::ELFMAGIC) {
             return elf64::inspect(bytes);
         }
-        // Offset 56: "ARM\x64".
-        if bytes.get(56..60) == Some(b"ARM\x64") {
-            return linux(bytes);
+        // Offset 56: "ARM\x64". The others are of Linux's arm `zImage` and RISC-V's `Image`.
+        match (bytes.get(36..40), bytes.get(56..60)) {
+            (_, Some(b"ARM\x64")) => linux(bytes),
+            (_, Some(b"RSC\x05")) => Err(ImageError::Machine { found: "a RISC-V kernel" }),
+            (Some([0x18, 0x28, 0x6f, 0x01] | [0x01, 0x6f, 0x28, 0x18]), _) => {
+                Err(ImageError::Machine { found: "a 32-bit Arm kernel" })
+            }
+            _ => Ok(Self::Raw),
         }
-        Ok(Self::Raw)
     }
 }
 
@@ -170,8 +172,39 @@ fn linux(bytes: &[u8]) -> Result<Image, ImageError> {
     if flags & 1 != 0 {
         return Err(ImageError::Machine { found: "a big-endian kernel" });
     }
+    if cut_off(bytes) == Some(true) {
+        return Err(ImageError::Truncated);
+    }
     // A signature may have made the file longer than its kernel.
     let image_size = image_size.max(bytes.len() as u64);
     text_offset.checked_add(image_size).ok_or(ImageError::Truncated)?;
     Ok(Image::Linux { text_offset, image_size })
 }
+
+/// Whether a kernel's file ends before its sections do. The header that it has for EFI tells where they are (PE/COFF
+/// specification, sections 3.3 and 4); `None` without one.
+fn cut_off(bytes: &[u8]) -> Option<bool> {
+    let byte_at = |at: usize| bytes.get(at..);
+    let half = |at: usize| byte_at(at)?.first_chunk().copied().map(u16::from_le_bytes).map(usize::from);
+    let word = |at: usize| Some(u32::from_le_bytes(*byte_at(at)?.first_chunk()?) as usize);
+    if !bytes.starts_with(b"MZ") {
+        return None;
+    }
+    let header = word(60)?;
+    if word(header) != Some(u32::from_le_bytes(*b"PE\0\0") as usize) {
+        // Where it should be there is something else, or nothing.
+        return Some(header >= bytes.len());
+    }
+    let first = header.checked_add(24)?.checked_add(half(header.checked_add(20)?)?)?;
+    for section in 0..half(header.checked_add(6)?)? {
+        let at = first.checked_add(section.checked_mul(40)?)?;
+        match (word(at.checked_add(16)?), word(at.checked_add(20)?)) {
+            (Some(size), Some(start)) if start.checked_add(size).is_some_and(|end| end <= bytes.len()) => {}
+            _ => return Some(true),
+        }
+    }
+    Some(false)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,104 +1,145 @@
 //! Sets of addresses.
 
+use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
+use core::marker::PhantomData;
 
-use crate::addr::{Address, Span};
-use crate::sort;
+use crate::addr::{Address, Pa, Span};
 
 /// A set of addresses: spans by rising start, none touching the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpanSet<A>(Vec<Span<A>>);
+pub struct SpanSet<A> {
+    spans: Spans,
+    of: PhantomData<A>,
+}
+
+/// The same for all spaces of addresses, so that there is one code for them all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Spans(Vec<Span<Pa>>);
 
 impl<A: Address> Default for SpanSet<A> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { spans: Spans::default(), of: PhantomData }
     }
 }
 
 impl<A: Address> FromIterator<Span<A>> for SpanSet<A> {
     fn from_iter<I: IntoIterator<Item = Span<A>>>(spans: I) -> Self {
-        let mut all: Vec<_> = spans.into_iter().collect();
-        sort::by_key(&mut all, |span| *span);
-        let mut merged: Vec<Span<A>> = Vec::new();
-        for span in all {
-            match merged.last_mut() {
-                Some(last) if span.start() <= last.end() => {
-                    let end = last.end().max(span.end());
-                    *last = Span::between(last.start(), end).unwrap_or(*last);
-                }
-                _ => merged.push(span),
-            }
+        let mut all = Vec::new();
+        for span in spans {
+            all.push(span.cast());
         }
-        Self(merged)
+        Self { spans: Spans::merged(all), of: PhantomData }
     }
 }
 
 impl<A: Address> SpanSet<A> {
     /// The spans, rising.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Span<A>> + '_ {
-        self.0.iter().copied()
+        self.spans.0.iter().map(|span| span.cast())
     }
 
     /// Whether nothing is in.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.spans.0.is_empty()
     }
 
     /// How many bytes.
     pub fn size(&self) -> u64 {
-        self.iter().fold(0, |sum, span| sum.saturating_add(span.size()))
+        self.spans.0.iter().fold(0, |sum, span| sum.saturating_add(span.size()))
     }
 
     /// Puts a span in.
     pub fn insert(&mut self, span: Span<A>) {
-        let first = self.0.partition_point(|s| s.end() < span.start());
-        let behind = self.0.partition_point(|s| s.start() <= span.end());
-        let touched = self.0.get(first..behind).unwrap_or(&[]);
-        let start = touched.first().map_or(span.start(), |s| s.start().min(span.start()));
-        let end = touched.last().map_or(span.end(), |s| s.end().max(span.end()));
-        self.0.splice(first..behind.max(first), Span::between(start, end));
+        self.spans.insert(span.cast());
     }
 
     /// Takes a span out.
     pub fn remove(&mut self, hole: Span<A>) {
-        let first = self.0.partition_point(|s| s.last() < hole.start());
-        let behind = self.0.partition_point(|s| s.start() <= hole.last()).max(first);
-        let rest: Vec<_> = self
-            .0
-            .get(first..behind)
-            .unwrap_or(&[])
-            .iter()
-            .flat_map(|s| s.without(&hole))
-            .flatten()
-            .collect();
-        self.0.splice(first..behind, rest);
+        self.spans.remove(hole.cast());
     }
 
     /// Takes all of another set out.
     pub fn remove_all(&mut self, holes: &Self) {
-        holes.iter().for_each(|hole| self.remove(hole));
+        holes.spans.0.iter().for_each(|hole| self.spans.remove(*hole));
     }
 
     /// Whether all of a span is in.
     pub fn covers(&self, span: &Span<A>) -> bool {
-        let at = self.0.partition_point(|s| s.last() < span.start());
-        self.0.get(at).is_some_and(|s| s.covers(span))
+        self.spans.behind(span.start().get()).is_some_and(|s| s.covers(&span.cast()))
     }
 
     /// The first piece of a span that is in.
     pub fn overlap(&self, span: &Span<A>) -> Option<Span<A>> {
-        let at = self.0.partition_point(|s| s.last() < span.start());
-        self.0.get(at)?.intersection(span)
+        self.spans.behind(span.start().get())?.intersection(&span.cast()).map(|span| span.cast())
     }
 
     /// The lowest place for `size` bytes at a multiple of `align`, a power of two.
     pub fn lowest(&self, size: u64, align: u64) -> Option<Span<A>> {
-        self.iter().find_map(|s| fit_low(&s, size, align))
+        self.spans.lowest(size, align).map(|span| span.cast())
     }
 
     /// The highest place for `size` bytes at a multiple of `align`, a power of two.
     pub fn highest(&self, size: u64, align: u64) -> Option<Span<A>> {
-        self.iter().rev().find_map(|s| fit_high(&s, size, align))
+        self.spans.highest(size, align).map(|span| span.cast())
+    }
+
+    /// Bytes of the largest span.
+    pub fn largest(&self) -> u64 {
+        self.spans.0.iter().map(|span| span.size()).max().unwrap_or(0)
+    }
+}
+
+impl Spans {
+    #[inline(never)]
+    fn merged(spans: Vec<Span<Pa>>) -> Self {
+        let mut merged: Vec<Span<Pa>> = Vec::new();
+        for span in BinaryHeap::from(spans).into_sorted_vec() {
+            match merged.last_mut() {
+                Some(last) if span.start() <= last.end() => *last = last.hull(&span),
+                _ => merged.push(span),
+            }
+        }
+        Self(merged)
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, mut span: Span<Pa>) {
+        let at = self.0.partition_point(|other| other.end() < span.start());
+        while let Some(other) = self.0.get(at).filter(|other| other.start() <= span.end()) {
+            span = span.hull(other);
+            self.0.remove(at);
+        }
+        self.0.insert(at, span);
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, hole: Span<Pa>) {
+        let mut at = self.0.partition_point(|span| span.last() < hole.start());
+        while self.0.get(at).is_some_and(|span| span.overlaps(&hole)) {
+            let [below, above] = self.0.remove(at).without(&hole);
+            for piece in [below, above].into_iter().flatten() {
+                self.0.insert(at, piece);
+                at = at.saturating_add(1);
+            }
+        }
+    }
+
+    /// The first span that ends at or behind an address.
+    #[inline(never)]
+    fn behind(&self, at: u64) -> Option<Span<Pa>> {
+        let at = self.0.partition_point(|s| s.last().0 < at);
+        self.0.get(at).copied()
+    }
+
+    #[inline(never)]
+    fn lowest(&self, size: u64, align: u64) -> Option<Span<Pa>> {
+        self.0.iter().find_map(|s| fit_low(s, size, align))
+    }
+
+    #[inline(never)]
+    fn highest(&self, size: u64, align: u64) -> Option<Span<Pa>> {
+        self.0.iter().rev().find_map(|s| fit_high(s, size, align))
     }
 }
 

@@ -87,7 +87,7 @@ fn what_is_loaded_where() {
 
 #[test]
 fn a_raw_image_lies_at_the_start_of_a_cell_that_may_be_tiny() {
-    let raw = Payload::Image { file: "raw.bin".into(), bootargs: None };
+    let raw = image("raw.bin");
     let tiny = CellConfig { memory: Some(64 << 10), payload: raw, ..cell("tiny", "cpu@2", &[]) };
     Setup::new([tiny]).plan(|plan, _, _| {
         let tiny = &plan.cells[2];
@@ -183,6 +183,7 @@ fn a_claim_takes_what_is_below_and_a_nearer_claim_takes_it_back() {
     let uart = cell("uart", "cpu@1", &["serial@6000"]);
     let mut setup = Setup::new([bus, uart]);
     setup.cells[2].unprotected_dma = true;
+    setup.cells[3].foreign_dependencies = true;
     setup.plan(|plan, tree, _| {
         let owner = |path: &str| plan.device_owner(tree.at(path).unwrap().id()).unwrap();
         assert_eq!(owner("/soc/i2c@5000/pmic@25"), CellId(2));

@@ -19,7 +19,7 @@ fn says(refusals: &[String], expected: &[&str]) {
 fn cpus() {
     says(
         &refused(|s| s.cells.push(cell("second", "cpu@3", &[]))),
-        &["CPU 3 (/cpus/cpu@3) is claimed twice, by cells `control` and `second`: take it out of one"],
+        &["cell `second` and cell `control` both claim CPU 3 (/cpus/cpu@3): take it out of one"],
     );
     says(
         &refused(|s| s.cells[1].cpus = CpuChoice::Names(names(&["cpu@7"]))),
@@ -27,11 +27,15 @@ fn cpus() {
     );
     says(
         &refused(|s| s.cells[1].cpus = CpuChoice::Names(names(&["serial1"]))),
-        &["cell `control`: `cpus` has `serial1`, but /pl011@9040000 is no CPU that can be used"],
+        &[
+            "cell `control`: `cpus` has `serial1`, but /pl011@9040000 is no CPU that can be used: name one of /cpus that is enabled",
+        ],
     );
     says(
         &refused(|s| s.cells[1].cpus = CpuChoice::Count(5)),
-        &["cell `control` wants 5 CPUs, but only 4 are left of the board's 4"],
+        &[
+            "cell `control` wants 5 CPUs, but only 4 are left of the board's 4: ask for fewer, or take some from another cell",
+        ],
     );
     says(
         &refused(|s| s.cells[1].cpus = CpuChoice::Count(4)),
@@ -85,7 +89,7 @@ fn devices() {
     assert_eq!(no_device, expected);
     says(
         &refused(|s| s.cells.push(cell("second", "cpu@2", &["pl011@9040000"]))),
-        &["/pl011@9040000 is claimed by cells `control` and `second`: take it out of one"],
+        &["cell `second` and cell `control` both claim /pl011@9040000: take it out of one"],
     );
     says(
         &claims(&["pmic"]),
@@ -101,10 +105,10 @@ fn what_two_devices_share() {
         s.cells[1].devices = names(&["virtio_mmio@a000200"]);
         s.cells[1].unprotected_dma = true;
     });
-    let page = "/virtio_mmio@a000000 (cell `linux`) and /virtio_mmio@a000200 (cell `control`) share the page at 0xa000000: give both to one cell";
+    let page = "cell `control`: /virtio_mmio@a000200 shares the page at 0xa000000 with /virtio_mmio@a000000, which cell `linux` has: give both to one cell";
     says(&share, &[page]);
     let share = refused(|s| s.board.more = vec![soc_device("uart@9000", "arm,pl011", 0x9000, 8)]);
-    let spi = "/pl011@9040000 (cell `control`) and /soc/uart@9000 (cell `linux`) share interrupt SPI 8: give both to one cell";
+    let spi = "cell `control`: /pl011@9040000 shares interrupt SPI 8 with /soc/uart@9000, which cell `linux` has: give both to one cell";
     says(&share, &[spi]);
 }
 
@@ -148,14 +152,15 @@ fn a_device_where_the_cell_has_something_else() {
     });
     says(
         &text,
-        &["cell `control`: its memory and /odd would both be at 0x40001000: give the device to another cell"],
+        &[
+            "cell `control`: its memory and /odd would both be at 0x40001000: give the device to another cell, or move the cell's memory with `ram-base`",
+        ],
     );
 }
 
 #[test]
 fn files() {
-    let image = |file: &str| Payload::Image { file: file.into(), bootargs: None };
-    let linux = |kernel: &str| Payload::Linux { kernel: kernel.into(), initrd: None, bootargs: None };
+    let linux = |kernel: &str| Payload::Linux { kernel: kernel.into(), initrd: None };
     let control = |payload| refused(|s| s.cells[1].payload = payload);
     says(&control(image("nope")), &["cell `control`: `image`: the archive has no file `nope`"]);
     let not_linux = "cell `control`: `raw.bin` is no arm64 Linux Image: name it with `image` if it is an ELF file or a raw binary";
@@ -169,7 +174,7 @@ fn files() {
     let broken = refused(|s| s.files[2].1.truncate(80));
     assert!(broken[0].starts_with("cell `control`: `control.elf`: "), "{broken:?}");
     let elsewhere = refused(|s| s.files[2].1 = elf(&[(0x8000_0000, 0x10, 0x10)]));
-    let linked = "cell `control`: `control.elf` is linked for 0x80000000..0x80000010, which is not free in the cell's memory: link it for 0x40000000 on";
+    let linked = "cell `control`: `control.elf` is linked for 0x80000000..0x80000010, which is not free in the cell's memory: link it for 0x40000000 on, or say `ram-base`";
     says(&elsewhere, &[linked]);
     let full = refused(|s| s.files[2].1 = elf(&[(0x4000_0000, 0x10, 16 * MIB)]));
     assert!(full[0].contains("no room for its device tree"), "{full:?}");
@@ -185,10 +190,4 @@ fn all_at_once() {
         s.files.remove(1);
     });
     assert_eq!(many.len(), 5, "{many:#?}");
-}
-
-#[test]
-fn sizes_read_as_people_write_them() {
-    let tiny = PlanError::TooLittleMemory { cell: "a".into(), wanted: 4096, free: BLOCK_2M };
-    assert!(tiny.to_string().contains("wants 4 KiB, but only 2 MiB"));
 }

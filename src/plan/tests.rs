@@ -155,7 +155,7 @@ impl Setup {
     }
 
     /// Drafts and checks what must be right.
-    fn plan<R>(self, ask: impl FnOnce(&Plan<Checked>, &Tree<'_>, &Hardware) -> R) -> R {
+    pub(super) fn plan<R>(self, ask: impl FnOnce(&Plan<Checked>, &Tree<'_>, &Hardware) -> R) -> R {
         self.draft(|draft, tree, hardware| ask(&draft.unwrap().check(hardware).unwrap(), tree, hardware))
     }
 

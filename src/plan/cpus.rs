@@ -29,7 +29,7 @@ pub(super) fn assign(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) -> Vec<Vec<
                 Some(Some(other)) => {
                     let other = draw.name(Some(*other)).unwrap_or_default();
                     let refused =
-                        refuse(errors, &error::CPU_TWICE).cell(&cell.name, "cpus").cell(other, "cpus");
+                        refuse(errors, &error::CPU_TWICE).cell(other, "cpus").cell(&cell.name, "cpus");
                     refused.number(cpu.id.index() as u64).node(&node);
                 }
                 Some(owner) => {

@@ -81,8 +81,8 @@ fn claim_one(
         Some(other) if other.cell == id && other.property != property => {}
         Some(other) => {
             let first = draw.name(Some(other.cell)).unwrap_or_default();
-            let refused = refuse(errors, &error::DEVICE_TWICE).cell(&cell.name, property);
-            refused.cell(first, other.property).node(&node);
+            let refused = refuse(errors, &error::DEVICE_TWICE).cell(first, other.property);
+            refused.cell(&cell.name, property).node(&node);
         }
     }
 }

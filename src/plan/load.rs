@@ -37,6 +37,13 @@ struct Loader<'d, 'a, 'e> {
     zeroed: Vec<Span<Ipa>>,
 }
 
+/// The refusal of a file that is not there.
+pub fn no_file(cell: &str, property: &'static str, file: &str) -> Refused {
+    let mut refused = Refused::new(&error::NO_FILE);
+    refused.cell(cell, property).word(property).file(file);
+    refused
+}
+
 /// What is put into a cell's RAM; `None` if something of it is refused.
 #[inline(never)]
 pub(super) fn place(
@@ -117,7 +124,7 @@ impl<'a> Loader<'_, 'a, '_> {
     fn file(&mut self, property: &'static str, name: &str) -> Option<File<'a>> {
         let file = self.draw.archive.file(name);
         if file.is_none() {
-            self.refuse(&error::NO_FILE, property).word(property).file(name);
+            self.errors.push(no_file(&self.cell.name, property, name));
         }
         file
     }

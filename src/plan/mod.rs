@@ -25,7 +25,7 @@ use crate::refusal::Refused;
 use crate::tree::NodeId;
 
 pub use draft::{CELL_GICD, CELL_GICR, GICD_SIZE, GICR_SIZE};
-pub use load::{CELL_RAM, TREE_ROOM};
+pub use load::{CELL_RAM, TREE_ROOM, no_file};
 
 /// Why a description cannot be had on a board. Cells are named as in the description, nodes by their path in the board's tree.
 pub type PlanError = Refused;

@@ -59,10 +59,15 @@ enum Part {
 /// Puts a refusal on a list; its parts follow.
 #[inline(never)]
 pub(crate) fn refuse<'l>(list: &'l mut Vec<Refused>, sentence: &'static Sentence) -> &'l mut Refused {
-    list.push_mut(Refused { code: sentence.code, text: sentence.text, parts: Vec::new() })
+    list.push_mut(Refused::new(sentence))
 }
 
 impl Refused {
+    /// A refusal whose parts follow.
+    pub(crate) fn new(sentence: &'static Sentence) -> Self {
+        Self { code: sentence.code, text: sentence.text, parts: Vec::new() }
+    }
+
     /// Another number than the sentence's own: what it quotes has one.
     pub(crate) fn numbered(&mut self, code: Code) -> &mut Self {
         self.code = code;

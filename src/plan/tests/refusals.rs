@@ -19,7 +19,7 @@ fn says(refusals: &[String], expected: &[&str]) {
 fn cpus() {
     says(
         &refused(|s| s.cells.push(cell("second", "cpu@3", &[]))),
-        &["cell `second` and cell `control` both claim CPU 3 (/cpus/cpu@3): take it out of one"],
+        &["cell `control` and cell `second` both claim CPU 3 (/cpus/cpu@3): take it out of one"],
     );
     says(
         &refused(|s| s.cells[1].cpus = CpuChoice::Names(names(&["cpu@7"]))),
@@ -89,7 +89,7 @@ fn devices() {
     assert_eq!(no_device, expected);
     says(
         &refused(|s| s.cells.push(cell("second", "cpu@2", &["pl011@9040000"]))),
-        &["cell `second` and cell `control` both claim /pl011@9040000: take it out of one"],
+        &["cell `control` and cell `second` both claim /pl011@9040000: take it out of one"],
     );
     says(
         &claims(&["pmic"]),

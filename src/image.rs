@@ -172,7 +172,7 @@ fn linux(bytes: &[u8]) -> Result<Image, ImageError> {
     if flags & 1 != 0 {
         return Err(ImageError::Machine { found: "a big-endian kernel" });
     }
-    if cut_off(bytes) == Some(true) {
+    if bytes.starts_with(b"MZ") && !is_whole(bytes) {
         return Err(ImageError::Truncated);
     }
     // A signature may have made the file longer than its kernel.
@@ -181,29 +181,28 @@ fn linux(bytes: &[u8]) -> Result<Image, ImageError> {
     Ok(Image::Linux { text_offset, image_size })
 }
 
-/// Whether a kernel's file ends before its sections do. The header that it has for EFI tells where they are (PE/COFF
-/// specification, sections 3.3 and 4); `None` without one.
-fn cut_off(bytes: &[u8]) -> Option<bool> {
-    let byte_at = |at: usize| bytes.get(at..);
-    let half = |at: usize| byte_at(at)?.first_chunk().copied().map(u16::from_le_bytes).map(usize::from);
-    let word = |at: usize| Some(u32::from_le_bytes(*byte_at(at)?.first_chunk()?) as usize);
-    if !bytes.starts_with(b"MZ") {
-        return None;
-    }
-    let header = word(60)?;
-    if word(header) != Some(u32::from_le_bytes(*b"PE\0\0") as usize) {
-        // Where it should be there is something else, or nothing.
-        return Some(header >= bytes.len());
+/// Whether a kernel's file has all of its sections. The header that it has for EFI tells where they are (PE/COFF
+/// specification, sections 3.3 and 4).
+fn is_whole(bytes: &[u8]) -> bool {
+    sections_end(bytes).is_some_and(|end| end <= bytes.len())
+}
+
+/// Where the last section ends; `None` if the headers end too early.
+fn sections_end(bytes: &[u8]) -> Option<usize> {
+    let half = |at: usize| bytes.get(at..)?.first_chunk().copied().map(u16::from_le_bytes).map(usize::from);
+    let word = |at: usize| bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes);
+    let header = word(60)? as usize;
+    if word(header)? != u32::from_le_bytes(*b"PE\0\0") {
+        return Some(0);
     }
     let first = header.checked_add(24)?.checked_add(half(header.checked_add(20)?)?)?;
+    let mut end = 0;
     for section in 0..half(header.checked_add(6)?)? {
         let at = first.checked_add(section.checked_mul(40)?)?;
-        match (word(at.checked_add(16)?), word(at.checked_add(20)?)) {
-            (Some(size), Some(start)) if start.checked_add(size).is_some_and(|end| end <= bytes.len()) => {}
-            _ => return Some(true),
-        }
+        let size = word(at.checked_add(16)?)?;
+        end = end.max(word(at.checked_add(20)?)?.checked_add(size)? as usize);
     }
-    Some(false)
+    Some(end)
 }
 
 #[cfg(test)]

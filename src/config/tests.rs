@@ -264,3 +264,82 @@ fn each_mistake_has_a_number_and_places() {
     let linux = Place::Description { node: "/linux".into(), property: None };
     assert_eq!(roots.places(), [place("/control", "root"), linux]);
 }
+
+#[test]
+fn where_a_prebuilt_image_lies() {
+    let read = |cell: Sample| parse(&schema().child(cell)).map(|config| config.cells[0].clone());
+    let cell = read(
+        control()
+            .cells("ram-base", [0x8000_0000])
+            .text("load-address", ["0x80080000"])
+            .cells("entry", [0, 0x8008_0040]),
+    );
+    let cell = cell.unwrap();
+    assert_eq!(cell.ram_base, Some(0x8000_0000));
+    let payload = Payload::Image {
+        file: "control.elf".into(),
+        load_address: Some(0x8008_0000),
+        entry: Some(0x8008_0040),
+    };
+    assert_eq!(cell.payload, payload);
+    assert_eq!(read(control().cells("ram-base", [0])).unwrap().ram_base, Some(0));
+
+    let says = |cell: Sample, expected: &[&str]| assert_eq!(errors(cell), expected);
+    let base = "/control: `ram-base`: expected an address in whole blocks of 2 MiB, like <0x80000000>, with room for the cell's `memory` below 2^48";
+    says(control().cells("ram-base", [0x8010_0000]), &[base]);
+    says(control().text("ram-base", ["1G"]), &[base]);
+    says(control().cells("ram-base", [0xffff, 0xffe0_0000]), &[base]);
+    says(control().cells("ram-base", [0xffff_ffff, 0xffe0_0000]), &[base]);
+    let odd = "expected an address at a multiple of 4, like <0x40080000>";
+    says(control().cells("load-address", [2]), &[&format!("/control: `load-address`: {odd}")]);
+    says(control().text("entry", ["start"]), &[&format!("/control: `entry`: {odd}")]);
+    let kernel = || node("a").cells("cpus", [1]).text("memory", ["1G"]).text("kernel", ["Image"]);
+    says(
+        kernel().cells("load-address", [0x4000_0000]).cells("entry", [0x4000_0000]),
+        &[
+            "/a: `load-address`: this and `kernel` exclude each other",
+            "/a: `entry`: this and `kernel` exclude each other",
+        ],
+    );
+    let root = parse(&schema().child(linux().cells("ram-base", [0]).text("dtb", ["x"]))).unwrap_err();
+    assert_eq!(root.iter().map(Refusal::code).collect::<Vec<_>>(), [code::NOT_IN_ROOT; 2]);
+}
+
+#[test]
+fn trees_and_command_lines() {
+    let read = |cell: Sample| parse(&schema().child(cell)).unwrap().cells[0].clone();
+    let given = read(control().text("dtb", ["rtos.dtb"]));
+    assert_eq!(given.tree, CellTree::Given("rtos.dtb".into()));
+    assert_eq!(given.files().collect::<Vec<_>>(), [("image", "control.elf"), ("dtb", "rtos.dtb")]);
+    let overlaid = read(linux().text("initrd", ["rd"]).text("dtb-overlay", ["more.dtbo"]));
+    assert_eq!(overlaid.tree, CellTree::Overlaid("more.dtbo".into()));
+    let files = [("kernel", "linux/Image"), ("initrd", "rd"), ("dtb-overlay", "more.dtbo")];
+    assert_eq!(overlaid.files().collect::<Vec<_>>(), files);
+    assert_eq!(read(linux().text("bootargs", [""])).bootargs, Bootargs::Own("".into()));
+    assert_eq!(read(linux().text("bootargs-append", ["x"])).bootargs, Bootargs::BoardsAnd("x".into()));
+
+    let both = linux().text("bootargs", ["a"]).text("bootargs-append", ["b"]);
+    let both = parse(&schema().child(both)).unwrap_err();
+    assert_eq!(both[0].to_string(), "/linux: `bootargs-append`: this and `bootargs` exclude each other");
+    for other in ["bootargs", "bootargs-append", "dtb-overlay"] {
+        let expected = format!("/control: `{other}`: this and `dtb` exclude each other");
+        assert_eq!(errors(control().text("dtb", ["x"]).text(other, ["y"])), [expected]);
+    }
+}
+
+#[test]
+fn what_an_owner_accepts() {
+    let read = |cell: Sample| parse(&schema().child(cell)).map(|config| config.cells[0].foreign_dependencies);
+    assert_eq!(read(control()), Ok(false));
+    assert_eq!(read(control().text("foreign-dependencies", ["accept"])), Ok(true));
+    let wrong = errors(control().text("foreign-dependencies", ["yes"]));
+    assert_eq!(wrong, ["/control: `foreign-dependencies`: expected \"accept\""]);
+}
+
+#[test]
+fn a_list_is_not_endless() {
+    let names: Vec<String> = (0..=MAX_NAMES).map(|n| format!("n{n}")).collect();
+    let list = |n: usize| control().text("devices", names[..n].iter().map(String::as_str));
+    assert_eq!(errors(list(MAX_NAMES)), [""; 0]);
+    assert_eq!(errors(list(MAX_NAMES + 1)), ["/control: `devices`: expected one or more names, 256 at most"]);
+}

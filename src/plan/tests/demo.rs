@@ -203,3 +203,44 @@ fn root_is_warned_too_when_another_cell_has_what_it_needs() {
         assert_eq!(plan.cells[0].warnings, [warning]);
     });
 }
+
+#[test]
+fn a_prebuilt_image_lies_where_it_was_built_for() {
+    let mut setup = Setup::new([]);
+    setup.cells[1].ram_base = Some(0x8000_0000);
+    setup.cells[1].payload =
+        Payload::Image { file: "raw.bin".into(), load_address: Some(0x8008_0000), entry: Some(0x8008_0040) };
+    setup.plan(|plan, _, _| {
+        let control = &plan.cells[1];
+        assert_eq!(control.ram, [region(0x8000_0000, 0x7f00_0000, 16 * MIB)]);
+        assert_eq!((control.load.pieces[0].to, control.load.entry), (Ipa(0x8008_0000), Ipa(0x8008_0040)));
+        assert_eq!(control.load.tree, ipa(0x80e0_0000, BLOCK_2M));
+    });
+}
+
+#[test]
+fn a_tree_that_is_given_is_copied_like_an_image() {
+    let mut setup = Setup::new([]);
+    let tree = crate::tree::sample::node("").blob();
+    setup.cells[1].tree = CellTree::Given("rtos.dtb".into());
+    setup.files.push(("rtos.dtb", tree.clone()));
+    setup.plan(|plan, _, _| {
+        let load = &plan.cells[1].load;
+        assert_eq!(load.source, TreeSource::Given);
+        let last = load.pieces.last().unwrap();
+        assert_eq!((last.to, last.size), (load.tree.start(), tree.len() as u64));
+    });
+}
+
+#[test]
+fn the_loaders_command_line_may_come_first() {
+    let mut setup = Setup::new([]);
+    setup.cells[0].bootargs = Bootargs::BoardsAnd("quiet".into());
+    setup.board.bootargs = Some("root=/dev/vda");
+    setup.plan(|plan, _, _| {
+        assert_eq!(plan.cells[0].load.bootargs.as_deref(), Some("root=/dev/vda quiet"));
+    });
+    let mut setup = Setup::new([]);
+    setup.cells[0].bootargs = Bootargs::BoardsAnd("quiet".into());
+    setup.plan(|plan, _, _| assert_eq!(plan.cells[0].load.bootargs.as_deref(), Some("quiet")));
+}

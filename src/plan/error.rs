@@ -15,9 +15,9 @@ sentences! {
     CPU_TWICE = CPU_TWICE, "% and % both claim CPU % (%): take it out of one";
     TOO_FEW_CPUS = TOO_FEW_CPUS, "% wants % CPUs, but only % are left of the board's %: ask for fewer, or take some from another cell";
     NO_CPU = NO_CPU, "% has no CPU: the other cells have them all, leave it at least one";
-    ROOT_MEMORY = BAD_MEMORY, "% is the root cell and has all memory that the others leave: take out its `memory`";
-    NO_MEMORY = BAD_MEMORY, "% does not say how much `memory` it needs";
-    ODD_MEMORY = BAD_MEMORY, "%: `memory` of % bytes is no multiple of 4 KiB";
+    ROOT_MEMORY = NOT_IN_ROOT, "% is the root cell and has all memory that the others leave: take out its `memory`";
+    NO_MEMORY = MISSING, "% does not say how much `memory` it needs";
+    ODD_MEMORY = EXPECTED, "%: `memory` of % bytes is no multiple of 4 KiB";
     TOO_LITTLE_MEMORY = TOO_LITTLE_MEMORY, "% wants %, but only % are free: make it or another cell smaller";
 
     NOT_A_DEVICE = NOT_A_DEVICE, "%: `%` has %, but % %";

@@ -60,10 +60,8 @@ codes! {
     TOO_FEW_CPUS = 105;
     /// No CPU left for a cell.
     NO_CPU = 106;
-    /// `memory` that cannot be.
-    BAD_MEMORY = 107;
     /// More memory wanted than is free.
-    TOO_LITTLE_MEMORY = 108;
+    TOO_LITTLE_MEMORY = 107;
 
     /// A device's name that is nothing a cell can own.
     NOT_A_DEVICE = 201;

@@ -19,10 +19,16 @@ use crate::tree::{Node, ResolveError, Tree};
 pub const CELL_GICD: Ipa = Ipa(0x0800_0000);
 /// Where a cell other than root sees its first redistributor.
 pub const CELL_GICR: Ipa = Ipa(0x080a_0000);
+/// Where a cell other than root sees its CPU interface, with a GICv2.
+pub const CELL_GICC: Ipa = Ipa(0x0801_0000);
 /// Bytes of a distributor (IHI 0069H 12.8).
 pub const GICD_SIZE: u64 = 64 << 10;
 /// Bytes of a redistributor: RD_base and SGI_base (IHI 0069H 12.10).
 pub const GICR_SIZE: u64 = 128 << 10;
+/// Bytes of a GICv2's distributor (IHI 0048B 4.1.1).
+const GICD_V2_SIZE: u64 = 4 << 10;
+/// Bytes of a GICv2's virtual CPU interface (IHI 0048B 5.5).
+const GICV_SIZE: u64 = 8 << 10;
 
 /// What a draft is made of.
 pub(super) struct Draw<'d, 'a> {
@@ -126,17 +132,18 @@ impl Plan<Draft> {
     }
 }
 
-/// Where a cell sees the GIC: root where it is, the others where the ABI says.
+/// Where a cell sees the GIC: root where it is, the others where the ABI says. With a GICv2 the CPU interface stands in
+/// for the redistributors.
 #[inline(never)]
 fn frames(hardware: &Hardware, root: bool, cpus: usize) -> (Option<Span<Ipa>>, Option<Span<Ipa>>) {
     let gic = &hardware.gic;
-    let (gicd, gicr) = if root {
-        (Ipa(gic.gicd.start().0), gic.gicr.first().map(|region| Ipa(region.start().0)))
-    } else {
-        (CELL_GICD, Some(CELL_GICR))
+    let first = gic.gicc.as_ref().or(gic.gicr.first()).map(|region| Ipa(region.start().0));
+    let (size, gicr_size, gicr) = match gic.gicc {
+        Some(_) => (GICD_V2_SIZE, Some(GICV_SIZE), CELL_GICC),
+        None => (GICD_SIZE, GICR_SIZE.checked_mul(cpus as u64), CELL_GICR),
     };
-    let size = GICR_SIZE.checked_mul(cpus as u64);
-    (Span::new(gicd, GICD_SIZE), gicr.zip(size).and_then(|(gicr, size)| Span::new(gicr, size)))
+    let (gicd, gicr) = if root { (Ipa(gic.gicd.start().0), first) } else { (CELL_GICD, Some(gicr)) };
+    (Span::new(gicd, size), gicr.zip(gicr_size).and_then(|(gicr, size)| Span::new(gicr, size)))
 }
 
 /// Refuses what would be at one address of the cell together. Devices of one cell may share a page.

@@ -148,9 +148,9 @@ pub struct CellPlan {
     pub ram: Vec<Region>,
     /// Device registers that it reaches untrapped, whole pages, by rising IPA, disjoint.
     pub mmio: Vec<Region>,
-    /// Where it sees its distributor, 64 KiB.
+    /// Where it sees its distributor, 64 KiB; 4 KiB of a GICv2.
     pub gicd: Span<Ipa>,
-    /// Where it sees its redistributors, 128 KiB for each vCPU, contiguous.
+    /// Where it sees its redistributors, 128 KiB for each vCPU, contiguous; with a GICv2 its CPU interface, 8 KiB.
     pub gicr: Span<Ipa>,
     /// Its shared interrupts.
     pub spis: IntidSet,

@@ -1,42 +1,78 @@
 //! Sets of addresses.
 
-use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use crate::addr::{Address, Pa, Span};
+use crate::addr::{Address, Span};
 
 /// A set of addresses: spans by rising start, none touching the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpanSet<A> {
     spans: Spans,
-    of: PhantomData<A>,
+    space: PhantomData<A>,
 }
 
-/// The same for all spaces of addresses, so that there is one code for them all.
+/// The same, of numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Spans(Vec<Span<Pa>>);
+struct Spans(Vec<Span<u64>>);
 
-impl<A: Address> Default for SpanSet<A> {
+impl Spans {
+    /// The place of the first span that ends at `at` or behind it.
+    fn place(&self, at: u64) -> usize {
+        self.0.partition_point(|span| span.end() < at)
+    }
+
+    /// The first span with something at `at` or behind it.
+    fn first(&self, at: u64) -> Option<&Span<u64>> {
+        self.0.iter().find(|span| span.last() >= at)
+    }
+
+    fn insert(&mut self, span: Span<u64>) {
+        let at = self.place(span.start());
+        let (mut start, mut end) = (span.start(), span.end());
+        while let Some(touched) = self.0.get(at).filter(|next| next.start() <= end) {
+            (start, end) = (start.min(touched.start()), end.max(touched.end()));
+            self.0.remove(at);
+        }
+        self.0.insert(at, Span::between(start, end).unwrap_or(span));
+    }
+
+    fn remove(&mut self, hole: &Span<u64>) {
+        let mut at = self.place(hole.start());
+        while let Some(span) = self.0.get(at).copied().filter(|span| span.start() <= hole.last()) {
+            self.0.remove(at);
+            for rest in span.without(hole).into_iter().flatten() {
+                self.0.insert(at, rest);
+                at = at.saturating_add(1);
+            }
+        }
+    }
+}
+
+fn number<A: Address>(span: &Span<A>) -> Span<u64> {
+    span.map(A::get)
+}
+
+impl<A> Default for SpanSet<A> {
     fn default() -> Self {
-        Self { spans: Spans::default(), of: PhantomData }
+        Self { spans: Spans::default(), space: PhantomData }
     }
 }
 
 impl<A: Address> FromIterator<Span<A>> for SpanSet<A> {
     fn from_iter<I: IntoIterator<Item = Span<A>>>(spans: I) -> Self {
-        let mut all = Vec::new();
+        let mut set = Self::default();
         for span in spans {
-            all.push(span.cast());
+            set.insert(span);
         }
-        Self { spans: Spans::merged(all), of: PhantomData }
+        set
     }
 }
 
 impl<A: Address> SpanSet<A> {
     /// The spans, rising.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Span<A>> + '_ {
-        self.spans.0.iter().map(|span| span.cast())
+        self.spans.0.iter().map(|span| span.map(A::new))
     }
 
     /// Whether nothing is in.
@@ -49,110 +85,71 @@ impl<A: Address> SpanSet<A> {
         self.spans.0.iter().fold(0, |sum, span| sum.saturating_add(span.size()))
     }
 
+    /// Bytes of the largest span.
+    pub fn largest(&self) -> u64 {
+        self.spans.0.iter().fold(0, |most, span| most.max(span.size()))
+    }
+
     /// Puts a span in.
     pub fn insert(&mut self, span: Span<A>) {
-        self.spans.insert(span.cast());
+        self.spans.insert(number(&span));
     }
 
     /// Takes a span out.
     pub fn remove(&mut self, hole: Span<A>) {
-        self.spans.remove(hole.cast());
+        self.spans.remove(&number(&hole));
     }
 
     /// Takes all of another set out.
     pub fn remove_all(&mut self, holes: &Self) {
-        holes.spans.0.iter().for_each(|hole| self.spans.remove(*hole));
+        for hole in &holes.spans.0 {
+            self.spans.remove(hole);
+        }
     }
 
     /// Whether all of a span is in.
     pub fn covers(&self, span: &Span<A>) -> bool {
-        self.spans.behind(span.start().get()).is_some_and(|s| s.covers(&span.cast()))
+        let span = number(span);
+        self.spans.first(span.start()).is_some_and(|s| s.covers(&span))
     }
 
     /// The first piece of a span that is in.
     pub fn overlap(&self, span: &Span<A>) -> Option<Span<A>> {
-        self.spans.behind(span.start().get())?.intersection(&span.cast()).map(|span| span.cast())
+        let span = number(span);
+        Some(self.spans.first(span.start())?.intersection(&span)?.map(A::new))
     }
 
     /// The lowest place for `size` bytes at a multiple of `align`, a power of two.
     pub fn lowest(&self, size: u64, align: u64) -> Option<Span<A>> {
-        self.spans.lowest(size, align).map(|span| span.cast())
+        let place = self.spans.0.iter().find_map(|room| lowest(room, size, align));
+        place.map(|place| place.map(A::new))
     }
 
     /// The highest place for `size` bytes at a multiple of `align`, a power of two.
     pub fn highest(&self, size: u64, align: u64) -> Option<Span<A>> {
-        self.spans.highest(size, align).map(|span| span.cast())
-    }
-
-    /// Bytes of the largest span.
-    pub fn largest(&self) -> u64 {
-        self.spans.0.iter().map(|span| span.size()).max().unwrap_or(0)
-    }
-}
-
-impl Spans {
-    #[inline(never)]
-    fn merged(spans: Vec<Span<Pa>>) -> Self {
-        let mut merged: Vec<Span<Pa>> = Vec::new();
-        for span in BinaryHeap::from(spans).into_sorted_vec() {
-            match merged.last_mut() {
-                Some(last) if span.start() <= last.end() => *last = last.hull(&span),
-                _ => merged.push(span),
-            }
-        }
-        Self(merged)
-    }
-
-    #[inline(never)]
-    fn insert(&mut self, mut span: Span<Pa>) {
-        let at = self.0.partition_point(|other| other.end() < span.start());
-        while let Some(other) = self.0.get(at).filter(|other| other.start() <= span.end()) {
-            span = span.hull(other);
-            self.0.remove(at);
-        }
-        self.0.insert(at, span);
-    }
-
-    #[inline(never)]
-    fn remove(&mut self, hole: Span<Pa>) {
-        let mut at = self.0.partition_point(|span| span.last() < hole.start());
-        while self.0.get(at).is_some_and(|span| span.overlaps(&hole)) {
-            let [below, above] = self.0.remove(at).without(&hole);
-            for piece in [below, above].into_iter().flatten() {
-                self.0.insert(at, piece);
-                at = at.saturating_add(1);
-            }
-        }
-    }
-
-    /// The first span that ends at or behind an address.
-    #[inline(never)]
-    fn behind(&self, at: u64) -> Option<Span<Pa>> {
-        let at = self.0.partition_point(|s| s.last().0 < at);
-        self.0.get(at).copied()
-    }
-
-    #[inline(never)]
-    fn lowest(&self, size: u64, align: u64) -> Option<Span<Pa>> {
-        self.0.iter().find_map(|s| fit_low(s, size, align))
-    }
-
-    #[inline(never)]
-    fn highest(&self, size: u64, align: u64) -> Option<Span<Pa>> {
-        self.0.iter().rev().find_map(|s| fit_high(s, size, align))
+        let place = self.spans.0.iter().rev().find_map(|room| highest(room, size, align));
+        place.map(|place| place.map(A::new))
     }
 }
 
 /// The lowest place inside `room`.
 pub(super) fn fit_low<A: Address>(room: &Span<A>, size: u64, align: u64) -> Option<Span<A>> {
-    let start = room.start().get().checked_next_multiple_of(align)?;
-    Span::new(A::new(start), size).filter(|span| room.covers(span))
+    lowest(&number(room), size, align).map(|place| place.map(A::new))
 }
 
 /// The highest place inside `room`.
 pub(super) fn fit_high<A: Address>(room: &Span<A>, size: u64, align: u64) -> Option<Span<A>> {
-    let start = room.end().get().checked_sub(size)? & !align.checked_sub(1)?;
-    Span::new(A::new(start), size).filter(|span| room.covers(span))
+    highest(&number(room), size, align).map(|place| place.map(A::new))
+}
+
+fn lowest(room: &Span<u64>, size: u64, align: u64) -> Option<Span<u64>> {
+    let start = room.start().checked_next_multiple_of(align)?;
+    Span::new(start, size).filter(|span| room.covers(span))
+}
+
+fn highest(room: &Span<u64>, size: u64, align: u64) -> Option<Span<u64>> {
+    let start = room.end().checked_sub(size)? & !align.checked_sub(1)?;
+    Span::new(start, size).filter(|span| room.covers(span))
 }
 
 #[cfg(test)]

@@ -184,6 +184,10 @@ codes! {
     GIC_KEPT = 511;
     /// A CPU without a redistributor.
     NO_REDISTRIBUTOR = 512;
+    /// A GICv2, which cannot be driven yet.
+    NO_GICV3 = 513;
+    /// CPUs that PSCI does not start.
+    CPU_START = 514;
 
     /// A plan that breaks its promises.
     PLAN_BUG = 901;

@@ -1,5 +1,6 @@
 //! A description held against a board's tree, by the same code that decides at boot.
 
+mod assumed;
 pub mod loaded;
 pub mod regions;
 mod svg;
@@ -55,6 +56,8 @@ pub struct Fit {
     pub board: Vec<u8>,
     /// The description's name.
     pub name: String,
+    /// What was assumed of the board, and what keeps this version from booting there.
+    pub notes: Vec<String>,
 }
 
 /// Divides the board as the description says, with the images of `folder`.
@@ -82,10 +85,12 @@ pub fn check_as_loaded(
     let desk = Desk { cells, board };
     let given = Given::read(cells).or_else(|error| desk.source(error))?;
     let blob = given.description().map_err(|error| desk.refuse(vec![Mistake::of(&error)], vec![]))?;
-    let board_blob = board.blob().or_else(|error| match error {
+    let mut board_blob = board.blob().or_else(|error| match error {
         BoardError::Dtc(error) => desk.source(error),
         other => Err(other.into()),
     })?;
+
+    let mut notes: Vec<String> = assumed::memory(&mut board_blob).into_iter().collect();
 
     // Both are read before either is refused, so that the mistakes of both come at once.
     let config = read_description(blob);
@@ -129,8 +134,9 @@ pub fn check_as_loaded(
     if !trees.is_empty() {
         return Err(desk.refuse(trees, vec![]));
     }
+    notes.extend(assumed::not_bootable(&hardware, &tree));
     let name = cells.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Fit { plan, config, hardware, board: board_blob, name })
+    Ok(Fit { plan, config, hardware, board: board_blob, name, notes })
 }
 
 /// A description by itself.
@@ -274,12 +280,12 @@ impl Fit {
         Ok(svg::svg(&Subject { plan, hardware, board, description: name }))
     }
 
-    /// What the cells' owners should know.
+    /// What was assumed, and what the cells' owners should know.
     pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
         let of = |cell: &bulkhead::plan::CellPlan| {
             let name = cell.name.clone();
             cell.warnings.clone().into_iter().map(move |warning| format!("cell `{name}`: {warning}"))
         };
-        self.plan.cells.iter().flat_map(of)
+        self.notes.iter().cloned().chain(self.plan.cells.iter().flat_map(of))
     }
 }

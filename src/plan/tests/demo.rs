@@ -57,6 +57,17 @@ fn the_demo() {
 }
 
 #[test]
+fn with_a_gicv2_a_cell_sees_a_cpu_interface() {
+    let mut setup = Setup::new([]);
+    setup.board.v2 = true;
+    setup.plan(|plan, _, _| {
+        let frames: Vec<_> = plan.cells.iter().map(|cell| (cell.gicd, cell.gicr)).collect();
+        let v2 = (ipa(0x800_0000, 0x1000), ipa(0x801_0000, 0x2000));
+        assert_eq!(frames, [v2, v2], "the sample's GIC lies where the cells' does");
+    });
+}
+
+#[test]
 fn what_is_loaded_where() {
     Setup::new([]).plan(|plan, _, _| {
         let [linux, control] = [&plan.cells[0].load, &plan.cells[1].load];

@@ -12,7 +12,7 @@ const GAP: f64 = 10.0;
 const ROW: usize = 16;
 const CPU_HIGH: f64 = 54.0;
 /// From one interrupt's square to the next: as much as there is room for in one row, within these.
-const PITCH: (f64, f64) = (10.0, 24.0);
+const PITCH: (f64, f64) = (9.0, 24.0);
 const SQUARES_GAP: f64 = 2.0;
 
 /// The CPUs; gives where they end.

@@ -35,9 +35,10 @@ static TABLES: [Table; mmu::BOOT_TABLES] = [const { Table::new() }; mmu::BOOT_TA
 
 /// The largest tree that `booting.rst` allows.
 const TREE_MAX: usize = 2 << 20;
-/// Pages of a secondary CPU's stack: a guard page, the stack, the emergency stack.
+/// Pages of a secondary CPU's stack: a guard page, the stack, the emergency stack. The heap hands out powers of two.
 const STACK_PAGES: usize = 1 + STACK_DATA_PAGES + 1;
-const STACK_DATA_PAGES: usize = 3;
+const STACK_DATA_PAGES: usize = 2;
+const _: () = assert!(STACK_PAGES.is_power_of_two());
 
 /// The boot CPU, EL2, MMU and caches off: no lock and no exclusive works yet (Arm ARM B2.9.2).
 #[unsafe(no_mangle)]
@@ -251,11 +252,11 @@ fn start_secondaries(
     machine: &mut Cpu,
 ) -> Result<(), Refused> {
     let others = || system.cpus().filter(|(id, _)| *id != me);
-    let stacks = heap::take_tables(others().count() * STACK_PAGES)
-        .ok_or_else(|| refuse(code::POOL_TOO_SMALL, &"no memory for the stacks of the other CPUs"))?;
     let mmu = mmu::registers(&context.space.lock());
     let mut called: Vec<&'static Secondary> = Vec::new();
-    for ((id, seat), pages) in others().zip(stacks.chunks(STACK_PAGES)) {
+    for (id, seat) in others() {
+        let pages = heap::take_tables(STACK_PAGES)
+            .ok_or_else(|| refuse(code::POOL_TOO_SMALL, &format_args!("no memory for the stack of {id}")))?;
         let base = pages.first().map_or(0, |page| page.pa().get());
         if let Some(guard) = Span::new(Pa(base), PAGE)
             && let Err(e) = mmu::unmap(&mut context.space.lock(), guard)

@@ -12,7 +12,7 @@ use bulkhead::archive::{self, Archive, ArchiveError};
 use bulkhead::config::Config;
 use bulkhead::guest_tree;
 use bulkhead::hardware::Hardware;
-use bulkhead::plan::{Boot, Checked, Plan, PlanError, json, pool};
+use bulkhead::plan::{Boot, Checked, Plan, json, no_file, pool};
 use bulkhead::refusal::{Place, code};
 use bulkhead::tree::{Tree, TreeError, used_size};
 
@@ -91,7 +91,6 @@ pub fn check_as_loaded(
     })?;
 
     let mut notes: Vec<String> = assumed::memory(&mut board_blob).into_iter().collect();
-
     // Both are read before either is refused, so that the mistakes of both come at once.
     let config = read_description(blob);
     let tree = Tree::parse(&board_blob);
@@ -122,7 +121,7 @@ pub fn check_as_loaded(
         .and_then(|draft| draft.check(&hardware))
         .map_err(|errors| desk.refuse(with_notes(Mistake::all(&errors), &missing), vec![]))?;
     let trees = plan.cells.iter().filter_map(|cell| {
-        let error = guest_tree::build(&tree, &hardware, &plan, cell.id).err()?;
+        let error = guest_tree::planned(&tree, &hardware, &plan, cell, &packed).err()?;
         let place = Place::Description { node: format!("/{}", cell.name), property: None };
         Some(Mistake {
             code: Some(error.code()),
@@ -169,7 +168,7 @@ fn with_notes(mut mistakes: Vec<Mistake>, missing: &[pack::Missing]) -> Vec<Mist
         match mistakes.iter_mut().find(told) {
             Some(mistake) => mistake.note = Some(note),
             None => {
-                let error = PlanError::NoFile { cell: cell.clone(), property, file: name.clone() };
+                let error = no_file(cell, property, name);
                 mistakes.push(Mistake { note: Some(note), ..Mistake::of(&error) });
             }
         }
@@ -256,7 +255,7 @@ impl Fit {
     /// # Errors
     /// See [`Fit::tree`].
     pub fn table(&self) -> Result<String, TreeError> {
-        Ok(table::table(&self.plan, &self.hardware, &self.tree()?))
+        Ok(table::table(&self.plan, &self.config, &self.hardware, &self.tree()?))
     }
 
     /// Who owns what, as the image writes it.
@@ -276,11 +275,11 @@ impl Fit {
     /// See [`Fit::tree`].
     pub fn svg(&self) -> Result<String, TreeError> {
         let board = &self.tree()?;
-        let Self { plan, hardware, name, .. } = self;
-        Ok(svg::svg(&Subject { plan, hardware, board, description: name }))
+        let Self { plan, hardware, config, name, .. } = self;
+        Ok(svg::svg(&Subject { plan, hardware, config, board, description: name }))
     }
 
-    /// What was assumed, and what the cells' owners should know.
+    /// What was assumed of the board, and what the cells' owners should know.
     pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
         let of = |cell: &bulkhead::plan::CellPlan| {
             let name = cell.name.clone();

@@ -68,34 +68,30 @@ impl El1 for Cpu {
     }
 
     fn id_register(&self, crm: u8, op2: u8) -> u64 {
-        /// A read for each encoding of the ID space `S3_0_C0_C1_0` to `S3_0_C0_C7_7`: the encoding is part of the instruction.
-        macro_rules! table {
-            ($($crm:literal),*) => { table!(@ $($crm)*; crm, op2) };
-            (@ $($crm:literal)*; $a:expr, $b:expr) => {
-                match ($a, $b) {
-                    $(
-                        ($crm, 0) => read!("S3_0_C0_C", $crm, "_0"),
-                        ($crm, 1) => read!("S3_0_C0_C", $crm, "_1"),
-                        ($crm, 2) => read!("S3_0_C0_C", $crm, "_2"),
-                        ($crm, 3) => read!("S3_0_C0_C", $crm, "_3"),
-                        ($crm, 4) => read!("S3_0_C0_C", $crm, "_4"),
-                        ($crm, 5) => read!("S3_0_C0_C", $crm, "_5"),
-                        ($crm, 6) => read!("S3_0_C0_C", $crm, "_6"),
-                        ($crm, 7) => read!("S3_0_C0_C", $crm, "_7"),
-                    )*
-                    _ => 0,
-                }
-            };
-        }
-        macro_rules! read {
-            ($($name:tt),*) => {{
-                let value: u64;
-                // SAFETY: the whole ID space is readable at EL2 and reads as zero where nothing is defined (D24.1.2).
-                unsafe { asm!(concat!("mrs {}, ", $($name),*), out(reg) value, options(nomem, nostack, preserves_flags)) };
-                value
-            }};
-        }
-        table!(1, 2, 3, 4, 5, 6, 7)
+        let (1..=7, 0..=7) = (crm, op2) else { return 0 };
+        let value: u64;
+        // The encoding is part of the instruction: one for each of `S3_0_C0_C1_0` to `S3_0_C0_C7_7`, and a jump to it.
+        // SAFETY: the whole ID space is readable at EL2 and reads as zero where nothing is defined (D24.1.2).
+        unsafe {
+            asm!(
+                "adr {at}, 2f",
+                "add {at}, {at}, {n}, lsl #3",
+                "br {at}",
+                "2:",
+                ".irp crm, 1, 2, 3, 4, 5, 6, 7",
+                ".irp op2, 0, 1, 2, 3, 4, 5, 6, 7",
+                "mrs {value}, S3_0_C0_C\\crm\\()_\\op2",
+                "b 3f",
+                ".endr",
+                ".endr",
+                "3:",
+                at = out(reg) _,
+                n = in(reg) u64::from(crm - 1) * 8 + u64::from(op2),
+                value = out(reg) value,
+                options(nomem, nostack, preserves_flags),
+            )
+        };
+        value
     }
 }
 

@@ -113,7 +113,8 @@ pub struct Survey<'a> {
     pub hardware: Hardware,
     /// Who owns what.
     pub plan: Plan<Checked>,
-    tree: Tree<'a>,
+    /// The board's tree.
+    pub tree: Tree<'a>,
 }
 
 impl<'a> Survey<'a> {
@@ -221,7 +222,10 @@ fn all<E>(from: Vec<E>, to: &mut Vec<BootError>, wrap: impl Fn(E) -> BootError) 
 }
 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap.
-fn stage2(plan: &CellPlan, pa_range: u8) -> Result<Stage2Space, CellError> {
+///
+/// # Errors
+/// When the CPU, whose ID_AA64MMFR0_EL1.PARange is given, does not reach that far, or memory does not suffice.
+pub fn stage2(plan: &CellPlan, pa_range: u8) -> Result<Stage2Space, CellError> {
     let regions = || {
         let ram = plan.ram.iter().map(|region| (region, Stage2Attributes::Ram));
         ram.chain(plan.mmio.iter().map(|region| (region, Stage2Attributes::Device)))

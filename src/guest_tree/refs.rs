@@ -50,6 +50,9 @@ const PLAIN: [&str; 13] = [
 /// The nodes that a node's properties refer to, in order, with repetitions.
 pub(super) fn references(tree: &Tree<'_>, node: Node<'_, '_>) -> Vec<NodeId> {
     let mut found = Vec::new();
+    if !tree.spend(node.props().len()) {
+        return found;
+    }
     // Most properties hold no phandles, and most of those can be told by their size.
     for prop in node.props().iter().filter(|p| !p.bytes().is_empty() && p.bytes().len().is_multiple_of(4)) {
         if let Some(cells) = arguments_of(prop.name()) {
@@ -92,9 +95,7 @@ pub(super) fn targets<'t, 'a>(
         // 0 and all ones hold the place of an entry that is not there.
         let node = tree.phandle(values.find(|value| !matches!(*value, 0 | u32::MAX))?)?;
         let arguments = if cells.is_empty() { None } else { node.prop(cells).and_then(|p| p.u32()) };
-        for _ in 0..arguments.unwrap_or(0) {
-            values.next();
-        }
+        values.by_ref().take(arguments.unwrap_or(0) as usize).for_each(drop);
         Some(node)
     })
 }

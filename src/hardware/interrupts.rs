@@ -143,7 +143,9 @@ struct Entry<'t, 'a> {
 
 fn map<'t, 'a>(nexus: &Node<'t, 'a>) -> impl Iterator<Item = Entry<'t, 'a>> {
     let tree: &'t Tree<'a> = nexus.tree();
-    let mut cells = Cells(nexus.prop("interrupt-map").map_or(&[][..], |p| p.bytes()));
+    let rows = nexus.prop("interrupt-map").map_or(&[][..], |p| p.bytes());
+    let rows = if tree.spend(rows.len() / 4) { rows } else { &[] };
+    let mut cells = Cells(rows);
     let child_cells = nexus.address_cells().checked_add(interrupt_cells(nexus).unwrap_or(0));
     core::iter::from_fn(move || {
         let child = cells.take(child_cells?)?;

@@ -14,6 +14,9 @@ pub const MAX_BANKS: usize = 32;
 /// The most reserved regions of a tree.
 pub const MAX_RESERVED: usize = 64;
 
+/// The longest path of a console, in bytes: it is compared with every node's.
+const MAX_PATH: usize = 1024;
+
 /// A tree holds more of something than Bulkhead has room for before it has a heap.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EarlyError {
@@ -147,8 +150,11 @@ pub fn count_children(blob: &[u8], wanted: impl Fn(&str) -> bool) -> usize {
 }
 
 fn find_stdout<'a>(blob: &Blob<'a>, name: &'a str) -> Option<Stdout<'a>> {
-    let name = name.split(':').next()?;
+    let name = name.split(':').next().filter(|name| name.len() <= MAX_PATH)?;
     let target = if name.starts_with('/') { name } else { alias(blob, name)? };
+    if target.len() > MAX_PATH {
+        return None;
+    }
     let (mut path, mut here) = (Path::default(), NodeProps::default());
     for token in blob.walk().map_while(Result::ok) {
         match token {

@@ -14,6 +14,7 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 mod twice;
+mod work;
 
 pub mod early;
 pub mod ranges;
@@ -53,6 +54,7 @@ pub struct Tree<'a> {
     /// Phandle in the upper half, its node in the lower, sorted.
     phandles: Vec<u64>,
     reservations: Vec<Span<Pa>>,
+    work: work::Work,
 }
 
 impl<'a> Tree<'a> {
@@ -67,6 +69,7 @@ impl<'a> Tree<'a> {
             props: Vec::new(),
             phandles: Vec::new(),
             reservations: blob.reservations().collect::<Result<_, _>>()?,
+            work: work::Work::new(),
         };
         tree.read(blob.walk())?;
         twice::check_names(&tree)?;
@@ -135,7 +138,7 @@ impl<'a> Tree<'a> {
     pub fn at(&self, path: &str) -> Option<Node<'_, 'a>> {
         let mut node = self.root();
         for name in path.strip_prefix('/')?.split('/').filter(|name| !name.is_empty()) {
-            node = node.children().find(|child| child.name() == name)?;
+            node = node.children().find(|child| self.spend(0) && child.name() == name)?;
         }
         Some(node)
     }
@@ -148,6 +151,16 @@ impl<'a> Tree<'a> {
     /// The memory reservation block (Devicetree Specification 5.3): RAM that firmware keeps.
     pub fn reservations(&self) -> &[Span<Pa>] {
         &self.reservations
+    }
+
+    /// Counts steps of work; false when there have been too many, and the rest is not worth doing.
+    pub(crate) fn spend(&self, steps: usize) -> bool {
+        self.work.spend(steps)
+    }
+
+    /// Whether it asked for more work than any board needs: then not all of it was read, and what was is worth nothing.
+    pub fn is_exhausted(&self) -> bool {
+        self.work.is_exhausted()
     }
 
     fn data(&self, id: NodeId) -> Option<&NodeData<'a>> {

@@ -96,7 +96,11 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// A property by name.
     pub fn prop(&self, name: &str) -> Option<Prop<'a>> {
-        self.props().iter().find(|p| p.name() == name).copied()
+        let props = self.props();
+        if !self.tree.spend(props.len() / 8) {
+            return None;
+        }
+        props.iter().find(|p| p.name() == name).copied()
     }
 
     /// Whether `compatible` has this string.

@@ -65,11 +65,10 @@ pub struct Range {
 impl<'a> Bus<'a> {
     /// The bus that a node is to its children.
     pub fn of(node: &Node<'_, 'a>) -> Self {
-        Self {
-            address_cells: node.address_cells(),
-            size_cells: node.size_cells(),
-            ranges: node.prop("ranges").map(|p| p.bytes()),
-        }
+        let ranges = node.prop("ranges").map(|p| p.bytes());
+        // Whoever asks for a bus goes through its ranges.
+        let ranges = ranges.filter(|ranges| node.tree().spend(ranges.len() / 16));
+        Self { address_cells: node.address_cells(), size_cells: node.size_cells(), ranges }
     }
 
     /// The entries of a child's `reg`: where, and how many bytes.
@@ -86,7 +85,8 @@ impl<'a> Bus<'a> {
     pub fn ranges(self, parent_cells: u32) -> impl Iterator<Item = Range> + use<'a> {
         let mut bytes = self.ranges.unwrap_or(&[]);
         core::iter::from_fn(move || {
-            if bytes.is_empty() {
+            // Without the second an empty entry would repeat for ever.
+            if bytes.is_empty() || self.address_cells | parent_cells | self.size_cells == 0 {
                 return None;
             }
             Some(Range {

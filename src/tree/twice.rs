@@ -5,6 +5,9 @@ use alloc::vec::Vec;
 use super::{NodeId, Tree, TreeError};
 use crate::sort;
 
+/// The most names of a node that are compared with each other.
+const MAX_TWINS: usize = 64;
+
 /// Looks for siblings and properties of one name.
 pub(super) fn check_names(tree: &Tree<'_>) -> Result<(), TreeError> {
     let mut hashes = Vec::new();
@@ -28,7 +31,14 @@ fn find<'a, I: Iterator<Item = &'a str>>(hashes: &mut Vec<u64>, names: impl Fn()
     if !has_equal_neighbours(hashes) {
         return None;
     }
-    names().enumerate().find(|(at, name)| names().take(*at).any(|other| other == *name)).map(|(_, name)| name)
+    // Equal hashes can be made for names that differ, so each name is compared with those of its hash only, and these
+    // are few or the tree is refused for it.
+    let twins: Vec<u64> =
+        hashes.iter().zip(hashes.iter().skip(1)).filter(|(a, b)| a == b).map(|(a, _)| *a).collect();
+    let suspects = || names().filter(|name| twins.binary_search(&hash(name)).is_ok());
+    let same = suspects().take(MAX_TWINS).enumerate();
+    let same = same.filter(|(at, name)| suspects().take(*at).any(|other| other == *name));
+    same.map(|(_, name)| name).next().or_else(|| suspects().nth(MAX_TWINS))
 }
 
 fn has_equal_neighbours(hashes: &[u64]) -> bool {

@@ -1,0 +1,1 @@
+//! Trees as bad as 2 MiB can be.

@@ -7,13 +7,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::addr::{Ipa, Span};
+use crate::addr::Span;
 use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
 use crate::guest_tree::{self, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
-use crate::paging::{Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space};
+use crate::paging::{
+    Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
+};
 use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
 use crate::ports::Machine;
 use crate::refusal::{Code, Place, Refusal, code};
@@ -52,7 +54,7 @@ pub enum CellError {
     Geometry(GeometryError),
     /// Its stage 2 cannot be made.
     #[error("{0}")]
-    Map(MapError<Ipa>),
+    Map(MapError),
     /// Its tree cannot be made.
     #[error("its device tree: {0}")]
     GuestTree(GuestTreeError),
@@ -104,6 +106,17 @@ impl Refusal for BootError {
             Self::Cell { cell, .. } => Vec::from([Place::cell(cell, None)]),
         }
     }
+}
+
+/// What cells' stage 2 is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Translation {
+    /// ID_AA64MMFR0_EL1.PARange of the boot CPU.
+    pub pa_range: u8,
+    /// Whether VMIDs have 16 bits.
+    pub vmid16: bool,
+    /// Memory for tables.
+    pub take: TakeTables,
 }
 
 /// What there is and what shall become of it.
@@ -163,8 +176,8 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. `pa_range` is
-    /// ID_AA64MMFR0_EL1.PARange, `vmid16` whether VMIDs have 16 bits; the distributor is initialised.
+    /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. The distributor is
+    /// initialised.
     ///
     /// # Errors
     /// What cannot be made.
@@ -172,31 +185,37 @@ impl<'a> Survey<'a> {
         self,
         machine: &mut impl Machine,
         sgi: SgiPlan,
-        pa_range: u8,
-        vmid16: bool,
-    ) -> Result<System, Vec<BootError>> {
+        translation: Translation,
+    ) -> Result<System, BootError> {
         let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
         let gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
-        let mut cells = Vec::new();
-        for cell in &self.plan.cells {
-            for warning in &cell.warnings {
-                log::warn!("cell {}: {warning}", cell.name);
+        self.with_gic(gic, translation)
+    }
+
+    #[inline(never)]
+    fn with_gic(self, gic: GicShared, translation: Translation) -> Result<System, BootError> {
+        let mut cells = Vec::with_capacity(self.plan.cells.len());
+        for plan in &self.plan.cells {
+            for warning in &plan.warnings {
+                log::warn!("cell {}: {warning}", plan.name);
             }
-            cells.push(self.cell(cell, &gic, pa_range, vmid16).map_err(|e| Vec::from([e]))?);
+            let cell = self.cell(plan, &gic, translation);
+            cells.push(cell.map_err(|error| BootError::Cell { cell: plan.name.clone(), error })?);
         }
         let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
         Ok(System::new(cells, &self.plan.cpus, gic, self.plan.boot.archive, smc))
     }
 
-    fn cell(&self, plan: &CellPlan, gic: &GicShared, pa_range: u8, vmid16: bool) -> Result<Cell, BootError> {
-        let refused = |error| BootError::Cell { cell: plan.name.clone(), error };
-        let space = stage2(plan, pa_range).map_err(refused)?;
+    fn cell(&self, plan: &CellPlan, gic: &GicShared, translation: Translation) -> Result<Cell, CellError> {
+        let space = stage2(plan, translation)?;
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
         let vmid = u16::from(plan.id.0).saturating_add(1);
-        let registers =
-            Space { vtcr: space.geometry().vtcr(vmid16), vttbr: space.geometry().vttbr(vmid, space.root()) };
+        let registers = Space {
+            vtcr: space.geometry().vtcr(translation.vmid16),
+            vttbr: space.geometry().vttbr(vmid, space.root()),
+        };
         let tree = guest_tree::build(&self.tree, &self.hardware, &self.plan, plan.id)
-            .map_err(|error| refused(CellError::GuestTree(error)))?;
+            .map_err(CellError::GuestTree)?;
         log::info!(
             "cell {}: {} CPUs, {} MiB, {} tables, a tree of {} bytes",
             plan.name,
@@ -208,12 +227,12 @@ impl<'a> Survey<'a> {
         // The tables live as long as the machine runs.
         Box::leak(Box::new(space));
         let own_ppis = self.plan.own_ppis.iter().fold(0, |mask, ppi| mask | 1 << ppi.intid());
-        let cpus: Option<Vec<_>> =
-            plan.cpus.iter().map(|id| self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity))).collect();
-        let cpus = cpus.ok_or_else(|| refused(CellError::NoMemory))?;
+        let mut cpus = Vec::with_capacity(plan.cpus.len());
+        for id in &plan.cpus {
+            cpus.push(self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity)).ok_or(CellError::NoMemory)?);
+        }
         let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
-        Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree)
-            .ok_or_else(|| refused(CellError::NoMemory))
+        Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree).ok_or(CellError::NoMemory)
     }
 }
 
@@ -222,22 +241,21 @@ fn all<E>(from: Vec<E>, to: &mut Vec<BootError>, wrap: impl Fn(E) -> BootError) 
 }
 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap.
-///
-/// # Errors
-/// When the CPU, whose ID_AA64MMFR0_EL1.PARange is given, does not reach that far, or memory does not suffice.
-pub fn stage2(plan: &CellPlan, pa_range: u8) -> Result<Stage2Space, CellError> {
-    let regions = || {
-        let ram = plan.ram.iter().map(|region| (region, Stage2Attributes::Ram));
-        ram.chain(plan.mmio.iter().map(|region| (region, Stage2Attributes::Device)))
-    };
-    let ends = regions().map(|(region, _)| region.ipa.0.saturating_add(region.size.saturating_sub(1)));
-    let highest = ends.chain([plan.gicd.last().0, plan.gicr.last().0]).max().unwrap_or(0);
-    let geometry = Geometry::for_stage2(pa_range, highest).map_err(CellError::Geometry)?;
-    let store = HeapStore::new(&geometry);
-    let mut space = store.and_then(|store| Stage2Space::new(geometry, store)).ok_or(CellError::NoMemory)?;
-    for (region, attributes) in regions() {
-        let Some(span) = Span::new(region.ipa, region.size) else { continue };
-        space.map(span, region.pa, attributes).map_err(CellError::Map)?;
+fn stage2(plan: &CellPlan, with: Translation) -> Result<Stage2Space, CellError> {
+    let regions = [(&plan.ram, Stage2Attributes::Ram), (&plan.mmio, Stage2Attributes::Device)];
+    let mut highest = plan.gicd.last().0.max(plan.gicr.last().0);
+    for region in regions.iter().flat_map(|(regions, _)| regions.iter()) {
+        highest = highest.max(region.ipa.0.saturating_add(region.size.saturating_sub(1)));
+    }
+    let geometry = Geometry::for_stage2(with.pa_range, highest).map_err(CellError::Geometry)?;
+    let store = HeapStore::new(&geometry, with.take);
+    let space = store.and_then(|store| Stage2Space::new(geometry, store));
+    let mut space = space.ok_or(CellError::NoMemory)?;
+    for (regions, attributes) in regions {
+        for region in regions {
+            let Some(span) = Span::new(region.ipa, region.size) else { continue };
+            space.map(span, region.pa, attributes).map_err(CellError::Map)?;
+        }
     }
     Ok(space)
 }

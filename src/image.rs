@@ -129,7 +129,7 @@ impl Image {
     /// [`ImageError`] if it is damaged, or nothing that a CPU can run.
     pub fn inspect(bytes: &[u8]) -> Result<Self, ImageError> {
         refuse_envelopes(bytes)?;
-        if bytes.starts_with(&elf::abi::ELFMAGIC) {
+        if bytes.starts_with(b"\x7fELF") {
             return elf64::inspect(bytes);
         }
         // Offset 56: "ARM\x64".

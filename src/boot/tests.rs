@@ -17,6 +17,7 @@ use crate::plan::tests::{archive, elf, kernel, span};
 use crate::ports::Exit;
 use crate::psci::function::CPU_ON;
 use crate::run::{Turn, guest_step, park_step};
+use crate::tree::early;
 use crate::tree::sample::{Sample, node};
 
 const MIB: u64 = 1 << 20;
@@ -66,7 +67,7 @@ impl Loaded {
         };
         let board = board.tree().blob();
         let (image, tree) = (span(0x4020_0000, 0x2_3000), span(0x4400_0000, 0x1_0000));
-        let placed = pool::place(&board, image, tree, 4).unwrap();
+        let placed = pool::place(&early::read(&board).unwrap(), image, tree, 4).unwrap();
         Self { board, archive, boot: Boot { image, tree, pool: placed.pool, archive: placed.archive } }
     }
 
@@ -89,6 +90,10 @@ impl Loaded {
 
 fn sgi() -> SgiPlan {
     SgiPlan { kick: Sgi::new(15).unwrap(), physical: 0x7fff }
+}
+
+fn translation(pa_range: u8) -> Translation {
+    Translation { pa_range, vmid16: false, take: fake::take_tables }
 }
 
 /// One CPU in its loop.
@@ -136,7 +141,7 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
     let loads: Vec<_> = survey.plan.cells.iter().map(|cell| cell.load.clone()).collect();
     let cells: Vec<_> = survey.plan.cells.iter().map(|cell| cell.cpus.clone()).collect();
     let board = loaded.machine(&survey);
-    let system = survey.build(&mut Fake::new(&board, 0), sgi(), BITS_44, false).unwrap();
+    let system = survey.build(&mut Fake::new(&board, 0), sgi(), translation(BITS_44)).unwrap();
     let mut cpus: Vec<_> = system
         .cpus()
         .map(|(id, _)| {
@@ -249,10 +254,11 @@ fn a_cell_beyond_the_cpus_reach_is_refused_by_name() {
     let survey = loaded.survey().unwrap();
     let board = loaded.machine(&survey);
     // 32 bits of physical address, and the board has PCI windows behind them.
-    let Err(refused) = survey.build(&mut Fake::new(&board, 0), sgi(), 0, false) else { panic!("built") };
-    let [refused] = refused.as_slice() else { panic!("{refused:?}") };
+    let Err(refused) = survey.build(&mut Fake::new(&board, 0), sgi(), translation(0)) else {
+        panic!("built")
+    };
     assert!(
-        matches!(refused, BootError::Cell { cell, error: CellError::Geometry(_) } if cell == "linux"),
+        matches!(&refused, BootError::Cell { cell, error: CellError::Geometry(_) } if cell == "linux"),
         "{refused}"
     );
     assert!(refused.to_string().starts_with("BH0507: cell `linux`: "));

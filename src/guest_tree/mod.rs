@@ -150,12 +150,15 @@ impl GuestTree {
 fn seed(bytes: &[u8], name: &str) -> Range<usize> {
     let find = || {
         let mut tokens = Blob::open(bytes).ok()?.walk();
-        let value = tokens.find_map(|token| match token {
-            Ok(Token::Prop(prop)) if prop.name() == name => Some(prop.bytes()),
-            _ => None,
-        })?;
-        let start = value.as_ptr().addr().checked_sub(bytes.as_ptr().addr())?;
-        Some(start..start.checked_add(value.len())?)
+        while let Ok(Some(token)) = tokens.step() {
+            if let Token::Prop(prop) = token
+                && prop.name() == name
+            {
+                let start = prop.bytes().as_ptr().addr().checked_sub(bytes.as_ptr().addr())?;
+                return Some(start..start.checked_add(prop.bytes().len())?);
+            }
+        }
+        None
     };
     find().unwrap_or(0..0)
 }

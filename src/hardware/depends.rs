@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::interrupts::Cells;
 use crate::tree::{Node, NodeId, Prop};
 
 /// A node that a device needs.
@@ -138,7 +137,7 @@ pub(super) fn collect(node: &Node<'_, '_>, into: &mut Vec<Dependency>) {
 }
 
 fn phandles(node: &Node<'_, '_>, prop: &Prop<'_>, args: Args, kind: Depends, into: &mut Vec<Dependency>) {
-    let mut cells = Cells(prop.bytes());
+    let mut cells = prop.cells();
     while let Some(phandle) = cells.next() {
         // 0 and all ones hold the place of an entry that is not there.
         if phandle == 0 || phandle == u32::MAX {
@@ -154,7 +153,7 @@ fn phandles(node: &Node<'_, '_>, prop: &Prop<'_>, args: Args, kind: Depends, int
             Args::Unknown => None,
             Args::Optional(name) => Some(size(name).unwrap_or(0)),
         };
-        if size.and_then(|size| cells.take(size)).is_none() {
+        if size.and_then(|size| cells.take_bytes(size)).is_none() {
             return;
         }
     }

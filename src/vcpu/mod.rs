@@ -27,11 +27,13 @@ const _: () = assert!(size_of::<Frame>() == 34 * 8);
 
 impl Frame {
     /// Register `n` as an instruction reads it: 31 is XZR.
+    #[inline]
     pub fn get(&self, n: u8) -> u64 {
         self.x.get(usize::from(n)).copied().unwrap_or(0)
     }
 
     /// Register `n` as an instruction writes it: 31 goes nowhere.
+    #[inline]
     pub fn set(&mut self, n: u8, value: u64) {
         if let Some(x) = self.x.get_mut(usize::from(n)) {
             *x = value;
@@ -39,6 +41,7 @@ impl Frame {
     }
 
     /// Past the 32-bit instruction that trapped.
+    #[inline]
     pub fn skip(&mut self) {
         self.elr = self.elr.wrapping_add(4);
     }

@@ -3,7 +3,7 @@
 
 use bulkhead::addr::{Pa, Span};
 use bulkhead::archive;
-use bulkhead::boot::{self, Survey};
+use bulkhead::boot::Survey;
 use bulkhead::guest_tree;
 use bulkhead::plan::{Boot, pool};
 use bulkhead::tree::{self, early};
@@ -76,7 +76,6 @@ impl Loaded {
                 for cell in &survey.plan.cells {
                     let _ = guest_tree::build(&survey.tree, &survey.hardware, &survey.plan, cell.id)
                         .map(|tree| tree.bytes.len());
-                    let _ = boot::stage2(cell, 5).map(|space| space.tables());
                 }
                 Reached::Planned
             }

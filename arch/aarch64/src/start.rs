@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use bulkhead::addr::{Address, PAGE, Pa, Span};
 use bulkhead::archive;
-use bulkhead::boot::{BootError, Survey};
+use bulkhead::boot::{BootError, Survey, Translation};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
 use bulkhead::hardware::{Conduit, Hardware};
@@ -18,7 +18,8 @@ use bulkhead::paging::{Table, Window};
 use bulkhead::plan::{Boot, pool};
 use bulkhead::refusal::{Code, Refusal, code};
 use bulkhead::run;
-use bulkhead::tree::{self, early};
+use bulkhead::tree;
+use bulkhead::tree::early::{self, Early};
 use bulkhead::vgic::{SgiPlan, physical};
 use log::{error, info};
 use spin::Mutex;
@@ -50,11 +51,13 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
     unsafe { entry::enable_mmu(&mmu::registers(&space)) };
     // SAFETY: mapped by `first_map`; nobody writes to it before a guest runs, and none runs before it is copied.
     let blob: &'static [u8] = unsafe { bytes(tree) };
-    console(&mut space, blob);
+    // Without a tree that can be read there is no console to say so on.
+    let Ok(early) = early::read(blob) else { stop::halt() };
+    console(&mut space, &early);
     el2::init(&features);
     info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
-    let done =
-        reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
+    let done = reserve(&mut space, &early, tree)
+        .and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
     let Err(Refused) = done;
     error!("nothing was started");
     stop::halt()
@@ -86,8 +89,8 @@ unsafe fn bytes(span: Span<Pa>) -> &'static [u8] {
 }
 
 /// Finds the console, before anything can go wrong that someone should read about.
-fn console(space: &mut Space, blob: &[u8]) {
-    let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout) else { return };
+fn console(space: &mut Space, early: &Early<'_>) {
+    let Some(stdout) = early.stdout else { return };
     if !stdout.compatibles().any(uart::is_known) {
         return;
     }
@@ -98,16 +101,14 @@ fn console(space: &mut Space, blob: &[u8]) {
 }
 
 /// Maps the archive, and gives the heap its memory.
-fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refused> {
+fn reserve(space: &mut Space, early: &Early<'_>, tree: Span<Pa>) -> Result<Boot, Refused> {
     let image = entry::image().ok_or_else(|| refuse(code::MAP_BUG, &"the image has no size"))?;
-    tree::check(blob).map_err(|e| refuse(e.code(), &e))?;
-    let early = early::read(blob).map_err(|e| refuse(e.code(), &e))?;
-    let span = pool::find_archive(&early).map_err(|e| refuse(e.code(), &e))?;
+    let span = pool::find_archive(early).map_err(|e| refuse(e.code(), &e))?;
     mmu::map(space, span, Window::ReadOnly).map_err(|e| refuse(e.code(), &e))?;
     // SAFETY: mapped just now; it is never written.
     let description = archive::description(unsafe { bytes(span) }).map_err(|e| refuse(e.code(), &e))?;
-    let cells = early::count_children(description, |_| true);
-    let placed = pool::place(blob, image, tree, cells).map_err(|e| refuse(e.code(), &e))?;
+    let cells = early::count_children(description);
+    let placed = pool::place(early, image, tree, cells).map_err(|e| refuse(e.code(), &e))?;
     mmu::map(space, placed.pool, Window::Data).map_err(|e| refuse(e.code(), &e))?;
     // SAFETY: mapped just now; `place` found it free, and nobody else learns of it.
     unsafe { heap::add(placed.pool.start().0, placed.pool.size()) };
@@ -160,15 +161,16 @@ fn boot_cells(
     })?;
     physical::init_redistributor(&mut machine, me, &sgi, survey.hardware.gic.maintenance)
         .map_err(|e| refuse(e.code(), &e))?;
-    let mut system =
-        survey.build(&mut machine, sgi, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
+    let translation =
+        Translation { pa_range: features.pa_range(), vmid16: features.wide_vmid(), take: heap::take_tables };
+    let mut system = survey.build(&mut machine, sgi, translation).map_err(|e| refuse_all(alloc::vec![e]))?;
     system.entered = entered;
     let system: &'static System = Box::leak(Box::new(system));
     // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
     if let Err(e) = mmu::unmap(&mut space.lock(), tree) {
         return Err(refuse(e.code(), &e));
     }
-    start_secondaries(system, me, context, &mut machine);
+    start_secondaries(system, me, context, &mut machine)?;
     let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
     info!("memory: image {image} heap {used} of {total}, at most {peak}");
@@ -246,11 +248,15 @@ const _: () = assert!(offset_of!(Secondary, stack) == 32);
 const _: () = assert!(offset_of!(Secondary, emergency) == 40);
 
 /// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
-fn start_secondaries(system: &'static System, me: PcpuId, context: Context, machine: &mut Cpu) {
+fn start_secondaries(
+    system: &'static System,
+    me: PcpuId,
+    context: Context,
+    machine: &mut Cpu,
+) -> Result<(), Refused> {
     let others = || system.cpus().filter(|(id, _)| *id != me);
-    let mut stacks = Vec::new();
-    stacks.resize_with(others().count() * STACK_PAGES, Table::new);
-    let stacks: &'static [Table] = stacks.leak();
+    let stacks = heap::take_tables(others().count() * STACK_PAGES)
+        .ok_or_else(|| refuse(code::POOL_TOO_SMALL, &"no memory for the stacks of the other CPUs"))?;
     let mmu = mmu::registers(&context.space.lock());
     let mut called: Vec<&'static Secondary> = Vec::new();
     for ((id, seat), pages) in others().zip(stacks.chunks(STACK_PAGES)) {
@@ -293,6 +299,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
             system.never_came(secondary.id, machine);
         }
     }
+    Ok(())
 }
 
 #[unsafe(no_mangle)]
@@ -321,7 +328,6 @@ extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
     if let Some(span) = size.and_then(|size| Span::new(Pa(tree), size as u64))
         // SAFETY: as above.
         && let blob = unsafe { bytes(span) }
-        && tree::check(blob).is_ok()
         && let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout)
         && stdout.compatibles().any(uart::is_known)
     {

@@ -7,6 +7,7 @@ use super::*;
 use crate::addr::PAGE;
 use crate::hardware::sample::soc_device;
 use crate::plan::pool;
+use crate::tree::early;
 
 /// A device under /soc: its slot of 2 KiB, its interrupt, its owner.
 type Uart = (u32, u32, usize);
@@ -139,7 +140,7 @@ impl Random {
         let board = std::mem::take(&mut setup.board).tree();
         let blob = board.blob_reserving(&[(START + self.firmware.0, self.firmware.1)]);
         let cells = setup.cells.len();
-        let placed = pool::place(&blob, setup.boot.image, setup.boot.tree, cells).ok()?;
+        let placed = pool::place(&early::read(&blob).ok()?, setup.boot.image, setup.boot.tree, cells).ok()?;
         let boot = Boot { pool: placed.pool, archive: placed.archive, ..setup.boot };
         let tree = Tree::parse(&blob).unwrap();
         let hardware = Hardware::read(&tree).unwrap();

@@ -29,8 +29,9 @@ pub fn memory(blob: &mut [u8]) -> Option<String> {
 /// Where in the blob the value of a top node's `reg` of this size ends.
 fn place(blob: &[u8], path: &str, size: usize) -> Option<usize> {
     let (mut depth, mut inside) = (0, false);
-    for token in Blob::open(blob).ok()?.walk() {
-        match token.ok()? {
+    let mut walk = Blob::open(blob).ok()?.walk();
+    while let Some(token) = walk.step().ok()? {
+        match token {
             Token::Begin(name) => {
                 depth += 1;
                 inside = depth == 2 && path.strip_prefix('/') == Some(name);

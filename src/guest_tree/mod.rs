@@ -65,6 +65,14 @@ pub enum GuestTreeError {
         /// Bytes there is room for.
         room: usize,
     },
+    /// The board's tree asks for too much work.
+    #[error(
+        "cell {cell}: its device tree takes more steps to make than on any known board: is the board's tree damaged?"
+    )]
+    TooEntangled {
+        /// The cell.
+        cell: String,
+    },
     /// An address does not fit into the address or size cells that the board's tree has there.
     #[error("{node}: {span} does not fit into its #address-cells and #size-cells")]
     Cells {
@@ -79,7 +87,7 @@ impl GuestTreeError {
     /// Its number.
     pub fn code(&self) -> Code {
         match self {
-            Self::TooLarge { .. } | Self::Cells { .. } => code::CELL_TREE,
+            Self::TooLarge { .. } | Self::TooEntangled { .. } | Self::Cells { .. } => code::CELL_TREE,
             Self::NoCell(_) | Self::NoCpu { .. } => code::CELL_TREE_BUG,
         }
     }
@@ -119,6 +127,9 @@ fn build_cell(
     let sources = Sources { root: cell.root, gic, own, foreign, cpus };
     let kept = Kept::select(tree, &sources);
     let bytes = Writer::new(tree, cell, &sources, &kept)?.write()?;
+    if tree.is_exhausted() {
+        return Err(GuestTreeError::TooEntangled { cell: cell.name.clone() });
+    }
     let room = usize::try_from(cell.load.tree.size()).unwrap_or(MAX_SIZE).min(MAX_SIZE);
     if bytes.len() > room {
         return Err(GuestTreeError::TooLarge { cell: cell.name.clone(), size: bytes.len(), room });

@@ -173,6 +173,11 @@ impl<'a> Tree<'a> {
         self.work.spend(steps)
     }
 
+    #[cfg(test)]
+    pub(crate) fn spent(&self) -> u32 {
+        self.work.spent()
+    }
+
     /// Whether it asked for more work than any board needs: then not all of it was read, and what was is worth nothing.
     pub fn is_exhausted(&self) -> bool {
         self.work.is_exhausted()

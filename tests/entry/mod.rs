@@ -47,15 +47,11 @@ impl Loaded {
             return Reached::NoTree;
         }
         let checked = tree::check(board);
-        let early = early::read(board);
-        let stdout = early.as_ref().ok().and_then(|early| early.stdout);
-        let _ = stdout.map(|stdout| stdout.compatibles().count());
-        let cells = archive::description(archive).map(|blob| early::count_children(blob, |_| true));
-        let found = early.map(|early| pool::find_archive(&early));
-        let placed = match (&checked, found, cells) {
-            (Ok(()), Ok(Ok(_)), Ok(cells)) => pool::place(board, self.image, self.tree, cells).ok(),
-            _ => None,
-        };
+        let Ok(early) = early::read(board) else { return Reached::Early };
+        let _ = early.stdout.map(|stdout| stdout.compatibles().count());
+        let _ = pool::find_archive(&early);
+        let cells = archive::description(archive).map(early::count_children);
+        let placed = cells.ok().and_then(|cells| pool::place(&early, self.image, self.tree, cells).ok());
         let Some(placed) = placed else { return Reached::Early };
         // What lies where the tree says is what there is.
         let size = archive.len().min(placed.archive.size() as usize);

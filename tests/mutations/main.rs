@@ -41,6 +41,7 @@ fn run(
     let only = number("BULKHEAD_CASE");
     let cases = only.map_or(0..number("BULKHEAD_MUTATIONS").unwrap_or(100_000), |case| case..case + 1);
     let at = AtomicU64::new(u64::MAX);
+    let all = Instant::now();
     let (mut reached, mut slowest, mut failed) = ([0; 4], (Duration::ZERO, 0), Vec::new());
     std::thread::scope(|scope| {
         scope.spawn(|| watch(input, &at));
@@ -59,9 +60,11 @@ fn run(
     });
     let [none, early, refused, planned] = reached;
     eprintln!(
-        "{input}: {none} no tree, {early} refused before there is a heap, {refused} refused, {planned} planned; \
+        "{input}: {none} no tree, {early} refused before there is a heap, {refused} refused, {planned} planned, in {:?}; \
          the slowest, {}, took {:?}",
-        slowest.1, slowest.0
+        all.elapsed(),
+        slowest.1,
+        slowest.0
     );
     assert!(failed.is_empty(), "{input}: BULKHEAD_CASE of what panicked: {failed:?}");
     assert!(slowest.0 < LONGEST, "{input}: BULKHEAD_CASE={} took {:?}", slowest.1, slowest.0);
@@ -111,7 +114,10 @@ fn what_is_not_changed_boots() {
     for seed in seeds::all() {
         let (reached, peak) = heap::peak(|| seed.loaded.boot(&seed.board, &seed.archive));
         println!("{peak} bytes of heap");
-        assert_eq!(reached, Reached::Planned);
+        // A Raspberry Pi 4 is planned for and not booted.
+        let expected =
+            if seed.loaded.image.start().0 < 0x4000_0000 { Reached::Refused } else { Reached::Planned };
+        assert_eq!(reached, expected);
     }
 }
 
@@ -130,7 +136,7 @@ fn description() {
 fn board() {
     let change = |seeds: &[Seed], models: &[Model], random: &mut Random| {
         // Real boards are ten times as large.
-        let at = if random.below(16) == 0 { random.below(seeds.len()) } else { 0 };
+        let at = if random.below(24) == 0 { random.below(seeds.len()) } else { 0 };
         let blob = tree(&seeds[at].board, &models[at], &models[random.below(models.len())], random);
         (at, blob)
     };

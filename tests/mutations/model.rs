@@ -61,8 +61,9 @@ const WORDS: [&str; 14] = [
 impl Model {
     pub fn of(blob: &[u8]) -> Self {
         let (mut nodes, mut depth) = (Vec::<Node>::new(), 0);
-        for token in Blob::open(blob).unwrap().walk() {
-            match token.unwrap() {
+        let mut walk = Blob::open(blob).unwrap().walk();
+        while let Some(token) = walk.step().unwrap() {
+            match token {
                 Token::Begin(name) => {
                     nodes.push(Node { depth, name: name.into(), props: Vec::new() });
                     depth += 1;
@@ -74,6 +75,24 @@ impl Model {
             }
         }
         Self { nodes }
+    }
+
+    /// Adds a node behind all others; the root's children have depth 1.
+    pub fn add(&mut self, depth: usize, name: &str, props: &[(&str, Vec<u8>)]) {
+        let props = props.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+        self.nodes.push(Node { depth, name: name.into(), props });
+    }
+
+    /// Sets a property of the first node of this name.
+    pub fn set(&mut self, node: &str, name: &str, value: Vec<u8>) {
+        let props = &mut self.nodes.iter_mut().find(|n| n.name == node).unwrap().props;
+        props.retain(|(other, _)| other != name);
+        props.push((name.into(), value));
+    }
+
+    /// Adds a property, which is not there yet, to the last node.
+    pub fn set_last(&mut self, name: &str, value: Vec<u8>) {
+        self.nodes.last_mut().unwrap().props.push((name.into(), value));
     }
 
     /// Some node below the root, or the root where there is no other.

@@ -37,6 +37,7 @@ fn virt() -> Vec<u8> {
     let file = std::env::temp_dir().join(format!("bulkhead-mutations-{}.dtb", std::process::id()));
     let status = Command::new("qemu-system-aarch64")
         .arg("-nodefaults")
+        .args(["-serial", "null", "-serial", "null"])
         .args(["-display", "none", "-cpu", "cortex-a57", "-smp", "4", "-m", "1G", "-M"])
         .arg(format!("virt,virtualization=on,gic-version=3,dumpdtb={}", file.display()))
         .stderr(Stdio::null())

@@ -7,20 +7,19 @@ use alloc::vec::Vec;
 use super::GuestTreeError;
 use super::write::{Writer, reg};
 use crate::addr::{Ipa, Span};
-use crate::tree::Node;
+use crate::tree::{Node, Prop, has_part};
 
 impl<'t, 'a> Writer<'_, 't, 'a> {
     /// Aliases of the nodes that are there.
     pub(super) fn aliases(&mut self) {
         let resolves = |path: &str| self.tree.at(path).is_some_and(|n| self.kept.is_whole(n.id()));
-        let board = self.tree.at("/aliases");
-        let props = board.iter().flat_map(|n| n.props());
-        let kept: Vec<_> = props.filter(|p| p.str().is_some_and(resolves)).collect();
-        if kept.is_empty() {
+        let Some(board) = self.tree.at("/aliases") else { return };
+        let kept = |prop: &&Prop<'_>| prop.str().is_some_and(resolves);
+        if !board.props().iter().any(|prop| kept(&prop)) {
             return;
         }
         self.fdt.begin_node("aliases");
-        for prop in kept {
+        for prop in board.props().iter().filter(kept) {
             self.fdt.property(prop.name(), prop.bytes());
         }
         self.fdt.end_node();
@@ -103,5 +102,5 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
 
 fn is_uart(node: &Node<'_, '_>) -> bool {
     node.base_name() == "serial"
-        || node.compatibles().any(|c| c.contains("uart") || c.ends_with(",pl011") || c.contains("16550"))
+        || node.compatibles().any(|c| has_part(c, "uart") || c.ends_with(",pl011") || has_part(c, "16550"))
 }

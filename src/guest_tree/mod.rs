@@ -15,7 +15,6 @@ mod role;
 mod tests;
 mod write;
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -26,7 +25,7 @@ use crate::plan::{CellPlan, Checked, Plan};
 use crate::ports::Entropy;
 use crate::refusal::{Code, code};
 use crate::tree::{Blob, NodeId, Token, Tree};
-use keep::{Kept, Sources};
+use keep::{Kept, Owner, Owners, Sources};
 use write::Writer;
 
 /// The largest tree that arm64 Linux takes (Documentation/arch/arm64/booting.rst, section 2).
@@ -104,14 +103,16 @@ pub fn build(
     cell: CellId,
 ) -> Result<GuestTree, GuestTreeError> {
     let own = plan.cells.get(cell.index()).ok_or(GuestTreeError::NoCell(cell))?;
-    let others = plan.cells.iter().filter(|c| c.id != cell);
-    // Filled one by one: collected, a set would first sort, with a sort of its own.
-    let mut foreign = BTreeSet::new();
-    others.for_each(|c| foreign.extend(&c.devices));
-    let cpus: Option<Vec<NodeId>> =
-        own.cpus.iter().map(|id| hardware.cpus.get(id.index()).map(|cpu| cpu.node)).collect();
-    let cpus = cpus.ok_or_else(|| GuestTreeError::NoCpu { cell: own.name.clone() })?;
-    build_cell(tree, hardware.gic.node, own, foreign, &cpus)
+    let mut owners = Owners::new(tree);
+    for other in plan.cells.iter().filter(|c| c.id != cell) {
+        owners.mark(&other.devices, Owner::Foreign);
+    }
+    let mut cpus = Vec::with_capacity(own.cpus.len());
+    for id in &own.cpus {
+        let cpu = hardware.cpus.get(id.index());
+        cpus.push(cpu.ok_or_else(|| GuestTreeError::NoCpu { cell: own.name.clone() })?.node);
+    }
+    build_cell(tree, hardware.gic.node, own, owners, &cpus)
 }
 
 /// [`build`] with what it takes from [`Hardware`] and the other cells spelled out.
@@ -119,12 +120,11 @@ fn build_cell(
     tree: &Tree<'_>,
     gic: NodeId,
     cell: &CellPlan,
-    foreign: BTreeSet<NodeId>,
+    mut owners: Owners,
     cpus: &[NodeId],
 ) -> Result<GuestTree, GuestTreeError> {
-    let mut own = BTreeSet::new();
-    own.extend(&cell.devices);
-    let sources = Sources { root: cell.root, gic, own, foreign, cpus };
+    owners.mark(&cell.devices, Owner::Own);
+    let sources = Sources { root: cell.root, gic, owners, cpus };
     let kept = Kept::select(tree, &sources);
     let bytes = Writer::new(tree, cell, &sources, &kept)?.write()?;
     if tree.is_exhausted() {

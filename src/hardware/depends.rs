@@ -150,7 +150,7 @@ fn phandles(node: &Node<'_, '_>, prop: &Prop<'_>, args: Args, kind: Depends, int
             return;
         };
         add(&on, kind, into);
-        let size = |name| on.prop(name).and_then(|p| p.u32());
+        let size = |name| on.number(name);
         let size = match args {
             Args::None => Some(0),
             Args::Cells(name) => size(name),

@@ -99,7 +99,7 @@ fn device(node: &Node<'_, '_>, gic: &Gic, errors: &mut Vec<HardwareError>) -> Op
         return None;
     }
     let spans: Vec<_> = node.reg().flatten().take(MAX_PARTS.saturating_add(1)).collect();
-    let pci = node.prop("device_type").is_some_and(|p| p.str() == Some("pci"));
+    let pci = node.says("device_type", "pci");
     let windows: Vec<_> = if pci { node.windows().collect() } else { Vec::new() };
     let (mut spis, mut depends, mut private, mut wrong) = (Vec::new(), Vec::new(), false, false);
     let mapped = if pci { map_lines(node, gic.node) } else { Vec::new() };
@@ -118,7 +118,7 @@ fn device(node: &Node<'_, '_>, gic: &Gic, errors: &mut Vec<HardwareError>) -> Op
             }
         }
     }
-    if spans.is_empty() && spis.is_empty() && (private || node.prop("compatible").is_none()) {
+    if spans.is_empty() && spis.is_empty() && (private || !node.has("compatible")) {
         // A PMU with a private interrupt belongs to each CPU; what does not say what it is, to the node above.
         return None;
     }

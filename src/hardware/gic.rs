@@ -70,8 +70,7 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
     let mut frames: Vec<_> = node.reg().collect();
     let gicd = frames.first().copied().flatten();
     // A CPU interface stands where redistributor regions do.
-    let regions = if v2 { None } else { node.prop("#redistributor-regions") };
-    let regions = regions.and_then(|p| p.u32()).unwrap_or(1);
+    let regions = if v2 { None } else { node.number("#redistributor-regions") }.unwrap_or(1);
     let mut gicr: Vec<_> = frames.iter().skip(1).take(regions as usize).copied().flatten().collect();
     let Some(gicd) = gicd.filter(|_| !gicr.is_empty() && gicr.len() == regions as usize) else {
         let error = if v2 {
@@ -83,7 +82,7 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
         return None;
     };
     let gicc = if v2 { gicr.pop() } else { None };
-    node.descendants().filter(|n| n.prop("msi-controller").is_some()).for_each(|n| frames.extend(n.reg()));
+    node.descendants().filter(|n| n.has("msi-controller")).for_each(|n| frames.extend(n.reg()));
     if frames.len() > MAX_FRAMES {
         errors.push(HardwareError::TooMuch { node: node.path() });
         return None;

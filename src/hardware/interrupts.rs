@@ -59,7 +59,7 @@ fn interrupt_parent<'t, 'a>(node: &Node<'t, 'a>) -> Option<Node<'t, 'a>> {
     let mut at = *node;
     // Each step goes up, or along an interrupt-parent; a circle of the latter must end.
     for _ in 0..64 {
-        let named = at.prop("interrupt-parent").and_then(|p| p.u32());
+        let named = at.number("interrupt-parent");
         let next = match named {
             Some(phandle) => at.tree().phandle(phandle)?,
             None => at.parent()?,
@@ -73,7 +73,7 @@ fn interrupt_parent<'t, 'a>(node: &Node<'t, 'a>) -> Option<Node<'t, 'a>> {
 }
 
 fn interrupt_cells(node: &Node<'_, '_>) -> Option<u32> {
-    node.prop("#interrupt-cells").and_then(|p| p.u32())
+    node.number("#interrupt-cells")
 }
 
 /// One specifier, followed through nexus nodes.
@@ -83,15 +83,15 @@ fn follow<'t, 'a>(
     mut specifier: &'a [u8],
     gic: NodeId,
 ) -> Option<Line> {
-    let mut unit = node.prop("reg").map_or(&[][..], |p| p.bytes());
+    let mut unit = node.bytes("reg");
     for _ in 0..MAX_NEXUS {
         if controller.id() == gic {
             return decode(specifier);
         }
-        if controller.prop("interrupt-map").is_none() {
+        if !controller.has("interrupt-map") {
             return Some(Line::Behind(controller.id()));
         }
-        let mask = controller.prop("interrupt-map-mask").map_or(&[][..], |p| p.bytes());
+        let mask = controller.bytes("interrupt-map-mask");
         let wanted =
             |at: usize| unit_and_specifier(&controller, unit, specifier, at).map(|c| c & cell(mask, at));
         let entry = map(&controller).find(|entry| {
@@ -150,7 +150,7 @@ struct Rows<'t, 'a> {
 }
 
 fn map<'t, 'a>(nexus: &Node<'t, 'a>) -> Rows<'t, 'a> {
-    let rows = nexus.prop("interrupt-map").map_or(&[][..], |p| p.bytes());
+    let rows = nexus.bytes("interrupt-map");
     let rows = if nexus.tree().spend(rows.len() / 4) { rows } else { &[] };
     Rows { nexus: *nexus, left: Cells(rows) }
 }
@@ -164,7 +164,7 @@ impl<'t, 'a> Iterator for Rows<'t, 'a> {
         let child = self.left.take_bytes(cells)?;
         let controller = self.nexus.tree().phandle(self.left.next()?)?;
         // Unlike for `reg`, left out means 0 here.
-        let units = controller.prop("#address-cells").and_then(|p| p.u32()).unwrap_or(0);
+        let units = controller.number("#address-cells").unwrap_or(0);
         let unit = self.left.take_bytes(units)?;
         let specifier = self.left.take_bytes(interrupt_cells(&controller)?)?;
         Some(Entry { child, controller, unit, specifier })

@@ -1,9 +1,9 @@
 //! The proof that a plan keeps its promises, made from the plan and the board alone: nothing of how it was drafted
 //! is used. A plan can be checked again at any time.
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::fmt::Arguments;
 use core::marker::PhantomData;
 
 use super::spans::SpanSet;
@@ -51,167 +51,173 @@ impl<S> Plan<S> {
 
     fn check_cpus(&self, hardware: &Hardware, faults: &mut Vec<PlanError>) {
         for cpu in &hardware.cpus {
-            let owners = self.cells.iter().flat_map(|cell| {
-                let at = cell.cpus.iter().enumerate().filter(|(_, id)| **id == cpu.id);
-                at.map(|(at, _)| (cell.id, u8::try_from(at).map(VcpuId)))
-            });
-            let owners: Vec<_> = owners.collect();
-            let listed = self.cpu(cpu.id);
-            let same = match (owners.as_slice(), listed) {
-                ([], None) => true,
-                ([(cell, Ok(vcpu))], Some(l)) => (l.cell, l.vcpu, l.affinity) == (*cell, *vcpu, cpu.affinity),
-                _ => false,
-            };
-            if !same {
-                faults.push(PlanError::Lost { what: format!("{}, owners {owners:?}", cpu.id) });
+            let (mut owners, mut owner) = (0_usize, None);
+            for cell in &self.cells {
+                for (vcpu, id) in (0..).map(VcpuId).zip(&cell.cpus) {
+                    if *id == cpu.id {
+                        owners = owners.saturating_add(1);
+                        owner = Some((cell.id, vcpu, cpu.affinity));
+                    }
+                }
+            }
+            let listed = self.cpu(cpu.id).map(|listed| (listed.cell, listed.vcpu, listed.affinity));
+            if owners > 1 || owner != listed {
+                lost(faults, format_args!("{}, owners {owners},", cpu.id));
             }
         }
         for cell in &self.cells {
             let known = |id| hardware.cpus.iter().any(|cpu| cpu.id == id);
             if cell.cpus.is_empty() || !cell.cpus.iter().all(|id| known(*id)) {
-                faults.push(misplaced(cell, format!("one of its CPUs, {:?}", cell.cpus)));
+                misplaced(faults, cell, format_args!("one of its CPUs"));
             }
         }
     }
 
     fn check_memory(&self, hardware: &Hardware, faults: &mut Vec<PlanError>) {
-        let banks: SpanSet<Pa> = hardware.memory.iter().filter_map(|bank| bank.narrowed_to(PAGE)).collect();
-        let boot = [self.boot.image, self.boot.pool, self.boot.archive];
-        let kept: SpanSet<Pa> =
-            boot.iter().chain(&hardware.firmware).filter_map(|span| span.widened_to(PAGE)).collect();
-        let there: SpanSet<Pa> = banks.iter().chain(self.reserved.iter().copied()).collect();
-
-        let mut owned: Vec<(Span<Pa>, String)> =
-            kept.iter().map(|s| (s, "the hypervisor".to_string())).collect();
-        let mut left = banks;
+        let mut kept = SpanSet::default();
+        kept.insert_pages(&[self.boot.image, self.boot.pool, self.boot.archive]);
+        kept.insert_pages(&hardware.firmware);
+        let mut left = SpanSet::default();
+        for bank in &hardware.memory {
+            bank.narrowed_to(PAGE).into_iter().for_each(|span| left.insert(span));
+        }
+        let mut there = left.clone();
+        there.insert_pages(&self.reserved);
         left.remove_all(&kept);
+
+        let mut owned = Owned::default();
+        kept.iter().for_each(|span| owned.add(span, "the hypervisor"));
         for cell in &self.cells {
             for span in backing(cell, &cell.ram, faults) {
                 if !there.covers(&span) {
-                    faults.push(misplaced(cell, format!("its memory at {span}")));
+                    misplaced(faults, cell, format_args!("its memory at {span}"));
                 }
                 left.remove(span);
-                owned.push((span, cell.name.clone()));
+                owned.add(span, &cell.name);
             }
         }
-        disjoint("memory", owned, faults);
+        owned.check("memory", faults);
         if self.has_root() {
-            faults.extend(left.iter().map(|span| PlanError::Lost { what: format!("memory at {span}") }));
+            left.iter().for_each(|span| lost(faults, format_args!("memory at {span}")));
         }
     }
 
     fn check_registers(&self, hardware: &Hardware, faults: &mut Vec<PlanError>) {
-        let frames = &hardware.gic.frames;
-        let never = hardware.memory.iter().chain(frames).filter_map(|s| s.widened_to(PAGE));
-        let never: SpanSet<Pa> = never.chain(self.reserved.iter().copied()).collect();
-        let mut owned: Vec<(Span<Pa>, String)> =
-            never.iter().map(|s| (s, "memory or the GIC".to_string())).collect();
+        let mut never = SpanSet::default();
+        for spans in [&hardware.memory, &hardware.gic.frames, &self.reserved] {
+            never.insert_pages(spans);
+        }
+        let mut owned = Owned::default();
+        never.iter().for_each(|span| owned.add(span, "memory or the GIC"));
         for cell in &self.cells {
             let mut theirs = SpanSet::default();
             for node in &cell.devices {
                 let Some(device) = hardware.device(*node) else { continue };
-                super::devices::pages(device).for_each(|span| theirs.insert(span));
+                theirs.insert_pages(&device.spans);
+                theirs.insert_pages(&device.windows);
             }
             theirs.remove_all(&never);
             for span in backing(cell, &cell.mmio, faults) {
                 if !theirs.covers(&span) {
-                    faults.push(misplaced(cell, format!("its registers at {span}")));
+                    misplaced(faults, cell, format_args!("its registers at {span}"));
                 }
                 theirs.remove(span);
-                owned.push((span, cell.name.clone()));
+                owned.add(span, &cell.name);
             }
-            let lost =
-                |span| PlanError::Lost { what: format!("registers of cell `{}` at {span}", cell.name) };
-            faults.extend(theirs.iter().map(lost));
+            for span in theirs.iter() {
+                lost(faults, format_args!("registers of cell `{}` at {span}", cell.name));
+            }
             if cell.mmio.iter().any(|region| region.ipa.0 != region.pa.0) {
-                faults.push(misplaced(cell, "a register that it does not see where it is".to_string()));
+                misplaced(faults, cell, format_args!("a register that it does not see where it is"));
             }
         }
-        disjoint("registers", owned, faults);
+        owned.check("registers", faults);
     }
 
     fn check_devices(&self, hardware: &Hardware, faults: &mut Vec<PlanError>) {
         for device in &hardware.devices {
             let owners = self.cells.iter().filter(|cell| cell.devices.contains(&device.node)).count();
             if owners > 1 || owners == 0 && self.has_root() {
-                faults.push(PlanError::Lost { what: format!("device {:?}, {owners} owners", device.node) });
+                lost(faults, format_args!("device of node {}, {owners} owners,", device.node.index()));
             }
         }
-        for (at, cell) in self.cells.iter().enumerate() {
+        for cell in &self.cells {
             let mut spis = cell.spis.clone();
             for node in &cell.devices {
                 let Some(device) = hardware.device(*node) else {
-                    faults.push(misplaced(cell, format!("{node:?}")));
+                    misplaced(faults, cell, format_args!("device of node {}", node.index()));
                     continue;
                 };
                 for (spi, _) in &device.spis {
                     spis.remove(spi.intid());
-                    let others = self.cells.iter().enumerate().filter(|(other, _)| *other != at);
-                    let elsewhere = others.filter(|(_, other)| other.spis.contains(spi.intid())).count();
-                    if !cell.spis.contains(spi.intid()) || elsewhere != 0 {
-                        faults.push(misplaced(cell, spi.to_string()));
+                    let owners = self.cells.iter().filter(|other| other.spis.contains(spi.intid())).count();
+                    if !cell.spis.contains(spi.intid()) || owners > 1 {
+                        misplaced(faults, cell, format_args!("{spi}"));
                     }
                 }
             }
-            if !spis.is_empty() {
-                faults.push(misplaced(cell, format!("one of its interrupts, {spis:?}")));
+            if let Some(intid) = spis.iter().next() {
+                misplaced(faults, cell, format_args!("one of its interrupts, {intid},"));
             }
         }
     }
 
     fn check_load(&self, cell: &CellPlan, faults: &mut Vec<PlanError>) {
-        let mut room: SpanSet<Ipa> = cell.ram.iter().filter_map(Region::seen).collect();
-        if !room.covers(&Span::new(cell.load.entry, 4).unwrap_or(cell.load.tree)) {
-            faults.push(misplaced(cell, format!("its entry {}", cell.load.entry)));
+        let load = &cell.load;
+        let mut room = SpanSet::default();
+        for region in &cell.ram {
+            region.seen().into_iter().for_each(|span| room.insert(span));
+        }
+        if !room.covers(&Span::new(load.entry, 4).unwrap_or(load.tree)) {
+            misplaced(faults, cell, format_args!("its entry {}", load.entry));
         }
         if cell.root {
             self.reserved.iter().for_each(|span| room.remove(span.identity()));
         }
-        for piece in &cell.load.pieces {
-            let place = Span::new(piece.to, piece.size).filter(|place| room.covers(place));
+        for piece in &load.pieces {
             let end = piece.offset.checked_add(piece.size);
+            let place = Span::new(piece.to, piece.size).filter(|place| room.covers(place));
             if end.is_none_or(|end| end > self.boot.archive.size()) || place.is_none() {
-                faults.push(misplaced(cell, format!("{piece:?}")));
+                misplaced(faults, cell, format_args!("a piece of its image at {}", piece.to));
             }
             place.into_iter().for_each(|place| room.remove(place));
         }
-        for place in &cell.load.zeroed {
+        for place in &load.zeroed {
             if !room.covers(place) {
-                faults.push(misplaced(cell, format!("what is zeroed at {place}")));
+                misplaced(faults, cell, format_args!("what is zeroed at {place}"));
             }
             room.remove(*place);
         }
-        let tree = cell.load.tree;
-        let block = |at: u64| at.checked_div(TREE_ROOM);
-        let crosses = block(tree.start().0) != block(tree.last().0);
+        let tree = load.tree;
+        let crosses = tree.start().0 / TREE_ROOM != tree.last().0 / TREE_ROOM;
         if !room.covers(&tree) || crosses || !tree.start().0.is_multiple_of(8) {
-            faults.push(misplaced(cell, format!("its device tree at {tree}")));
+            misplaced(faults, cell, format_args!("its device tree at {tree}"));
         }
-        if let Some(initrd) = cell.load.initrd
-            && !cell.load.pieces.iter().any(|p| Span::new(p.to, p.size) == Some(initrd))
+        if let Some(initrd) = load.initrd
+            && !load.pieces.iter().any(|p| Span::new(p.to, p.size) == Some(initrd))
         {
-            faults.push(misplaced(cell, format!("its initrd at {initrd}")));
+            misplaced(faults, cell, format_args!("its initrd at {initrd}"));
         }
     }
 }
 
 /// One cell's addresses: rising, whole pages, no two things in one place.
 fn check_space(cell: &CellPlan, faults: &mut Vec<PlanError>) {
-    let rising = |regions: &[Region]| regions.is_sorted_by_key(|region| region.ipa);
-    if !rising(&cell.ram) || !rising(&cell.mmio) {
-        faults.push(misplaced(cell, "the order of its address space".to_string()));
+    let mut seen = Owned::default();
+    for (regions, name) in [(&cell.ram, "its memory"), (&cell.mmio, "its registers")] {
+        if !regions.is_sorted_by_key(|region| region.ipa) {
+            misplaced(faults, cell, format_args!("the order of its address space"));
+        }
+        for region in regions {
+            region.seen().into_iter().for_each(|span| seen.add(span, name));
+        }
     }
-    let named = |name: &'static str| move |span: Span<Ipa>| (span, name.to_string());
-    let ram = cell.ram.iter().filter_map(Region::seen).map(named("its memory"));
-    let mmio = cell.mmio.iter().filter_map(Region::seen).map(named("its registers"));
-    let gic = [cell.gicd, cell.gicr].into_iter().map(named("its GIC"));
-    let mut seen: Vec<_> = ram.chain(mmio).chain(gic).collect();
-    sort::by(&mut seen, |a, b| a > b);
-    faults.extend(overlaps(&seen).map(|(a, b)| PlanError::IpaTwice {
-        cell: cell.name.clone(),
-        what: [a.1.clone(), b.1.clone()],
-        at: b.0.start(),
-    }));
+    seen.add(cell.gicd, "its GIC");
+    seen.add(cell.gicr, "its GIC");
+    seen.overlaps(|at, what| {
+        let what = what.map(ToString::to_string);
+        faults.push(PlanError::IpaTwice { cell: cell.name.clone(), what, at: Ipa(at.start()) });
+    });
 }
 
 /// The memory behind regions that are whole pages on both sides; others are faults.
@@ -221,30 +227,50 @@ fn backing(cell: &CellPlan, regions: &[Region], faults: &mut Vec<PlanError>) -> 
         let aligned = [region.ipa.0, region.pa.0, region.size].iter().all(|n| n.is_multiple_of(PAGE));
         match region.backing().filter(|_| aligned && region.seen().is_some()) {
             Some(span) => spans.push(span),
-            None => faults.push(misplaced(cell, format!("{region:?}"))),
+            None => misplaced(faults, cell, format_args!("what it sees at {}", region.ipa)),
         }
     }
     spans
 }
 
-fn disjoint(what: &'static str, mut owned: Vec<(Span<Pa>, String)>, faults: &mut Vec<PlanError>) {
-    sort::by(&mut owned, |a, b| a > b);
-    faults.extend(overlaps(&owned).map(|(a, b)| PlanError::Twice {
-        what,
-        span: b.0,
-        owners: [a.1.clone(), b.1.clone()],
-    }));
+/// Spans of one space, each with its owner or its use.
+#[derive(Default)]
+struct Owned<'n>(Vec<(Span<u64>, &'n str)>);
+
+impl<'n> Owned<'n> {
+    fn add<A: Address>(&mut self, span: Span<A>, owner: &'n str) {
+        self.0.push((span.map(A::get), owner));
+    }
+
+    /// Neighbours that overlap, once all are sorted; there are some if any two do.
+    fn overlaps(mut self, mut found: impl FnMut(Span<u64>, [&str; 2])) {
+        sort::by(&mut self.0, |a, b| a > b);
+        for pair in self.0.windows(2) {
+            if let [(a, first), (b, second)] = pair
+                && a.overlaps(b)
+            {
+                found(*b, [first, second]);
+            }
+        }
+    }
+
+    /// No physical page is there twice.
+    fn check(self, what: &'static str, faults: &mut Vec<PlanError>) {
+        self.overlaps(|span, owners| {
+            let owners = owners.map(ToString::to_string);
+            faults.push(PlanError::Twice { what, span: span.map(Pa), owners });
+        });
+    }
 }
 
-type Named<A> = (Span<A>, String);
-
-/// Neighbours in a sorted list that overlap; there are some if any two do.
-fn overlaps<A: Address>(sorted: &[Named<A>]) -> impl Iterator<Item = (&Named<A>, &Named<A>)> {
-    sorted.iter().zip(sorted.iter().skip(1)).filter(|(a, b)| a.0.overlaps(&b.0))
+#[cold]
+fn lost(faults: &mut Vec<PlanError>, what: Arguments<'_>) {
+    faults.push(PlanError::Lost { what: what.to_string() });
 }
 
-fn misplaced(cell: &CellPlan, what: String) -> PlanError {
-    PlanError::Misplaced { cell: cell.name.clone(), what }
+#[cold]
+fn misplaced(faults: &mut Vec<PlanError>, cell: &CellPlan, what: Arguments<'_>) {
+    faults.push(PlanError::Misplaced { cell: cell.name.clone(), what: what.to_string() });
 }
 
 #[cfg(test)]

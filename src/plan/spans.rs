@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use crate::addr::{Address, Span};
+use crate::addr::{Address, PAGE, Span};
 
 /// A set of addresses: spans by rising start, none touching the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,15 @@ impl<A: Address> SpanSet<A> {
     /// Puts a span in.
     pub fn insert(&mut self, span: Span<A>) {
         self.spans.insert(number(&span));
+    }
+
+    /// Puts spans in, widened to whole pages.
+    pub fn insert_pages(&mut self, spans: &[Span<A>]) {
+        for span in spans {
+            if let Some(pages) = number(span).widened_to(PAGE) {
+                self.spans.insert(pages);
+            }
+        }
     }
 
     /// Takes a span out.

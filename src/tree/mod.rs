@@ -31,7 +31,7 @@ pub use check::{
 pub use nearest::{Guess, nearest};
 pub use node::{Ancestors, Node, Nodes, Prop};
 pub use resolve::ResolveError;
-pub use values::{Cells, Strings};
+pub use values::{Cells, Strings, has_part};
 
 use crate::addr::{Pa, Span};
 use values::up_to;
@@ -39,6 +39,13 @@ use values::up_to;
 /// A node's place in tree order; the root is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(u32);
+
+impl NodeId {
+    /// As a place in a list of all nodes.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 #[derive(Debug)]
 struct NodeData<'a> {
@@ -124,6 +131,11 @@ impl<'a> Tree<'a> {
     /// The node with this number, which came from this tree.
     pub fn node(&self, id: NodeId) -> Node<'_, 'a> {
         Node::new(self, id)
+    }
+
+    /// How many nodes there are.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
     }
 
     /// All nodes in tree order.

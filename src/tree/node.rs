@@ -78,6 +78,11 @@ impl<'t, 'a> Node<'t, 'a> {
         Ancestors(*self)
     }
 
+    /// Itself and everything below it, in tree order.
+    pub fn and_below(&self) -> Nodes<'t, 'a> {
+        Nodes { at: self.id.0, ..self.descendants() }
+    }
+
     /// Its children in order.
     pub fn children(&self) -> Nodes<'t, 'a> {
         Nodes { below: true, ..self.descendants() }
@@ -108,14 +113,39 @@ impl<'t, 'a> Node<'t, 'a> {
         props.iter().find(|p| p.name() == name).copied()
     }
 
+    /// Whether it has a property.
+    pub fn has(&self, name: &str) -> bool {
+        self.prop(name).is_some()
+    }
+
+    /// The value of a property that is one cell.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        self.prop(name)?.u32()
+    }
+
+    /// Whether a property is this one string.
+    pub fn says(&self, name: &str, text: &str) -> bool {
+        self.prop(name).is_some_and(|p| p.str() == Some(text))
+    }
+
+    /// The value of a property; nothing where it is missing.
+    pub fn bytes(&self, name: &str) -> &'a [u8] {
+        self.prop(name).map_or(&[], |p| p.bytes())
+    }
+
     /// Whether `compatible` has this string.
     pub fn is_compatible(&self, with: &str) -> bool {
-        self.compatibles().any(|c| c == with)
+        self.is_any(&[with])
+    }
+
+    /// Whether `compatible` has one of these strings.
+    pub fn is_any(&self, of: &[&str]) -> bool {
+        self.compatibles().any(|c| of.contains(&c))
     }
 
     /// The strings of `compatible`, most specific first.
     pub fn compatibles(&self) -> Strings<'a> {
-        self.prop("compatible").map_or(Strings(&[]), |p| p.strings())
+        Strings(self.bytes("compatible"))
     }
 
     /// Whether `status` is absent, `okay` or `ok` (Devicetree Specification 2.3.4). Ancestors are not asked.
@@ -125,12 +155,12 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// `#address-cells` for its children; 2 where it is left out.
     pub fn address_cells(&self) -> u32 {
-        self.prop("#address-cells").and_then(|p| p.u32()).unwrap_or(2)
+        self.number("#address-cells").unwrap_or(2)
     }
 
     /// `#size-cells` for its children; 1 where it is left out.
     pub fn size_cells(&self) -> u32 {
-        self.prop("#size-cells").and_then(|p| p.u32()).unwrap_or(1)
+        self.number("#size-cells").unwrap_or(1)
     }
 }
 

@@ -155,7 +155,7 @@ impl<'t, 'a> Node<'t, 'a> {
     /// The entries of `reg` as a CPU sees them. What no CPU can address (a bus without `ranges` is between, or the
     /// entry is empty or wraps) comes as `None`, so that the order is kept.
     pub fn reg(&self) -> NodeReg<'t, 'a> {
-        let bytes = self.prop("reg").map_or(&[][..], |reg| reg.bytes());
+        let bytes = self.bytes("reg");
         let bus = self.parent().map_or(Bus::NONE, |parent| Bus::of(&parent));
         NodeReg { node: *self, entries: bus.reg(bytes) }
     }

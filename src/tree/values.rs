@@ -56,6 +56,11 @@ impl<'a> Iterator for Strings<'a> {
     }
 }
 
+/// Whether a text has this part, which is not empty.
+pub fn has_part(text: &str, part: &str) -> bool {
+    text.as_bytes().windows(part.len().max(1)).any(|window| window == part.as_bytes())
+}
+
 /// How many bytes stand before the first of this value.
 #[inline(never)]
 pub(crate) fn up_to(bytes: &[u8], value: u8) -> usize {

@@ -279,3 +279,34 @@ pub enum Figures {
     /// Instructions of each trap
     Traps,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_teaches() {
+        let command = Arguments::command();
+        command.clone().debug_assert();
+        for sub in
+            command.get_subcommands().filter(|sub| !["board", "initramfs", "bench"].contains(&sub.get_name()))
+        {
+            let help = sub.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "{} has no example:\n{help}", sub.get_name());
+            let name = format!("bulkhead {}", sub.get_name());
+            assert!(
+                help.contains(&name),
+                "the examples of {} are of something else:\n{help}",
+                sub.get_name()
+            );
+        }
+    }
+
+    #[test]
+    fn images_lie_beside_the_description() {
+        assert_eq!(images(Path::new("a/cells.dts"), None), Path::new("a"));
+        assert_eq!(images(Path::new("cells.dts"), None).join("x"), Path::new("x"));
+        assert_eq!(images(Path::new("a/cells.dts"), Some(Path::new("b"))), Path::new("b"));
+    }
+}

@@ -26,12 +26,13 @@ fn main() -> ExitCode {
                 anstream::eprint!("{}", report.render());
                 return ExitCode::from(REFUSED);
             }
+            let refused = matches!(error.downcast_ref(), Some(new::NewError::Refused(_)));
             let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
             anstream::eprintln!("{ERROR}error{ERROR:#}: {}", causes.join(": "));
             if let Some(help) = error.help() {
                 anstream::eprintln!("  help: {help}");
             }
-            ExitCode::from(FAILED)
+            ExitCode::from(if refused { REFUSED } else { FAILED })
         }
     }
 }

@@ -91,7 +91,6 @@ pub fn check_as_loaded(
     })?;
 
     let mut notes: Vec<String> = assumed::memory(&mut board_blob).into_iter().collect();
-
     // Both are read before either is refused, so that the mistakes of both come at once.
     let config = read_description(blob);
     let tree = Tree::parse(&board_blob);
@@ -276,11 +275,11 @@ impl Fit {
     /// See [`Fit::tree`].
     pub fn svg(&self) -> Result<String, TreeError> {
         let board = &self.tree()?;
-        let Self { plan, hardware, name, .. } = self;
-        Ok(svg::svg(&Subject { plan, hardware, board, description: name }))
+        let Self { plan, hardware, config, name, .. } = self;
+        Ok(svg::svg(&Subject { plan, hardware, config, board, description: name }))
     }
 
-    /// What was assumed, and what the cells' owners should know.
+    /// What was assumed of the board, and what the cells' owners should know.
     pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
         let of = |cell: &bulkhead::plan::CellPlan| {
             let name = cell.name.clone();

@@ -47,8 +47,8 @@ fn memory() {
         plan.cells[0].ram.push(region(0x7ef0_0000, 0x10_0000));
     });
     finds("its memory at 0x80000000", |plan| plan.cells[0].ram.push(region(0x8000_0000, 0x1000)));
-    finds("Region", |plan| plan.cells[1].ram[0].size -= 1);
-    finds("Region", |plan| plan.cells[1].ram[0].ipa.0 += 1);
+    finds("what it sees at", |plan| plan.cells[1].ram[0].size -= 1);
+    finds("what it sees at", |plan| plan.cells[1].ram[0].ipa.0 += 1);
     finds("linux's and the hypervisor's", |plan| {
         plan.boot.pool = Span::new(Pa(0x5000_0000), 0x1000).unwrap()
     });
@@ -72,7 +72,7 @@ fn registers() {
 fn interrupts() {
     finds("SPI 8", |plan| plan.cells[0].spis.insert(40));
     finds("SPI 8", |plan| plan.cells[1].spis.remove(40));
-    finds("one of its interrupts, {99}", |plan| plan.cells[1].spis.insert(99));
+    finds("one of its interrupts, 99", |plan| plan.cells[1].spis.insert(99));
 }
 
 #[test]
@@ -90,18 +90,18 @@ fn the_address_space() {
 fn what_is_loaded() {
     let control = |change: fn(&mut CellPlan)| move |plan: &mut Plan<Draft>| change(&mut plan.cells[1]);
     finds("its entry", control(|cell| cell.load.entry = Ipa(0x3fff_fffc)));
-    finds("Piece", control(|cell| cell.load.pieces[0].to = Ipa(0x40ff_ffff)));
-    finds("Piece", control(|cell| cell.load.pieces[0].size = 0));
-    finds("Piece", control(|cell| cell.load.pieces[0].offset = u64::MAX));
-    finds("Piece", control(|cell| cell.load.pieces[0].offset = 0x1f_ff00));
-    finds("Piece", control(|cell| cell.load.pieces[1].to = cell.load.pieces[0].to));
+    finds("a piece of its image", control(|cell| cell.load.pieces[0].to = Ipa(0x40ff_ffff)));
+    finds("a piece of its image", control(|cell| cell.load.pieces[0].size = 0));
+    finds("a piece of its image", control(|cell| cell.load.pieces[0].offset = u64::MAX));
+    finds("a piece of its image", control(|cell| cell.load.pieces[0].offset = 0x1f_ff00));
+    finds("a piece of its image", control(|cell| cell.load.pieces[1].to = cell.load.pieces[0].to));
     finds("what is zeroed", control(|cell| cell.load.zeroed.extend(Span::new(Ipa(0x40ff_ffff), 2))));
     finds("what is zeroed", control(|cell| cell.load.zeroed.extend(Span::new(cell.load.pieces[0].to, 1))));
     finds("its device tree", control(|cell| cell.load.tree = Span::new(Ipa(0x4000_0000), 0x1000).unwrap()));
     finds("its device tree", control(|cell| cell.load.tree = Span::new(Ipa(0x403f_f000), 0x2000).unwrap()));
     finds("its device tree", control(|cell| cell.load.tree = Span::new(Ipa(0x4080_0004), 0x1000).unwrap()));
     finds("its initrd", control(|cell| cell.load.initrd = Some(cell.load.tree)));
-    finds("Piece", |plan| {
+    finds("a piece of its image", |plan| {
         plan.reserved = vec![Span::new(Pa(0x5000_0000), 0x1000).unwrap()];
         plan.cells[0].load.pieces.push(Piece { offset: 0, size: 1, to: Ipa(0x5000_0fff) });
     });

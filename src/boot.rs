@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::addr::Span;
+use crate::addr::{Pa, Span};
 use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
@@ -128,6 +128,7 @@ pub struct Survey<'a> {
     pub plan: Plan<Checked>,
     /// The board's tree.
     pub tree: Tree<'a>,
+    archive: &'a [u8],
 }
 
 impl<'a> Survey<'a> {
@@ -135,13 +136,14 @@ impl<'a> Survey<'a> {
     ///
     /// # Errors
     /// All that is wrong, as far as one look can tell.
-    pub fn new(board: &'a [u8], archive: &[u8], boot: Boot) -> Result<Self, Vec<BootError>> {
+    pub fn new(board: &'a [u8], archive: &'a [u8], boot: Boot) -> Result<Self, Vec<BootError>> {
         let mut errors = Vec::new();
         let tree = Tree::parse(board).map_err(|e| errors.push(BootError::Board(e))).ok();
         let hardware = tree
             .as_ref()
             .and_then(|tree| Hardware::read(tree).map_err(|e| all(e, &mut errors, BootError::Hardware)).ok());
-        let archive = Archive::parse(archive).map_err(|e| errors.push(BootError::Archive(e))).ok();
+        let bytes = archive;
+        let archive = Archive::parse(bytes).map_err(|e| errors.push(BootError::Archive(e))).ok();
         let description = archive
             .as_ref()
             .and_then(|archive| archive.description().map_err(|e| errors.push(BootError::Archive(e))).ok());
@@ -163,7 +165,7 @@ impl<'a> Survey<'a> {
             all(e, &mut errors, BootError::Plan);
             errors
         })?;
-        Ok(Self { hardware, plan, tree })
+        Ok(Self { hardware, plan, tree, archive: bytes })
     }
 
     /// What randomness the loader brought (/chosen `rng-seed`, `kaslr-seed`), folded.
@@ -207,14 +209,14 @@ impl<'a> Survey<'a> {
     }
 
     fn cell(&self, plan: &CellPlan, gic: &GicShared, translation: Translation) -> Result<Cell, CellError> {
-        let space = stage2(plan, translation)?;
+        let space = stage2(plan, self.plan.boot.pool.last(), translation)?;
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
         let vmid = u16::from(plan.id.0).saturating_add(1);
         let registers = Space {
             vtcr: space.geometry().vtcr(translation.vmid16),
             vttbr: space.geometry().vttbr(vmid, space.root()),
         };
-        let tree = guest_tree::build(&self.tree, &self.hardware, &self.plan, plan.id)
+        let tree = guest_tree::planned(&self.tree, &self.hardware, &self.plan, plan, self.archive)
             .map_err(CellError::GuestTree)?;
         log::info!(
             "cell {}: {} CPUs, {} MiB, {} tables, a tree of {} bytes",
@@ -240,14 +242,17 @@ fn all<E>(from: Vec<E>, to: &mut Vec<BootError>, wrap: impl Fn(E) -> BootError) 
     to.extend(from.into_iter().map(wrap));
 }
 
-/// A cell's stage 2: RAM, and the devices that it reaches without a trap.
-fn stage2(plan: &CellPlan, with: Translation) -> Result<Stage2Space, CellError> {
+/// A cell's stage 2: RAM, and the devices that it reaches without a trap. Its tables lie below `tables`.
+fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space, CellError> {
     let regions = [(&plan.ram, Stage2Attributes::Ram), (&plan.mmio, Stage2Attributes::Device)];
-    let mut highest = plan.gicd.last().0.max(plan.gicr.last().0);
+    let (mut highest, mut physical) = (plan.gicd.last().0.max(plan.gicr.last().0), tables);
     for region in regions.iter().flat_map(|(regions, _)| regions.iter()) {
-        highest = highest.max(region.ipa.0.saturating_add(region.size.saturating_sub(1)));
+        let last = region.size.saturating_sub(1);
+        highest = highest.max(region.ipa.0.saturating_add(last));
+        physical = physical.max(Pa(region.pa.0.saturating_add(last)));
     }
-    let geometry = Geometry::for_stage2(with.pa_range, highest).map_err(CellError::Geometry)?;
+    let geometry =
+        Geometry::for_stage2(with.pa_range, highest).map_err(CellError::Geometry)?.narrowed_to(physical);
     let store = HeapStore::new(&geometry, with.take);
     let space = store.and_then(|store| Stage2Space::new(geometry, store));
     let mut space = space.ok_or(CellError::NoMemory)?;

@@ -14,6 +14,8 @@ pub(crate) struct Board {
     pub(crate) reserved: Vec<(u64, u64)>,
     /// Start and end of what the loader brought.
     pub(crate) initrd: Option<(u64, u64)>,
+    /// The loader's command line.
+    pub(crate) bootargs: Option<&'static str>,
     /// Another device under the root.
     pub(crate) over: Option<Sample>,
     /// More devices under /soc, whose addresses are [`SOC`] further up.
@@ -28,6 +30,7 @@ impl Default for Board {
             banks: vec![(0x4000_0000, 1 << 30)],
             reserved: Vec::new(),
             initrd: None,
+            bootargs: None,
             over: None,
             more: Vec::new(),
         }
@@ -183,6 +186,7 @@ impl Board {
         let chosen = self.initrd.into_iter().fold(chosen, |chosen, (start, end)| {
             chosen.cells("linux,initrd-start", split(start)).cells("linux,initrd-end", split(end))
         });
+        let chosen = self.bootargs.into_iter().fold(chosen, |chosen, line| chosen.text("bootargs", [line]));
         let timer = node("timer").text("compatible", ["arm,armv8-timer"]);
         let root = node("")
             .text("compatible", ["linux,dummy-virt"])

@@ -70,8 +70,9 @@ impl Loaded {
                 assert!(checked.is_ok(), "a tree is read that the check refuses");
                 let _ = survey.seed();
                 for cell in &survey.plan.cells {
-                    let _ = guest_tree::build(&survey.tree, &survey.hardware, &survey.plan, cell.id)
-                        .map(|tree| tree.bytes.len());
+                    let (tree, hardware) = (&survey.tree, &survey.hardware);
+                    let made = guest_tree::planned(tree, hardware, &survey.plan, cell, archive);
+                    let _ = made.map(|tree| tree.bytes.len());
                 }
                 Reached::Planned
             }

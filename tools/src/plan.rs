@@ -12,7 +12,7 @@ use bulkhead::archive::{self, Archive, ArchiveError};
 use bulkhead::config::Config;
 use bulkhead::guest_tree;
 use bulkhead::hardware::Hardware;
-use bulkhead::plan::{Boot, Checked, Plan, PlanError, json, pool};
+use bulkhead::plan::{Boot, Checked, Plan, json, no_file, pool};
 use bulkhead::refusal::{Place, code};
 use bulkhead::tree::{Tree, TreeError, used_size};
 
@@ -121,7 +121,7 @@ pub fn check_as_loaded(
         .and_then(|draft| draft.check(&hardware))
         .map_err(|errors| desk.refuse(with_notes(Mistake::all(&errors), &missing), vec![]))?;
     let trees = plan.cells.iter().filter_map(|cell| {
-        let error = guest_tree::build(&tree, &hardware, &plan, cell.id).err()?;
+        let error = guest_tree::planned(&tree, &hardware, &plan, cell, &packed).err()?;
         let place = Place::Description { node: format!("/{}", cell.name), property: None };
         Some(Mistake {
             code: Some(error.code()),
@@ -168,7 +168,7 @@ fn with_notes(mut mistakes: Vec<Mistake>, missing: &[pack::Missing]) -> Vec<Mist
         match mistakes.iter_mut().find(told) {
             Some(mistake) => mistake.note = Some(note),
             None => {
-                let error = PlanError::NoFile { cell: cell.clone(), property, file: name.clone() };
+                let error = no_file(cell, property, name);
                 mistakes.push(Mistake { note: Some(note), ..Mistake::of(&error) });
             }
         }
@@ -255,7 +255,7 @@ impl Fit {
     /// # Errors
     /// See [`Fit::tree`].
     pub fn table(&self) -> Result<String, TreeError> {
-        Ok(table::table(&self.plan, &self.hardware, &self.tree()?))
+        Ok(table::table(&self.plan, &self.config, &self.hardware, &self.tree()?))
     }
 
     /// Who owns what, as the image writes it.

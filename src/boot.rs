@@ -126,7 +126,8 @@ pub struct Survey<'a> {
     pub hardware: Hardware,
     /// Who owns what.
     pub plan: Plan<Checked>,
-    tree: Tree<'a>,
+    /// The board's tree.
+    pub tree: Tree<'a>,
     archive: &'a [u8],
 }
 

@@ -127,6 +127,7 @@ pub struct Survey<'a> {
     /// Who owns what.
     pub plan: Plan<Checked>,
     tree: Tree<'a>,
+    archive: &'a [u8],
 }
 
 impl<'a> Survey<'a> {
@@ -134,13 +135,14 @@ impl<'a> Survey<'a> {
     ///
     /// # Errors
     /// All that is wrong, as far as one look can tell.
-    pub fn new(board: &'a [u8], archive: &[u8], boot: Boot) -> Result<Self, Vec<BootError>> {
+    pub fn new(board: &'a [u8], archive: &'a [u8], boot: Boot) -> Result<Self, Vec<BootError>> {
         let mut errors = Vec::new();
         let tree = Tree::parse(board).map_err(|e| errors.push(BootError::Board(e))).ok();
         let hardware = tree
             .as_ref()
             .and_then(|tree| Hardware::read(tree).map_err(|e| all(e, &mut errors, BootError::Hardware)).ok());
-        let archive = Archive::parse(archive).map_err(|e| errors.push(BootError::Archive(e))).ok();
+        let bytes = archive;
+        let archive = Archive::parse(bytes).map_err(|e| errors.push(BootError::Archive(e))).ok();
         let description = archive
             .as_ref()
             .and_then(|archive| archive.description().map_err(|e| errors.push(BootError::Archive(e))).ok());
@@ -152,13 +154,17 @@ impl<'a> Survey<'a> {
         else {
             return Err(errors);
         };
+        all(hardware.not_driven(&tree), &mut errors, BootError::Hardware);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         let plan =
             Plan::draft(&config, &tree, &hardware, &archive, boot).and_then(|plan| plan.check(&hardware));
         let plan = plan.map_err(|e| {
             all(e, &mut errors, BootError::Plan);
             errors
         })?;
-        Ok(Self { hardware, plan, tree })
+        Ok(Self { hardware, plan, tree, archive: bytes })
     }
 
     /// What randomness the loader brought (/chosen `rng-seed`, `kaslr-seed`), folded.
@@ -209,7 +215,7 @@ impl<'a> Survey<'a> {
             vtcr: space.geometry().vtcr(translation.vmid16),
             vttbr: space.geometry().vttbr(vmid, space.root()),
         };
-        let tree = guest_tree::build(&self.tree, &self.hardware, &self.plan, plan.id)
+        let tree = guest_tree::planned(&self.tree, &self.hardware, &self.plan, plan, self.archive)
             .map_err(CellError::GuestTree)?;
         log::info!(
             "cell {}: {} CPUs, {} MiB, {} tables, a tree of {} bytes",

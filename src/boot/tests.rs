@@ -47,6 +47,16 @@ fn description(cells: impl IntoIterator<Item = Sample>) -> Vec<u8> {
     cells.into_iter().fold(node("").text("compatible", [SCHEMA]), Sample::child).blob()
 }
 
+fn overlay() -> Vec<u8> {
+    let fragment = |name: &str, target: &str| node(name).text("target-path", [target]);
+    let chosen = node("__overlay__").text("bootargs", ["from the overlay"]);
+    let sensor = node("__overlay__").child(node("sensor").flag("there"));
+    node("")
+        .child(fragment("fragment@0", "/chosen").child(chosen))
+        .child(fragment("fragment@1", "/").child(sensor))
+        .blob()
+}
+
 impl Loaded {
     /// 256 MiB and four CPUs.
     fn new(description: Vec<u8>) -> Self {
@@ -55,6 +65,8 @@ impl Loaded {
             ("Image", kernel(0, 8 * MIB)),
             ("initrd", vec![1; 5000]),
             ("control.elf", elf(&[(0x4000_0000, 0x200, 0x3000)])),
+            ("more.dtbo", overlay()),
+            ("own.dtb", node("").text("model", ["mine"]).blob()),
         ];
         // Something to know the kernel by.
         files[1].1.extend(b"the kernel");
@@ -184,6 +196,16 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
 }
 
 #[test]
+fn a_board_that_is_only_planned_for_does_not_boot() {
+    let mut loaded = Loaded::new(description([root()]));
+    loaded.board = sample::Board { v2: true, ..sample::Board::default() }.tree().blob();
+    let refused = loaded.refused();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert!(refused[0].contains("/intc@8000000 is a GICv2"), "{refused:?}");
+    assert!(refused[1].contains("/cpus/cpu@0 is not started by PSCI"), "{refused:?}");
+}
+
+#[test]
 fn the_demo() {
     boots(description([root(), control("control", "cpu@3").text("devices", ["serial1"])]), &[3, 1]);
 }
@@ -222,6 +244,35 @@ fn what_is_damaged_is_named() {
     damaged.archive = archive(&[("Image", vec![0; 64])]);
     says(&damaged, &["BH0305: the archive's first entry"]);
     says(&Loaded::new(vec![0; 64]), &["BH0401: cells.dtb: "]);
+}
+
+#[test]
+fn a_cells_tree_may_be_given_or_overlaid() {
+    let overlaid = || control("overlaid", "cpu@2").text("dtb-overlay", ["more.dtbo"]);
+    let given = control("given", "cpu@3").text("dtb", ["own.dtb"]);
+    let loaded = Loaded::new(description([root(), overlaid(), given]));
+    let survey = loaded.survey().unwrap();
+    let tree_of = |cell: usize| {
+        let cell = &survey.plan.cells[cell];
+        guest_tree::planned(&survey.tree, &survey.hardware, &survey.plan, cell, survey.archive).unwrap()
+    };
+    let bytes = tree_of(1).bytes;
+    let tree = Tree::parse(&bytes).unwrap();
+    assert_eq!(tree.at("/chosen").unwrap().prop("bootargs").unwrap().str(), Some("from the overlay"));
+    assert!(tree.at("/sensor").unwrap().prop("there").is_some());
+    assert_eq!(Hardware::read(&tree).unwrap().cpus.len(), 1);
+    assert!(tree_of(2).bytes.is_empty());
+    boots(description([root(), overlaid()]), &[3, 1]);
+
+    let board = loaded.machine(&survey);
+    let system = survey.build(&mut Fake::new(&board, 0), sgi(), translation(BITS_44)).unwrap();
+    let mut machine = Fake::new(&board, 3);
+    machine.exit = Exit::Irq;
+    let mut cpu = Cpu { vcpu: Vcpu::new(&system, crate::cpu::PcpuId(3), &mut machine).unwrap(), machine };
+    assert_eq!(cpu.park(), Turn::Guest);
+    let at = Ipa(cpu.vcpu.frame.get(0));
+    let bytes = cpu.guest_bytes(at, 0x1000);
+    assert_eq!(Tree::parse(&bytes).unwrap().root().prop("model").unwrap().str(), Some("mine"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::*;
 use crate::cpu::{Affinity as CpuAffinity, VcpuId};
 use crate::fake::{Board, Fake};
 use crate::intid::{IntidSet, Ppi, Sgi};
-use crate::plan::{CpuPlan, Piece};
+use crate::plan::{CpuPlan, Piece, TreeSource};
 use crate::psci::function;
 use crate::run::{Turn, guest_step, park_step};
 use crate::vgic::{GicShared, SgiPlan};
@@ -47,6 +47,7 @@ pub(crate) fn system() -> (System, Arc<Board>) {
             spis: IntidSet::new(),
             devices: Vec::new(),
             load: Load {
+                source: TreeSource::Derived,
                 zeroed: Vec::new(),
                 pieces: vec![Piece { offset: 0, size: KERNEL.len() as u64, to: Ipa(ipa + 0x1000) }],
                 tree: Span::new(Ipa(ipa + 0x4000), 0x1000).unwrap(),

@@ -9,6 +9,7 @@ mod cpus;
 mod fdt;
 mod gic;
 mod keep;
+pub mod overlay;
 mod refs;
 mod role;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use core::ops::Range;
 
 use crate::cpu::CellId;
 use crate::hardware::Hardware;
-use crate::plan::{CellPlan, Checked, Plan};
+use crate::plan::{CellPlan, Checked, Plan, TreeSource};
 use crate::ports::Entropy;
 use crate::refusal::{Code, code};
 use crate::tree::{Blob, NodeId, Token, Tree};
@@ -32,7 +33,7 @@ use write::Writer;
 pub const MAX_SIZE: usize = 2 << 20;
 
 /// A cell's tree, kept for all of its lives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GuestTree {
     /// The flattened tree.
     pub bytes: Vec<u8>,
@@ -64,6 +65,9 @@ pub enum GuestTreeError {
         /// Bytes there is room for.
         room: usize,
     },
+    /// The overlay does not go with it.
+    #[error("its `dtb-overlay` makes it deeper than 32 nodes, or larger than a tree may be")]
+    Overlay,
     /// An address does not fit into the address or size cells that the board's tree has there.
     #[error("{node}: {span} does not fit into its #address-cells and #size-cells")]
     Cells {
@@ -78,8 +82,33 @@ impl GuestTreeError {
     /// Its number.
     pub fn code(&self) -> Code {
         match self {
-            Self::TooLarge { .. } | Self::Cells { .. } => code::CELL_TREE,
+            Self::TooLarge { .. } | Self::Cells { .. } | Self::Overlay => code::CELL_TREE,
             Self::NoCell(_) | Self::NoCpu { .. } => code::CELL_TREE_BUG,
+        }
+    }
+}
+
+/// Makes the tree of a cell as the plan says: the derived one, that with an overlay out of the archive, or none, where one is
+/// given and copied like an image.
+///
+/// # Errors
+/// See [`GuestTreeError`].
+pub fn planned(
+    tree: &Tree<'_>,
+    hardware: &Hardware,
+    plan: &Plan<Checked>,
+    cell: &CellPlan,
+    archive: &[u8],
+) -> Result<GuestTree, GuestTreeError> {
+    match cell.load.source {
+        TreeSource::Given => Ok(GuestTree::default()),
+        TreeSource::Derived => build(tree, hardware, plan, cell.id),
+        TreeSource::Overlaid((offset, size)) => {
+            let derived = build(tree, hardware, plan, cell.id)?;
+            let file = archive.get(offset as usize..).and_then(|rest| rest.get(..size as usize));
+            let overlay = file.and_then(|file| Tree::parse(file).ok()).ok_or(GuestTreeError::Overlay)?;
+            let bytes = overlay::apply(&derived.bytes, &overlay).ok_or(GuestTreeError::Overlay)?;
+            finished(bytes, cell)
         }
     }
 }
@@ -118,7 +147,10 @@ fn build_cell(
     owners.mark(&cell.devices, Owner::Own);
     let sources = Sources { root: cell.root, gic, owners, cpus };
     let kept = Kept::select(tree, &sources);
-    let bytes = Writer::new(tree, cell, &sources, &kept)?.write()?;
+    finished(Writer::new(tree, cell, &sources, &kept)?.write()?, cell)
+}
+
+fn finished(bytes: Vec<u8>, cell: &CellPlan) -> Result<GuestTree, GuestTreeError> {
     let room = usize::try_from(cell.load.tree.size()).unwrap_or(MAX_SIZE).min(MAX_SIZE);
     if bytes.len() > room {
         return Err(GuestTreeError::TooLarge { cell: cell.name.clone(), size: bytes.len(), room });

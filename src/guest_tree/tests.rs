@@ -29,6 +29,7 @@ fn cell(root: bool, cpus: &[u8], devices: Vec<NodeId>) -> CellPlan {
         spis: IntidSet::new(),
         devices,
         load: Load {
+            source: TreeSource::Derived,
             zeroed: Vec::new(),
             pieces: Vec::new(),
             tree: span(0x4800_0000, 2 << 20),

@@ -71,6 +71,10 @@ enum Args {
     Cells(&'static str),
     /// With as many cells, or none where the property is missing.
     Optional(&'static str),
+    /// With this many cells.
+    Count(u32),
+    /// With what only its driver knows: the first phandle is all.
+    Unknown,
 }
 
 fn meaning(name: &str) -> Option<(Depends, Args)> {
@@ -90,6 +94,18 @@ fn meaning(name: &str) -> Option<(Depends, Args)> {
         "thermal-sensors" => cells(Depends::Other, "#thermal-sensor-cells"),
         "sound-dai" => cells(Depends::Other, "#sound-dai-cells"),
         "nvmem-cells" => Some((Depends::Other, Args::Optional("#nvmem-cell-cells"))),
+        "msi-parent" => Some((Depends::Interrupt, Args::Optional("#msi-cells"))),
+        "gpio-ranges" => Some((Depends::Pins, Args::Count(3))),
+        "mux-controls" => cells(Depends::Other, "#mux-control-cells"),
+        "mmc-pwrseq" => Some((Depends::Power, Args::None)),
+        // A part of a display or a camera, and the bus over which it is asked what it is.
+        "remote-endpoint" | "ddc" | "ddc-i2c-bus" | "i2c-parent" | "firmware" | "nvmem" => {
+            Some((Depends::Other, Args::None))
+        }
+        // Registers of another device that it sets: a syscon.
+        "regmap" | "syscon" | "intf_mode" | "fsl,stop-mode" | "fsl,anatop" => {
+            Some((Depends::Other, Args::Unknown))
+        }
         "phy-handle" => Some((Depends::Phy, Args::None)),
         "memory-region" => Some((Depends::Memory, Args::None)),
         "nr-gpios" => None,
@@ -133,6 +149,8 @@ fn phandles(node: &Node<'_, '_>, prop: &Prop<'_>, args: Args, kind: Depends, int
         let size = match args {
             Args::None => Some(0),
             Args::Cells(name) => size(name),
+            Args::Count(cells) => Some(cells),
+            Args::Unknown => None,
             Args::Optional(name) => Some(size(name).unwrap_or(0)),
         };
         if size.and_then(|size| cells.take_bytes(size)).is_none() {

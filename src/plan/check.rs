@@ -1,24 +1,21 @@
 //! The proof that a plan keeps its promises, made from the plan and the board alone: nothing of how it was drafted
 //! is used. A plan can be checked again at any time.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::fmt::Arguments;
 use core::marker::PhantomData;
 
 use super::spans::SpanSet;
-use super::{CellPlan, Checked, Draft, Plan, PlanError, Region, TREE_ROOM};
-use crate::addr::{Address, Ipa, PAGE, Pa, Span};
-use crate::cpu::VcpuId;
+use super::{CellPlan, Checked, Draft, Plan, Region, TREE_ROOM, TreeSource, devices, error, memory};
+use crate::addr::{Ipa, PAGE, Pa, Span};
 use crate::hardware::Hardware;
-use crate::sort;
+use crate::refusal::{Refused, refuse};
 
 impl Plan<Draft> {
     /// Proves the plan.
     ///
     /// # Errors
     /// Every promise that does not hold.
-    pub fn check(self, hardware: &Hardware) -> Result<Plan<Checked>, Vec<PlanError>> {
+    pub fn check(self, hardware: &Hardware) -> Result<Plan<Checked>, Vec<Refused>> {
         let faults = self.faults(hardware);
         if !faults.is_empty() {
             return Err(faults);
@@ -32,7 +29,8 @@ impl<S> Plan<S> {
     /// Every promise that does not hold: each CPU, page of memory, page of a device's registers and interrupt has one
     /// owner, and with a root cell none is left over; each cell's address space is without overlap, and what is loaded
     /// fits.
-    pub fn faults(&self, hardware: &Hardware) -> Vec<PlanError> {
+    #[inline(never)]
+    pub fn faults(&self, hardware: &Hardware) -> Vec<Refused> {
         let mut faults = Vec::new();
         self.check_cpus(hardware, &mut faults);
         self.check_memory(hardware, &mut faults);
@@ -49,228 +47,201 @@ impl<S> Plan<S> {
         self.cells.iter().any(|cell| cell.root)
     }
 
-    fn check_cpus(&self, hardware: &Hardware, faults: &mut Vec<PlanError>) {
+    #[inline(never)]
+    fn check_cpus(&self, hardware: &Hardware, faults: &mut Vec<Refused>) {
         for cpu in &hardware.cpus {
-            let (mut owners, mut owner) = (0_usize, None);
+            let listed = self.cpu(cpu.id).filter(|listed| listed.affinity == cpu.affinity);
+            let mut fine = listed.is_some() == self.cpu(cpu.id).is_some();
+            let mut owners = 0_u32;
             for cell in &self.cells {
-                for (vcpu, id) in (0..).map(VcpuId).zip(&cell.cpus) {
-                    if *id == cpu.id {
-                        owners = owners.saturating_add(1);
-                        owner = Some((cell.id, vcpu, cpu.affinity));
-                    }
+                for (at, _) in cell.cpus.iter().enumerate().filter(|(_, id)| **id == cpu.id) {
+                    owners = owners.saturating_add(1);
+                    fine &= listed.is_some_and(|l| l.cell == cell.id && l.vcpu.index() == at);
                 }
             }
-            let listed = self.cpu(cpu.id).map(|listed| (listed.cell, listed.vcpu, listed.affinity));
-            if owners > 1 || owner != listed {
-                lost(faults, format_args!("{}, owners {owners},", cpu.id));
+            if !fine || owners != u32::from(listed.is_some()) {
+                refuse(faults, &error::LOST).word("CPU").number(cpu.id.index() as u64);
             }
         }
         for cell in &self.cells {
-            let known = |id| hardware.cpus.iter().any(|cpu| cpu.id == id);
-            if cell.cpus.is_empty() || !cell.cpus.iter().all(|id| known(*id)) {
-                misplaced(faults, cell, format_args!("one of its CPUs"));
+            let unknown = cell.cpus.iter().find(|id| !hardware.cpus.iter().any(|cpu| cpu.id == **id));
+            if unknown.is_some() || cell.cpus.is_empty() {
+                misplaced(faults, cell, "a CPU", unknown.map_or(0, |id| id.index() as u64));
             }
         }
     }
 
-    fn check_memory(&self, hardware: &Hardware, faults: &mut Vec<PlanError>) {
-        let mut kept = SpanSet::default();
-        kept.insert_pages(&[self.boot.image, self.boot.pool, self.boot.archive]);
-        kept.insert_pages(&hardware.firmware);
-        let mut left = SpanSet::default();
-        for bank in &hardware.memory {
-            bank.narrowed_to(PAGE).into_iter().for_each(|span| left.insert(span));
-        }
-        let mut there = left.clone();
-        there.insert_pages(&self.reserved);
+    #[inline(never)]
+    fn check_memory(&self, hardware: &Hardware, faults: &mut Vec<Refused>) {
+        let kept = memory::kept(hardware, &self.boot);
+        let mut left = memory::banks(hardware);
         left.remove_all(&kept);
-
-        let mut owned = Owned::default();
-        kept.iter().for_each(|span| owned.add(span, "the hypervisor"));
+        let mut free = left.clone();
+        self.reserved.iter().for_each(|span| free.insert(*span));
+        free.remove_all(&kept);
         for cell in &self.cells {
             for span in backing(cell, &cell.ram, faults) {
-                if !there.covers(&span) {
-                    misplaced(faults, cell, format_args!("its memory at {span}"));
+                if !free.covers(&span) {
+                    misplaced(faults, cell, "its memory", span.start().0);
                 }
+                free.remove(span);
                 left.remove(span);
-                owned.add(span, &cell.name);
             }
         }
-        owned.check("memory", faults);
         if self.has_root() {
-            left.iter().for_each(|span| lost(faults, format_args!("memory at {span}")));
+            for span in left.iter() {
+                refuse(faults, &error::LOST).word("memory at").span(span.start().0, span.end().0);
+            }
         }
     }
 
-    fn check_registers(&self, hardware: &Hardware, faults: &mut Vec<PlanError>) {
-        let mut never = SpanSet::default();
-        for spans in [&hardware.memory, &hardware.gic.frames, &self.reserved] {
-            never.insert_pages(spans);
-        }
-        let mut owned = Owned::default();
-        never.iter().for_each(|span| owned.add(span, "memory or the GIC"));
+    #[inline(never)]
+    fn check_registers(&self, hardware: &Hardware, faults: &mut Vec<Refused>) {
+        let frames = &hardware.gic.frames;
+        let never = hardware.memory.iter().chain(frames).chain(&hardware.firmware).chain(&self.reserved);
+        let never: SpanSet<Pa> = never.filter_map(|s| s.widened_to(PAGE)).collect();
+        let mut taken = SpanSet::default();
         for cell in &self.cells {
-            let mut theirs = SpanSet::default();
+            let mut theirs = Vec::new();
             for node in &cell.devices {
-                let Some(device) = hardware.device(*node) else { continue };
-                theirs.insert_pages(&device.spans);
-                theirs.insert_pages(&device.windows);
+                if let Some(device) = hardware.device(*node) {
+                    theirs.extend(devices::pages(device));
+                }
             }
+            let mut theirs: SpanSet<Pa> = theirs.into_iter().collect();
             theirs.remove_all(&never);
             for span in backing(cell, &cell.mmio, faults) {
                 if !theirs.covers(&span) {
-                    misplaced(faults, cell, format_args!("its registers at {span}"));
+                    misplaced(faults, cell, "its registers", span.start().0);
                 }
                 theirs.remove(span);
-                owned.add(span, &cell.name);
+                if let Some(twice) = taken.overlap(&span) {
+                    refuse(faults, &error::TWICE).word("registers").span(twice.start().0, twice.end().0);
+                }
+                taken.insert(span);
             }
             for span in theirs.iter() {
-                lost(faults, format_args!("registers of cell `{}` at {span}", cell.name));
+                refuse(faults, &error::LOST).word("registers at").span(span.start().0, span.end().0);
             }
-            if cell.mmio.iter().any(|region| region.ipa.0 != region.pa.0) {
-                misplaced(faults, cell, format_args!("a register that it does not see where it is"));
+            if let Some(region) = cell.mmio.iter().find(|region| region.ipa.0 != region.pa.0) {
+                misplaced(faults, cell, "a register that it does not see where it is", region.pa.0);
             }
         }
-        owned.check("registers", faults);
     }
 
-    fn check_devices(&self, hardware: &Hardware, faults: &mut Vec<PlanError>) {
-        for device in &hardware.devices {
-            let owners = self.cells.iter().filter(|cell| cell.devices.contains(&device.node)).count();
+    #[inline(never)]
+    fn check_devices(&self, hardware: &Hardware, faults: &mut Vec<Refused>) {
+        for (at, device) in hardware.devices.iter().enumerate() {
+            let owners = self.cells.iter().filter(|c| c.devices.binary_search(&device.node).is_ok()).count();
             if owners > 1 || owners == 0 && self.has_root() {
-                lost(faults, format_args!("device of node {}, {owners} owners,", device.node.index()));
+                refuse(faults, &error::LOST).word("device").number(at as u64);
             }
         }
         for cell in &self.cells {
+            if !cell.devices.is_sorted() {
+                misplaced(faults, cell, "the order of its devices", 0);
+            }
             let mut spis = cell.spis.clone();
             for node in &cell.devices {
                 let Some(device) = hardware.device(*node) else {
-                    misplaced(faults, cell, format_args!("device of node {}", node.index()));
+                    misplaced(faults, cell, "a device", 0);
                     continue;
                 };
                 for (spi, _) in &device.spis {
                     spis.remove(spi.intid());
-                    let owners = self.cells.iter().filter(|other| other.spis.contains(spi.intid())).count();
-                    if !cell.spis.contains(spi.intid()) || owners > 1 {
-                        misplaced(faults, cell, format_args!("{spi}"));
+                    let owners = self.cells.iter().filter(|cell| cell.spis.contains(spi.intid())).count();
+                    if owners != 1 || !cell.spis.contains(spi.intid()) {
+                        misplaced(faults, cell, "an interrupt", spi.intid().into());
                     }
                 }
             }
-            if let Some(intid) = spis.iter().next() {
-                misplaced(faults, cell, format_args!("one of its interrupts, {intid},"));
+            for intid in spis.iter() {
+                misplaced(faults, cell, "an interrupt", intid.into());
             }
         }
     }
 
-    fn check_load(&self, cell: &CellPlan, faults: &mut Vec<PlanError>) {
+    #[inline(never)]
+    fn check_load(&self, cell: &CellPlan, faults: &mut Vec<Refused>) {
         let load = &cell.load;
-        let mut room = SpanSet::default();
-        for region in &cell.ram {
-            region.seen().into_iter().for_each(|span| room.insert(span));
-        }
+        let mut room: SpanSet<Ipa> = cell.ram.iter().filter_map(Region::seen).collect();
         if !room.covers(&Span::new(load.entry, 4).unwrap_or(load.tree)) {
-            misplaced(faults, cell, format_args!("its entry {}", load.entry));
+            misplaced(faults, cell, "its entry", load.entry.0);
         }
         if cell.root {
             self.reserved.iter().for_each(|span| room.remove(span.identity()));
         }
+        let tree = load.tree;
+        let block = |at: u64| at.checked_div(TREE_ROOM);
+        let crosses = block(tree.start().0) != block(tree.last().0);
+        if !room.covers(&tree) || crosses || !tree.start().0.is_multiple_of(8) {
+            misplaced(faults, cell, "its device tree", tree.start().0);
+        }
+        let (mut given, mut initrd) = (false, load.initrd.is_none());
         for piece in &load.pieces {
+            let place = Span::new(piece.to, piece.size);
             let end = piece.offset.checked_add(piece.size);
-            let place = Span::new(piece.to, piece.size).filter(|place| room.covers(place));
-            if end.is_none_or(|end| end > self.boot.archive.size()) || place.is_none() {
-                misplaced(faults, cell, format_args!("a piece of its image at {}", piece.to));
+            // The tree's room holds the tree that is given, and nothing else.
+            let is_tree = load.source == TreeSource::Given && !given && piece.to == tree.start();
+            given |= is_tree;
+            initrd |= place == load.initrd;
+            let fits = place.is_some_and(|place| {
+                if is_tree { tree.covers(&place) } else { room.covers(&place) && !tree.overlaps(&place) }
+            });
+            if end.is_none_or(|end| end > self.boot.archive.size()) || !fits {
+                misplaced(faults, cell, "a piece", piece.to.0);
             }
             place.into_iter().for_each(|place| room.remove(place));
         }
+        room.remove(tree);
         for place in &load.zeroed {
             if !room.covers(place) {
-                misplaced(faults, cell, format_args!("what is zeroed at {place}"));
+                misplaced(faults, cell, "what is zeroed", place.start().0);
             }
             room.remove(*place);
         }
-        let tree = load.tree;
-        let crosses = tree.start().0 / TREE_ROOM != tree.last().0 / TREE_ROOM;
-        if !room.covers(&tree) || crosses || !tree.start().0.is_multiple_of(8) {
-            misplaced(faults, cell, format_args!("its device tree at {tree}"));
-        }
-        if let Some(initrd) = load.initrd
-            && !load.pieces.iter().any(|p| Span::new(p.to, p.size) == Some(initrd))
-        {
-            misplaced(faults, cell, format_args!("its initrd at {initrd}"));
+        if given != (load.source == TreeSource::Given) || !initrd {
+            misplaced(faults, cell, "its device tree or its initrd", tree.start().0);
         }
     }
 }
 
 /// One cell's addresses: rising, whole pages, no two things in one place.
-fn check_space(cell: &CellPlan, faults: &mut Vec<PlanError>) {
-    let mut seen = Owned::default();
-    for (regions, name) in [(&cell.ram, "its memory"), (&cell.mmio, "its registers")] {
+#[inline(never)]
+fn check_space(cell: &CellPlan, faults: &mut Vec<Refused>) {
+    let mut seen: SpanSet<Ipa> = [cell.gicd].into_iter().collect();
+    let mut put = |span: Span<Ipa>, what, faults: &mut Vec<Refused>| {
+        if let Some(twice) = seen.overlap(&span) {
+            misplaced(faults, cell, what, twice.start().0);
+        }
+        seen.insert(span);
+    };
+    put(cell.gicr, "its GIC", faults);
+    for (regions, what) in [(&cell.ram, "its memory"), (&cell.mmio, "its registers")] {
         if !regions.is_sorted_by_key(|region| region.ipa) {
-            misplaced(faults, cell, format_args!("the order of its address space"));
+            misplaced(faults, cell, "the order of its address space", 0);
         }
-        for region in regions {
-            region.seen().into_iter().for_each(|span| seen.add(span, name));
-        }
+        regions.iter().filter_map(Region::seen).for_each(|span| put(span, what, faults));
     }
-    seen.add(cell.gicd, "its GIC");
-    seen.add(cell.gicr, "its GIC");
-    seen.overlaps(|at, what| {
-        let what = what.map(ToString::to_string);
-        faults.push(PlanError::IpaTwice { cell: cell.name.clone(), what, at: Ipa(at.start()) });
-    });
 }
 
 /// The memory behind regions that are whole pages on both sides; others are faults.
-fn backing(cell: &CellPlan, regions: &[Region], faults: &mut Vec<PlanError>) -> Vec<Span<Pa>> {
+#[inline(never)]
+fn backing(cell: &CellPlan, regions: &[Region], faults: &mut Vec<Refused>) -> Vec<Span<Pa>> {
     let mut spans = Vec::with_capacity(regions.len());
     for region in regions {
         let aligned = [region.ipa.0, region.pa.0, region.size].iter().all(|n| n.is_multiple_of(PAGE));
         match region.backing().filter(|_| aligned && region.seen().is_some()) {
             Some(span) => spans.push(span),
-            None => misplaced(faults, cell, format_args!("what it sees at {}", region.ipa)),
+            None => misplaced(faults, cell, "a region", region.ipa.0),
         }
     }
     spans
 }
 
-/// Spans of one space, each with its owner or its use.
-#[derive(Default)]
-struct Owned<'n>(Vec<(Span<u64>, &'n str)>);
-
-impl<'n> Owned<'n> {
-    fn add<A: Address>(&mut self, span: Span<A>, owner: &'n str) {
-        self.0.push((span.map(A::get), owner));
-    }
-
-    /// Neighbours that overlap, once all are sorted; there are some if any two do.
-    fn overlaps(mut self, mut found: impl FnMut(Span<u64>, [&str; 2])) {
-        sort::by(&mut self.0, |a, b| a > b);
-        for pair in self.0.windows(2) {
-            if let [(a, first), (b, second)] = pair
-                && a.overlaps(b)
-            {
-                found(*b, [first, second]);
-            }
-        }
-    }
-
-    /// No physical page is there twice.
-    fn check(self, what: &'static str, faults: &mut Vec<PlanError>) {
-        self.overlaps(|span, owners| {
-            let owners = owners.map(ToString::to_string);
-            faults.push(PlanError::Twice { what, span: span.map(Pa), owners });
-        });
-    }
-}
-
-#[cold]
-fn lost(faults: &mut Vec<PlanError>, what: Arguments<'_>) {
-    faults.push(PlanError::Lost { what: what.to_string() });
-}
-
-#[cold]
-fn misplaced(faults: &mut Vec<PlanError>, cell: &CellPlan, what: Arguments<'_>) {
-    faults.push(PlanError::Misplaced { cell: cell.name.clone(), what: what.to_string() });
+#[inline(never)]
+fn misplaced(faults: &mut Vec<Refused>, cell: &CellPlan, what: &'static str, at: u64) {
+    refuse(faults, &error::MISPLACED).owner(Some(&cell.name)).word(what).address(at);
 }
 
 #[cfg(test)]

@@ -85,6 +85,11 @@ impl<A: Address> SpanSet<A> {
         self.spans.0.iter().fold(0, |sum, span| sum.saturating_add(span.size()))
     }
 
+    /// Bytes of the largest span.
+    pub fn largest(&self) -> u64 {
+        self.spans.0.iter().fold(0, |most, span| most.max(span.size()))
+    }
+
     /// Puts a span in.
     pub fn insert(&mut self, span: Span<A>) {
         self.spans.insert(number(&span));

@@ -53,6 +53,11 @@ impl Features {
         field(self.mmfr1, 8) != 0
     }
 
+    /// The GIC's CPU interface as system registers, which a GICv2 has not.
+    pub fn gic(&self) -> bool {
+        field(self.pfr0, 24) != 0
+    }
+
     /// FEAT_SVE.
     pub fn sve(&self) -> bool {
         field(self.pfr0, 32) != 0
@@ -117,7 +122,9 @@ pub fn init(features: &Features) {
     HACR_EL2::set(0);
     ACTLR_EL2.set(0);
     VPIDR_EL2::set(MIDR_EL1.get());
-    ICC_SRE_EL2.set(0xf);
+    if features.gic() {
+        ICC_SRE_EL2.set(0xf);
+    }
     isb(SY);
 }
 

@@ -140,6 +140,10 @@ fn boot_cells(
     let archive = unsafe { bytes(loaded.archive) };
     let tree = loaded.tree;
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
+    if !features.gic() {
+        let why = "this CPU has no GICv3 system registers: is it the right tree for this board?";
+        return Err(refuse(code::NO_GICV3, &why));
+    }
     let gic = map_gic(&mut space, &survey.hardware).map_err(|why| refuse(code::NO_REDISTRIBUTOR, &why))?;
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
     let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);

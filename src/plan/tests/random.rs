@@ -79,8 +79,8 @@ impl Random {
     fn cell_configs(&self) -> Vec<CellConfig> {
         let payload = |kind: usize| match kind {
             0 => root().payload,
-            1 => Payload::Image { file: "raw.bin".into(), bootargs: None },
-            _ => Payload::Image { file: "control.elf".into(), bootargs: None },
+            1 => image("raw.bin"),
+            _ => image("control.elf"),
         };
         let cell = |(at, (memory, kind)): (usize, &(u64, usize))| {
             let cpus = (0..self.cpus).filter(|n| self.owner(self.cpu_owners[*n as usize]) == Some(at));
@@ -92,10 +92,15 @@ impl Random {
                 cpus: if cpus.is_empty() { CpuChoice::Count(1) } else { CpuChoice::Names(cpus) },
                 // Linux does not fit into little.
                 memory: Some(if *kind == 0 { memory * PAGE + 64 * MIB } else { memory * PAGE }),
+                ram_base: None,
                 payload: payload(*kind),
+                bootargs: Bootargs::None,
+                tree: CellTree::Derived,
                 devices: uarts.map(|(slot, ..)| format!("uart@{:x}", slot * 0x800)).collect(),
                 console: CellConsole::None,
                 unprotected_dma: false,
+                // Half of them, each with a clock of root's.
+                foreign_dependencies: at % 2 == 0,
             }
         };
         let root = self.root.then(|| CellConfig { unprotected_dma: self.dma, ..root() });

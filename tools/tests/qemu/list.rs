@@ -156,6 +156,14 @@ pub fn scenarios() -> Vec<Scenario> {
                 Seconds("control", 4),
             ],
         ),
+        Scenario {
+            machine: Machine { gic: 2, its: false, ..Machine::DEMO },
+            ..scenario(
+                "a_gicv2_is_planned_for_but_not_booted",
+                Cells(file("dts/qemu-virt/demo.dts")),
+                vec![see("linux", "is a GICv2"), see("linux", "nothing was started"), NotSeen("linux up")],
+            )
+        },
         scenario(
             "one_cell_has_all_cpus",
             Cells(cells(&[root(CLOUD, "console=ttyAMA0 bulkhead.test=check")])),

@@ -170,6 +170,16 @@ pub trait Firmware {
     fn power_off(&mut self);
 }
 
+/// The UART that the hypervisor's console is on. Whatever it does, it does at once.
+pub trait Serial: Send {
+    /// Sends bytes, as many as there is room for; how many.
+    fn put(&mut self, bytes: &[u8]) -> usize;
+    /// Takes received bytes, and clears the interrupt that they raised; how many.
+    fn take(&mut self, into: &mut [u8]) -> usize;
+    /// Whether to interrupt once there is room behind bytes that were put.
+    fn call_for_more(&mut self, on: bool);
+}
+
 /// Time and waiting.
 pub trait Timer {
     /// The physical counter (CNTPCT_EL0).

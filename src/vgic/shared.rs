@@ -6,7 +6,7 @@ use super::bank::{Bank, wide_bits};
 use super::offsets::{GICD_TYPER, ICENABLER, ISENABLER};
 use crate::cpu::{Affinity, PcpuId};
 use crate::inbox::Kick;
-use crate::intid::{Ppi, Sgi};
+use crate::intid::{Ppi, Sgi, Spi};
 use crate::ports::{CpuInterface, GicRegisters, Width};
 
 /// Which SGIs firmware leaves to us, and what for.
@@ -40,6 +40,8 @@ pub struct GicShared {
     pub sgi: SgiPlan,
     /// The maintenance interrupt.
     pub maintenance: Ppi,
+    /// The hypervisor's console's interrupt.
+    pub console: Option<Spi>,
     /// GICD_TYPER as the hardware has it.
     pub(super) typer: u32,
     affinities: Vec<Affinity>,
@@ -49,7 +51,7 @@ impl GicShared {
     /// `affinities` are those of all CPUs, by [`PcpuId`].
     pub fn new(m: &impl GicRegisters, sgi: SgiPlan, maintenance: Ppi, affinities: Vec<Affinity>) -> Self {
         let typer = m.gicd_read(GICD_TYPER, Width::Word) as u32;
-        Self { gicd: spin::Mutex::new(()), sgi, maintenance, typer, affinities }
+        Self { gicd: spin::Mutex::new(()), sgi, maintenance, console: None, typer, affinities }
     }
 }
 

@@ -3,10 +3,12 @@
 //! [`Survey::new`] decides and touches nothing; [`Survey::build`] makes what was decided. Between the two, `arch` maps the GIC.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
-use crate::addr::Span;
-use crate::archive::{Archive, ArchiveError};
+use crate::addr::{Ipa, Span};
+use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
 use crate::guest_tree::{self, GuestTreeError};
@@ -14,60 +16,94 @@ use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space};
 use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
 use crate::ports::Machine;
+use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
 use crate::vgic::{CellGic, GicShared, SgiPlan};
 
-/// Why nothing was started.
-#[derive(Debug, thiserror::Error)]
+/// Why nothing was started. It prints with its number.
+#[derive(Debug)]
 pub enum BootError {
     /// The board's tree is damaged.
-    #[error("the board's device tree: {0}")]
     Board(TreeError),
     /// The archive is damaged.
-    #[error("the archive: {0}")]
     Archive(ArchiveError),
     /// The description is damaged.
-    #[error("cells.dtb: {0}")]
     Description(TreeError),
     /// The description says something wrong.
-    #[error("cells.dtb: {0}")]
     Config(ConfigError),
     /// The board cannot be understood.
-    #[error("the board's device tree: {0}")]
     Hardware(HardwareError),
     /// The two do not go together.
-    #[error("{0}")]
     Plan(PlanError),
-    /// A cell's addresses are beyond the CPU's reach.
-    #[error("cell {cell}: {error}")]
-    Geometry {
+    /// A cell cannot be made.
+    Cell {
         /// The cell.
-        cell: alloc::string::String,
+        cell: String,
         /// Why.
-        error: GeometryError,
+        error: CellError,
     },
-    /// A cell's stage 2 cannot be made.
-    #[error("cell {cell}: {error}")]
-    Map {
-        /// The cell.
-        cell: alloc::string::String,
-        /// Why.
-        error: MapError<crate::addr::Ipa>,
-    },
-    /// A cell's tree cannot be made.
-    #[error("cell {cell}: its device tree: {error}")]
-    GuestTree {
-        /// The cell.
-        cell: alloc::string::String,
-        /// Why.
-        error: GuestTreeError,
-    },
+}
+
+/// Why a cell cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    /// Its addresses are beyond the CPU's reach.
+    #[error("{0}")]
+    Geometry(GeometryError),
+    /// Its stage 2 cannot be made.
+    #[error("{0}")]
+    Map(MapError<Ipa>),
+    /// Its tree cannot be made.
+    #[error("its device tree: {0}")]
+    GuestTree(GuestTreeError),
     /// EL2's memory does not suffice.
-    #[error("cell {cell}: EL2's memory does not suffice")]
-    NoMemory {
-        /// The cell.
-        cell: alloc::string::String,
-    },
+    #[error("EL2's memory does not suffice")]
+    NoMemory,
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (of, error): (&str, &dyn fmt::Display) = match self {
+            Self::Board(error) => ("the board's device tree: ", error),
+            Self::Hardware(error) => ("the board's device tree: ", error),
+            Self::Archive(error) => ("", error),
+            Self::Description(error) => ("cells.dtb: ", error),
+            Self::Config(error) => ("cells.dtb: ", error),
+            Self::Plan(error) => ("", error),
+            Self::Cell { cell, error } => return write!(f, "{}: cell `{cell}`: {error}", self.code()),
+        };
+        write!(f, "{}: {of}{error}", self.code())
+    }
+}
+
+impl Refusal for BootError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Board(error) | Self::Description(error) => error.code(),
+            Self::Archive(error) => error.code(),
+            Self::Config(error) => error.code(),
+            Self::Hardware(error) => error.code(),
+            Self::Plan(error) => error.code(),
+            Self::Cell { error, .. } => match error {
+                CellError::Geometry(_) => code::TOO_HIGH,
+                CellError::Map(error) => error.code(),
+                CellError::GuestTree(error) => error.code(),
+                CellError::NoMemory => code::POOL_TOO_SMALL,
+            },
+        }
+    }
+
+    fn places(&self) -> Vec<Place> {
+        match self {
+            Self::Board(error) => error.places(),
+            Self::Archive(error) => error.places(),
+            Self::Description(_) => Vec::from([Place::file(DESCRIPTION)]),
+            Self::Config(error) => error.places(),
+            Self::Hardware(error) => error.places(),
+            Self::Plan(error) => error.places(),
+            Self::Cell { cell, .. } => Vec::from([Place::cell(cell, None)]),
+        }
+    }
 }
 
 /// What there is and what shall become of it.
@@ -86,22 +122,29 @@ impl<'a> Survey<'a> {
     /// # Errors
     /// All that is wrong, as far as one look can tell.
     pub fn new(board: &'a [u8], archive: &[u8], boot: Boot) -> Result<Self, Vec<BootError>> {
-        let one = |error| Vec::from([error]);
-        let tree = Tree::parse(board).map_err(|e| one(BootError::Board(e)))?;
-        let archive = Archive::parse(archive).map_err(|e| one(BootError::Archive(e)))?;
-        let description = archive.description().map_err(|e| one(BootError::Archive(e)))?;
-        let description = Tree::parse(description).map_err(|e| one(BootError::Description(e)))?;
-        let config = Config::parse(&description).map_err(|e| all(e, BootError::Config));
-        let hardware = Hardware::read(&tree).map_err(|e| all(e, BootError::Hardware));
-        let (config, hardware) = match (config, hardware) {
-            (Ok(config), Ok(hardware)) => (config, hardware),
-            (config, hardware) => {
-                return Err(config.err().into_iter().chain(hardware.err()).flatten().collect());
-            }
+        let mut errors = Vec::new();
+        let tree = Tree::parse(board).map_err(|e| errors.push(BootError::Board(e))).ok();
+        let hardware = tree
+            .as_ref()
+            .and_then(|tree| Hardware::read(tree).map_err(|e| all(e, &mut errors, BootError::Hardware)).ok());
+        let archive = Archive::parse(archive).map_err(|e| errors.push(BootError::Archive(e))).ok();
+        let description = archive
+            .as_ref()
+            .and_then(|archive| archive.description().map_err(|e| errors.push(BootError::Archive(e))).ok());
+        let config = description.and_then(|description| {
+            let tree = Tree::parse(description).map_err(|e| errors.push(BootError::Description(e))).ok()?;
+            Config::parse(&tree).map_err(|e| all(e, &mut errors, BootError::Config)).ok()
+        });
+        let (Some(tree), Some(hardware), Some(archive), Some(config)) = (tree, hardware, archive, config)
+        else {
+            return Err(errors);
         };
         let plan =
-            Plan::draft(&config, &tree, &hardware, &archive, boot).map_err(|e| all(e, BootError::Plan))?;
-        let plan = plan.check(&hardware).map_err(|e| all(e, BootError::Plan))?;
+            Plan::draft(&config, &tree, &hardware, &archive, boot).and_then(|plan| plan.check(&hardware));
+        let plan = plan.map_err(|e| {
+            all(e, &mut errors, BootError::Plan);
+            errors
+        })?;
         Ok(Self { hardware, plan, tree })
     }
 
@@ -141,14 +184,14 @@ impl<'a> Survey<'a> {
     }
 
     fn cell(&self, plan: &CellPlan, gic: &GicShared, pa_range: u8, vmid16: bool) -> Result<Cell, BootError> {
-        let name = || plan.name.clone();
-        let space = stage2(plan, pa_range)?;
+        let refused = |error| BootError::Cell { cell: plan.name.clone(), error };
+        let space = stage2(plan, pa_range).map_err(refused)?;
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
         let vmid = u16::from(plan.id.0).saturating_add(1);
         let registers =
             Space { vtcr: space.geometry().vtcr(vmid16), vttbr: space.geometry().vttbr(vmid, space.root()) };
         let tree = guest_tree::build(&self.tree, &self.hardware, &self.plan, plan.id)
-            .map_err(|error| BootError::GuestTree { cell: name(), error })?;
+            .map_err(|error| refused(CellError::GuestTree(error)))?;
         log::info!(
             "cell {}: {} CPUs, {} MiB, {} tables, a tree of {} bytes",
             plan.name,
@@ -162,35 +205,31 @@ impl<'a> Survey<'a> {
         let own_ppis = self.plan.own_ppis.iter().fold(0, |mask, ppi| mask | 1 << ppi.intid());
         let cpus: Option<Vec<_>> =
             plan.cpus.iter().map(|id| self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity))).collect();
-        let cpus = cpus.ok_or_else(|| BootError::NoMemory { cell: name() })?;
+        let cpus = cpus.ok_or_else(|| refused(CellError::NoMemory))?;
         let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
         Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree)
-            .ok_or_else(|| BootError::NoMemory { cell: name() })
+            .ok_or_else(|| refused(CellError::NoMemory))
     }
 }
 
-fn all<E>(errors: Vec<E>, wrap: impl Fn(E) -> BootError) -> Vec<BootError> {
-    errors.into_iter().map(wrap).collect()
+fn all<E>(from: Vec<E>, to: &mut Vec<BootError>, wrap: impl Fn(E) -> BootError) {
+    to.extend(from.into_iter().map(wrap));
 }
 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap.
-fn stage2(plan: &CellPlan, pa_range: u8) -> Result<Stage2Space, BootError> {
-    let name = || plan.name.clone();
+fn stage2(plan: &CellPlan, pa_range: u8) -> Result<Stage2Space, CellError> {
     let regions = || {
         let ram = plan.ram.iter().map(|region| (region, Stage2Attributes::Ram));
         ram.chain(plan.mmio.iter().map(|region| (region, Stage2Attributes::Device)))
     };
     let ends = regions().map(|(region, _)| region.ipa.0.saturating_add(region.size.saturating_sub(1)));
     let highest = ends.chain([plan.gicd.last().0, plan.gicr.last().0]).max().unwrap_or(0);
-    let geometry = Geometry::for_stage2(pa_range, highest)
-        .map_err(|error| BootError::Geometry { cell: name(), error })?;
+    let geometry = Geometry::for_stage2(pa_range, highest).map_err(CellError::Geometry)?;
     let store = HeapStore::new(&geometry);
-    let mut space = store
-        .and_then(|store| Stage2Space::new(geometry, store))
-        .ok_or_else(|| BootError::NoMemory { cell: name() })?;
+    let mut space = store.and_then(|store| Stage2Space::new(geometry, store)).ok_or(CellError::NoMemory)?;
     for (region, attributes) in regions() {
         let Some(span) = Span::new(region.ipa, region.size) else { continue };
-        space.map(span, region.pa, attributes).map_err(|error| BootError::Map { cell: name(), error })?;
+        space.map(span, region.pa, attributes).map_err(CellError::Map)?;
     }
     Ok(space)
 }

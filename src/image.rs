@@ -6,6 +6,8 @@ mod tests;
 
 use arrayvec::ArrayVec;
 
+use crate::refusal::{Code, code};
+
 /// The most segments of an ELF file that are loaded.
 pub const MAX_SEGMENTS: usize = 16;
 
@@ -101,6 +103,23 @@ pub enum ImageError {
         /// The entry as the file has it.
         entry: u64,
     },
+}
+
+impl ImageError {
+    /// Its number.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Empty => code::IMAGE_EMPTY,
+            Self::Compressed { .. } => code::IMAGE_COMPRESSED,
+            Self::EfiZboot | Self::Wrapped { .. } => code::IMAGE_WRAPPED,
+            Self::Machine { .. } => code::IMAGE_MACHINE,
+            Self::TooOld => code::KERNEL_TOO_OLD,
+            Self::NotExecutable => code::NOT_EXECUTABLE,
+            Self::Truncated => code::IMAGE_TRUNCATED,
+            Self::Segment { .. } | Self::Segments { .. } => code::ELF_SEGMENTS,
+            Self::Entry { .. } => code::ENTRY,
+        }
+    }
 }
 
 impl Image {

@@ -7,7 +7,7 @@
 //! - [`paging`], [`guest_tree`], [`vgic`]: what each cell is given: address space, device tree, interrupts.
 //! - [`vcpu`], [`trap`], [`mmio`], [`psci`], [`smccc`]: what its CPUs do and are answered.
 //! - [`console`]: many cells on one UART.
-//! - [`errata`]: what particular CPUs get wrong.
+//! - [`errata`]: what particular CPUs get wrong. [`refusal`]: what all refusals have in common.
 //! - [`cell`], [`inbox`], [`run`], [`boot`]: life, and the loop on each CPU.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -45,6 +45,7 @@ pub mod paging;
 pub mod plan;
 pub mod ports;
 pub mod psci;
+pub mod refusal;
 pub mod run;
 pub mod smccc;
 mod sort;

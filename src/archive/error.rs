@@ -1,6 +1,9 @@
 //! What can be wrong with an archive.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::refusal::{Code, Place, Refusal, code};
 
 /// What is wrong with an archive. `at` counts bytes from its start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,4 +59,23 @@ pub enum ArchiveError {
     /// The first entry is not the description.
     #[error("the archive's first entry is not `{}`", super::DESCRIPTION)]
     NoDescription,
+}
+
+impl Refusal for ArchiveError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Compressed => code::ARCHIVE_COMPRESSED,
+            Self::Twice { .. } => code::FILE_TWICE,
+            Self::TooMany => code::TOO_MANY_FILES,
+            Self::NoDescription => code::NO_DESCRIPTION,
+            _ => code::ARCHIVE_DAMAGED,
+        }
+    }
+
+    fn places(&self) -> Vec<Place> {
+        match self {
+            Self::Twice { name } => Vec::from([Place::file(name)]),
+            _ => Vec::new(),
+        }
+    }
 }

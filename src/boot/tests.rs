@@ -202,18 +202,21 @@ fn no_cell_is_root() {
 
 #[test]
 fn what_is_damaged_is_named() {
+    let says = |loaded: &Loaded, expected: &[&str]| {
+        let refused = loaded.refused();
+        let begin = refused.iter().zip(expected).all(|(refusal, begin)| refusal.starts_with(begin));
+        assert!(begin && refused.len() == expected.len(), "{refused:?}");
+    };
     let demo = || Loaded::new(description([root()]));
     let mut damaged = demo();
     damaged.board[0] = 0;
-    assert!(damaged.refused()[0].starts_with("the board's device tree: "), "{:?}", damaged.refused());
-    let mut damaged = demo();
+    says(&damaged, &["BH0401: the board's device tree: "]);
     damaged.archive[0] = b'x';
-    assert!(damaged.refused()[0].starts_with("the archive: "), "{:?}", damaged.refused());
+    says(&damaged, &["BH0401: the board's device tree: ", "BH0302: the archive is no cpio file"]);
     let mut damaged = demo();
     damaged.archive = archive(&[("Image", vec![0; 64])]);
-    assert!(damaged.refused()[0].starts_with("the archive: "), "{:?}", damaged.refused());
-    let damaged = Loaded::new(vec![0; 64]);
-    assert!(damaged.refused()[0].starts_with("cells.dtb: "), "{:?}", damaged.refused());
+    says(&damaged, &["BH0305: the archive's first entry"]);
+    says(&Loaded::new(vec![0; 64]), &["BH0401: cells.dtb: "]);
 }
 
 #[test]
@@ -221,10 +224,13 @@ fn mistakes_on_both_sides_are_told_at_once() {
     let mut wrong = Loaded::new(description([root(), control("control", "cpu@3").flag("memori")]));
     wrong.board = node("").cells("#address-cells", [2]).cells("#size-cells", [2]).blob();
     let refused = wrong.refused();
-    assert!(refused.iter().any(|r| r.starts_with("cells.dtb: ") && r.contains("memori")), "{refused:?}");
-    assert!(refused.iter().any(|r| r.starts_with("the board's device tree: ")), "{refused:?}");
+    assert!(
+        refused.iter().any(|r| r.starts_with("BH0007: cells.dtb: ") && r.contains("memori")),
+        "{refused:?}"
+    );
+    assert!(refused.iter().any(|r| r.starts_with("BH0407: the board's device tree: ")), "{refused:?}");
     let refused = Loaded::new(description([root(), control("control", "cpu@9")])).refused();
-    assert!(refused.len() == 1 && refused[0].contains("cpu@9"), "{refused:?}");
+    assert!(refused.len() == 1 && refused[0].starts_with("BH0101: cell `control`: `cpus`: "), "{refused:?}");
 }
 
 #[test]
@@ -235,8 +241,11 @@ fn a_cell_beyond_the_cpus_reach_is_refused_by_name() {
     // 32 bits of physical address, and the board has PCI windows behind them.
     let Err(refused) = survey.build(&mut Fake::new(&board, 0), sgi(), 0, false) else { panic!("built") };
     let [refused] = refused.as_slice() else { panic!("{refused:?}") };
-    assert!(matches!(refused, BootError::Geometry { cell, .. } if cell == "linux"), "{refused}");
-    assert!(refused.to_string().starts_with("cell linux: "));
+    assert!(
+        matches!(refused, BootError::Cell { cell, error: CellError::Geometry(_) } if cell == "linux"),
+        "{refused}"
+    );
+    assert!(refused.to_string().starts_with("BH0507: cell `linux`: "));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use alloc::string::String;
 
 use super::reader::Reader;
-use super::{CellConfig, CpuChoice, Mistake, Payload, names};
+use super::{CellConfig, CellConsole, ConsoleChoice, CpuChoice, HypervisorConfig, Mistake, Payload, names};
 
 /// Reads a cell; `None` if it has mistakes that leave nothing to go on with. They are all on the reader's list.
-pub(super) fn parse(cell: &mut Reader<'_, '_, '_>) -> Option<CellConfig> {
+pub(super) fn parse(cell: &mut Reader<'_, '_, '_>, hypervisor: &HypervisorConfig) -> Option<CellConfig> {
     if cell.node().unit().is_some() {
         cell.fail(None, Mistake::CellName);
     }
@@ -20,10 +20,7 @@ pub(super) fn parse(cell: &mut Reader<'_, '_, '_>) -> Option<CellConfig> {
     let payload = payload(cell);
     let devices = cell.list("devices").unwrap_or_default();
     let unprotected_dma = cell.word("unprotected-dma", &["accept"], &[], "\"accept\"");
-    // Other values will name a device, or "virtual".
-    if cell.text("console").is_some_and(|console| console != "none") {
-        cell.fail(Some("console"), Mistake::NotYet);
-    }
+    let console = console(cell, root, hypervisor);
     cell.word("interrupt-mode", &["virtual"], &["direct"], "\"virtual\"");
     Some(CellConfig {
         name: String::from(cell.node().name()),
@@ -32,8 +29,23 @@ pub(super) fn parse(cell: &mut Reader<'_, '_, '_>) -> Option<CellConfig> {
         memory,
         payload: payload?,
         devices,
+        console,
         unprotected_dma,
     })
+}
+
+fn console(cell: &mut Reader<'_, '_, '_>, root: bool, hypervisor: &HypervisorConfig) -> CellConsole {
+    match cell.name("console").as_deref() {
+        None if root => CellConsole::Virtual,
+        None | Some("none") => CellConsole::None,
+        Some("virtual") => {
+            if hypervisor.console == ConsoleChoice::None {
+                cell.fail(Some("console"), Mistake::NoConsole);
+            }
+            CellConsole::Virtual
+        }
+        Some(name) => CellConsole::Device(name.into()),
+    }
 }
 
 fn cpus(cell: &mut Reader<'_, '_, '_>, root: bool) -> Option<CpuChoice> {

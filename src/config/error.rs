@@ -1,13 +1,15 @@
 //! Mistakes in a description, each with its place.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
+use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::Guess;
 
 /// A mistake and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{what}", Place(self))]
+#[error("{}{what}", Where(self))]
 pub struct ConfigError {
     /// The path of the node.
     pub node: String,
@@ -38,8 +40,8 @@ pub enum Mistake {
     /// A cell's name with a unit address.
     #[error("a cell has a plain name, without `@`")]
     CellName,
-    /// A node in a cell, where there is none to be.
-    #[error("a cell has no nodes of its own")]
+    /// A node where there is none to be.
+    #[error("there can be no node here")]
     UnknownNode,
     /// A property that does not exist.
     #[error("there is no such property{}", Guess(nearest))]
@@ -77,11 +79,56 @@ pub enum Mistake {
         /// What.
         name: String,
     },
+    /// A virtual console where the hypervisor has none.
+    #[error("the hypervisor has no console to put this on; take out `console = \"none\"` of /hypervisor")]
+    NoConsole,
 }
 
-struct Place<'e>(&'e ConfigError);
+impl Mistake {
+    fn code(&self) -> Code {
+        match self {
+            Self::Schema => code::SCHEMA,
+            Self::NoCells => code::NO_CELLS,
+            Self::TooManyCells => code::TOO_MANY_CELLS,
+            Self::TwoRoots { .. } => code::TWO_ROOTS,
+            Self::CellName => code::CELL_NAME,
+            Self::UnknownNode => code::UNKNOWN_NODE,
+            Self::Unknown { .. } => code::UNKNOWN_PROPERTY,
+            Self::NotYet => code::NOT_YET,
+            Self::Expected { .. } => code::EXPECTED,
+            Self::Missing { .. } => code::MISSING,
+            Self::Conflict { .. } => code::CONFLICT,
+            Self::NotInRoot => code::NOT_IN_ROOT,
+            Self::Twice { .. } => code::LISTED_TWICE,
+            Self::NoConsole => code::NO_CONSOLE,
+        }
+    }
+}
 
-impl fmt::Display for Place<'_> {
+impl Refusal for ConfigError {
+    fn code(&self) -> Code {
+        self.what.code()
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let place = |node: &String, property: Option<&str>| Place::Description {
+            node: node.clone(),
+            property: property.map(String::from),
+        };
+        let mut places = Vec::from([place(&self.node, self.property.as_deref())]);
+        match &self.what {
+            Mistake::TwoRoots { first } => places.push(place(first, Some("root"))),
+            Mistake::Conflict { with } => places.push(place(&self.node, Some(with))),
+            Mistake::NoConsole => places.push(place(&String::from("/hypervisor"), Some("console"))),
+            _ => {}
+        }
+        places
+    }
+}
+
+struct Where<'e>(&'e ConfigError);
+
+impl fmt::Display for Where<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.0.node)?;
         self.0.property.as_ref().map_or(Ok(()), |property| write!(f, "`{property}`: "))

@@ -5,6 +5,7 @@
 
 mod cell;
 mod error;
+mod hypervisor;
 mod names;
 mod reader;
 mod size;
@@ -15,6 +16,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use error::{ConfigError, Mistake};
+pub use hypervisor::{ConsoleChoice, HypervisorConfig};
 
 use crate::cpu::MAX_CPUS;
 use crate::tree::Tree;
@@ -28,6 +30,8 @@ pub const MAX_CELLS: usize = MAX_CPUS;
 /// A description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// What it says about the hypervisor itself.
+    pub hypervisor: HypervisorConfig,
     /// The cells in their order; 1 or more, at most one of them the root cell.
     pub cells: Vec<CellConfig>,
 }
@@ -47,6 +51,8 @@ pub struct CellConfig {
     pub payload: Payload,
     /// Names of the board's nodes that it claims, none of them twice.
     pub devices: Vec<String>,
+    /// Where its console is.
+    pub console: CellConsole,
     /// Whether its owner accepts that its devices can reach all of memory.
     pub unprotected_dma: bool,
 }
@@ -60,6 +66,17 @@ pub enum CpuChoice {
     Names(Vec<String>),
     /// This many, whichever, 1 or more.
     Count(u32),
+}
+
+/// Where a cell's console is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CellConsole {
+    /// Nowhere.
+    None,
+    /// A virtual PL011, which is joined with others on the hypervisor's console.
+    Virtual,
+    /// This of the board's nodes, which it claims.
+    Device(String),
 }
 
 /// What a cell runs; file names are those of the archive.
@@ -95,17 +112,21 @@ impl Config {
             root.fail(Some("compatible"), Mistake::Schema);
         }
         root.check_names(names::of_root);
+        let mut hypervisor = HypervisorConfig::default();
+        if let Some(node) = tree.at("/hypervisor") {
+            hypervisor = hypervisor::parse(&mut Reader::new(node, &mut errors));
+        }
         let mut cells = Vec::new();
         for node in tree.root().children().filter(|node| !names::is_of_compiler(node.name())) {
             let mut reader = Reader::new(node, &mut errors);
-            if names::is_reserved_node(node.name()) {
-                reader.fail(None, Mistake::NotYet);
-            } else {
-                cells.extend(cell::parse(&mut reader));
+            match node.name() {
+                "hypervisor" => {}
+                name if names::is_reserved_node(name) => reader.fail(None, Mistake::NotYet),
+                _ => cells.extend(cell::parse(&mut reader, &hypervisor)),
             }
         }
         check_number(tree, &mut errors);
-        if errors.is_empty() { Ok(Self { cells }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { hypervisor, cells }) } else { Err(errors) }
     }
 
     /// The root cell.

@@ -61,7 +61,13 @@ fn standing(name: &str, known: &[&str], later: &[&str]) -> Standing {
     }
 }
 
-/// Whether a node below the root is reserved for something that is no cell.
+/// The properties of `hypervisor`, and how one stands there.
+pub(super) fn of_hypervisor(name: &str) -> (Standing, &'static [&'static str]) {
+    const KNOWN: &[&str] = &["console", "print-plan"];
+    (standing(name, KNOWN, &["vhe"]), KNOWN)
+}
+
+/// Whether a node below the root is no cell.
 pub(super) fn is_reserved_node(name: &str) -> bool {
     matches!(name, "hypervisor" | "shared")
 }

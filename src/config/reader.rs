@@ -77,8 +77,17 @@ impl<'t, 'a, 'e> Reader<'t, 'a, 'e> {
 
     /// The name of a file in the archive.
     pub(super) fn file(&mut self, name: &str) -> Option<String> {
-        let file = |prop: &Prop<'a>| prop.str().filter(|file| !file.is_empty()).map(String::from);
-        self.value(name, "the name of a file in the archive", file)
+        self.word_or(name, "the name of a file in the archive")
+    }
+
+    /// The name of a node of the board, or a word that means something by itself.
+    pub(super) fn name(&mut self, name: &str) -> Option<String> {
+        self.word_or(name, "one name")
+    }
+
+    /// A string that is not empty.
+    fn word_or(&mut self, name: &str, expected: &'static str) -> Option<String> {
+        self.value(name, expected, |prop| prop.str().filter(|word| !word.is_empty()).map(String::from))
     }
 
     /// Names, none of them empty.

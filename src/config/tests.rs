@@ -1,4 +1,5 @@
 use super::*;
+use crate::refusal::{Place, Refusal, code};
 use crate::tree::sample::{Sample, node};
 
 fn parse(root: &Sample) -> Result<Config, Vec<ConfigError>> {
@@ -43,6 +44,7 @@ fn the_demo_is_understood() {
                 bootargs: Some("console=ttyAMA0".into()),
             },
             devices: vec![],
+            console: CellConsole::Virtual,
             unprotected_dma: true,
         },
         CellConfig {
@@ -52,6 +54,7 @@ fn the_demo_is_understood() {
             memory: Some(16 << 20),
             payload: Payload::Image { file: "control.elf".into(), bootargs: None },
             devices: vec!["pl031".into(), "/pl011@9040000".into()],
+            console: CellConsole::None,
             unprotected_dma: false,
         },
     ];
@@ -109,8 +112,8 @@ fn the_language_and_the_number_of_cells_are_checked() {
     assert!(first(&other).starts_with("/: `compatible`: this is no cell description of a known version"));
     assert_eq!(first(&schema()), "/: there is no cell; each node below the root is one");
     assert_eq!(
-        first(&schema().child(node("hypervisor"))),
-        "/hypervisor: this version of Bulkhead does not have this yet"
+        first(&schema().child(node("shared"))),
+        "/shared: this version of Bulkhead does not have this yet"
     );
     assert_eq!(first(&schema().flag("root").child(linux())), "/: `root`: there is no such property");
     let cell =
@@ -154,10 +157,7 @@ fn each_mistake_is_named_with_its_place() {
             &["/control: `interrupt-mode`: this version of Bulkhead does not have this yet"],
         ),
         (control().text("interrupt-mode", ["fast"]), &["/control: `interrupt-mode`: expected \"virtual\""]),
-        (
-            control().text("console", ["virtual"]),
-            &["/control: `console`: this version of Bulkhead does not have this yet"],
-        ),
+        (control().text("console", [""]), &["/control: `console`: expected one name"]),
         (control().text("unprotected-dma", ["yes"]), &["/control: `unprotected-dma`: expected \"accept\""]),
         (control().flag("unprotected-dma"), &["/control: `unprotected-dma`: expected \"accept\""]),
         (control().text("devices", ["a", "b", "a"]), &["/control: `devices`: `a` is there twice"]),
@@ -165,7 +165,7 @@ fn each_mistake_is_named_with_its_place() {
         (control().text("kernel", ["Image"]), &["/control: `image`: this and `kernel` exclude each other"]),
         (control().text("initrd", ["rd"]), &["/control: `initrd`: this and `image` exclude each other"]),
         (control().cells("bootargs", [1]), &["/control: `bootargs`: expected one string"]),
-        (control().child(node("sub")), &["/control/sub: a cell has no nodes of its own"]),
+        (control().child(node("sub")), &["/control/sub: there can be no node here"]),
         (
             node("c@1").cells("cpus", [1]).text("memory", ["1M"]).text("image", ["i"]),
             &["/c@1: a cell has a plain name, without `@`"],
@@ -188,4 +188,65 @@ fn the_root_cell_has_what_is_left() {
     assert_eq!(mistakes[0].to_string(), "/a: `root`: expected no value");
     let cpus = parse(&schema().child(linux().cells("cpus", [1]))).unwrap().cells[0].cpus.clone();
     assert_eq!(cpus, CpuChoice::Count(1));
+}
+
+#[test]
+fn consoles() {
+    let console = |cell: Sample, hypervisor: Option<Sample>| {
+        let root = hypervisor.into_iter().fold(schema(), Sample::child);
+        parse(&root.child(cell)).map(|config| (config.cells[0].console.clone(), config.hypervisor))
+    };
+    let of = |cell| console(cell, None).unwrap().0;
+    assert_eq!(of(linux()), CellConsole::Virtual);
+    assert_eq!(of(linux().text("console", ["none"])), CellConsole::None);
+    assert_eq!(of(linux().text("console", ["serial0"])), CellConsole::Device("serial0".into()));
+    assert_eq!(of(control()), CellConsole::None);
+    assert_eq!(of(control().text("console", ["virtual"])), CellConsole::Virtual);
+
+    let hypervisor = |node| console(linux(), Some(node)).unwrap().1;
+    let default = HypervisorConfig { console: ConsoleChoice::Stdout, print_plan: false };
+    assert_eq!(console(linux(), None).unwrap().1, default);
+    assert_eq!(hypervisor(node("hypervisor").text("console", ["stdout-path"])), default);
+    let named = node("hypervisor").text("console", ["serial1"]).flag("print-plan");
+    let expected = HypervisorConfig { console: ConsoleChoice::Name("serial1".into()), print_plan: true };
+    assert_eq!(hypervisor(named), expected);
+    let none = || node("hypervisor").text("console", ["none"]);
+    assert_eq!(hypervisor(none()).console, ConsoleChoice::None);
+
+    let refused = |cell, hypervisor| console(cell, Some(hypervisor)).unwrap_err()[0].clone();
+    let nowhere = refused(control().text("console", ["virtual"]), none());
+    assert_eq!(nowhere.what, Mistake::NoConsole);
+    let place = |node: &str| Place::Description { node: node.into(), property: Some("console".into()) };
+    assert_eq!(nowhere.places(), [place("/control"), place("/hypervisor")]);
+    for (wrong, text) in [
+        (none().child(node("x")), "/hypervisor/x: there can be no node here"),
+        (
+            node("hypervisor").flag("vhe"),
+            "/hypervisor: `vhe`: this version of Bulkhead does not have this yet",
+        ),
+        (
+            node("hypervisor").flag("print-plans"),
+            "/hypervisor: `print-plans`: there is no such property; did you mean `print-plan`?",
+        ),
+        (node("hypervisor").text("print-plan", ["yes"]), "/hypervisor: `print-plan`: expected no value"),
+    ] {
+        assert_eq!(refused(linux(), wrong).to_string(), text);
+    }
+}
+
+#[test]
+fn each_mistake_has_a_number_and_places() {
+    let numbers = |cell: Sample| -> Vec<String> {
+        let errors = parse(&schema().child(linux()).child(cell)).unwrap_err();
+        errors.iter().map(|error| error.code().to_string()).collect()
+    };
+    assert_eq!(numbers(node("a")), ["BH0010", "BH0010", "BH0010"]);
+    assert_eq!(numbers(control().text("memroy", ["1G"])), ["BH0007"]);
+    let two = parse(&schema().child(linux()).child(control().flag("root"))).unwrap_err();
+    let place = |node: &str, property: &str| Place::Description {
+        node: node.into(),
+        property: Some(property.into()),
+    };
+    let roots = two.iter().find(|error| error.code() == code::TWO_ROOTS).unwrap();
+    assert_eq!(roots.places(), [place("/control", "root"), place("/linux", "root")]);
 }

@@ -24,6 +24,7 @@ use crate::cpu::CellId;
 use crate::hardware::Hardware;
 use crate::plan::{CellPlan, Checked, Plan};
 use crate::ports::Entropy;
+use crate::refusal::{Code, code};
 use crate::tree::{Blob, NodeId, Token, Tree};
 use keep::{Kept, Sources};
 use write::Writer;
@@ -72,6 +73,16 @@ pub enum GuestTreeError {
         /// What was to be written.
         span: String,
     },
+}
+
+impl GuestTreeError {
+    /// Its number.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::TooLarge { .. } | Self::Cells { .. } => code::CELL_TREE,
+            Self::NoCell(_) | Self::NoCpu { .. } => code::CELL_TREE_BUG,
+        }
+    }
 }
 
 /// Makes the tree of a cell. Its seeds are zero until [`GuestTree::reseed`].

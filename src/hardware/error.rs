@@ -1,8 +1,10 @@
 //! What makes a board unusable.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::cpu::MAX_CPUS;
+use crate::refusal::{Code, Place, Refusal, code};
 
 /// Why a board cannot be used. Each names the node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,4 +71,33 @@ pub enum HardwareError {
         /// The second cell.
         number: u32,
     },
+}
+
+impl Refusal for HardwareError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoCpus => code::BOARD_NO_CPUS,
+            Self::TooManyCpus { .. } => code::BOARD_TOO_MANY_CPUS,
+            Self::CpuReg { .. } => code::BOARD_CPU_REG,
+            Self::SameCpu { .. } => code::BOARD_CPU_TWICE,
+            Self::NoMemory => code::BOARD_NO_MEMORY,
+            Self::Reg { .. } => code::BOARD_REG,
+            Self::NoGic => code::BOARD_NO_GIC,
+            Self::GicReg { .. } => code::BOARD_GIC_REG,
+            Self::NoTimer => code::BOARD_NO_TIMER,
+            Self::Interrupt { .. } => code::BOARD_INTERRUPT,
+        }
+    }
+
+    fn places(&self) -> Vec<Place> {
+        match self {
+            Self::NoCpus | Self::TooManyCpus { .. } => Vec::from([Place::board("/cpus")]),
+            Self::CpuReg { node }
+            | Self::Reg { node }
+            | Self::GicReg { node, .. }
+            | Self::Interrupt { node, .. } => Vec::from([Place::board(node)]),
+            Self::SameCpu { a, b } => Vec::from([Place::board(a), Place::board(b)]),
+            Self::NoMemory | Self::NoGic | Self::NoTimer => Vec::from([Place::board("/")]),
+        }
+    }
 }

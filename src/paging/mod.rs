@@ -32,6 +32,7 @@ pub use table::{ENTRIES, Level, Table};
 pub use walk::{Mapping, Mappings};
 
 use crate::addr::{Address, Pa, Span};
+use crate::refusal::{Code, code};
 
 /// A cell's stage 2.
 pub type Stage2Space<S = HeapStore> = AddressSpace<Stage2, S>;
@@ -90,4 +91,15 @@ pub enum MapError<A: Address> {
         /// The address that needs it.
         at: A,
     },
+}
+
+impl<A: Address> MapError<A> {
+    /// Its number.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::InputTooLarge { .. } | Self::OutputTooLarge { .. } => code::TOO_HIGH,
+            Self::NoTable { .. } => code::POOL_TOO_SMALL,
+            Self::Unaligned { .. } | Self::Overlap { .. } => code::MAP_BUG,
+        }
+    }
 }

@@ -9,6 +9,7 @@ use super::draft::Draw;
 use super::spans::SpanSet;
 use super::{PlanError, Region, memory};
 use crate::addr::{PAGE, Pa, Span};
+use crate::config::CellConsole;
 use crate::cpu::CellId;
 use crate::hardware::{Device, Dma, is_passive};
 use crate::intid::{INTIDS, IntidSet};
@@ -47,17 +48,21 @@ pub(super) fn claim(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Claims 
 fn named(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Vec<Claim> {
     let mut claims: Vec<Claim> = Vec::new();
     for (id, cell) in super::draft::ids().zip(&draw.config.cells) {
-        for name in &cell.devices {
+        let console = match &cell.console {
+            CellConsole::Device(name) => Some(("console", name)),
+            CellConsole::None | CellConsole::Virtual => None,
+        };
+        for (property, name) in cell.devices.iter().map(|name| ("devices", name)).chain(console) {
             let node = match draw.board.resolve(name) {
                 Ok(node) => node,
                 Err(error) => {
-                    errors.push(PlanError::Name { cell: cell.name.to_string(), property: "devices", error });
+                    errors.push(PlanError::Name { cell: cell.name.to_string(), property, error });
                     continue;
                 }
             };
             if let Some(why) = no_device(draw, &node) {
                 let (cell, name) = (cell.name.to_string(), name.to_string());
-                errors.push(PlanError::NotADevice { cell, name, node: node.path(), why });
+                errors.push(PlanError::NotADevice { cell, property, name, node: node.path(), why });
             } else if let Some(other) = claims.iter().find(|c| c.node == node.id()) {
                 if other.cell != id {
                     let cells = [draw.name(Some(other.cell)), cell.name.to_string()];

@@ -8,6 +8,7 @@ use crate::addr::{BLOCK_2M, Ipa, Pa, Span};
 use crate::cpu::PcpuId;
 use crate::image::ImageError;
 use crate::intid::Spi;
+use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::ResolveError;
 
 /// A refusal. Cells are named as in the description, nodes by their path in the board's tree.
@@ -92,10 +93,12 @@ pub enum PlanError {
         free: u64,
     },
     /// A name in `devices` stands for nothing that can have an owner.
-    #[error("cell `{cell}`: `devices` has `{name}`, but {node} {why}")]
+    #[error("cell `{cell}`: `{property}` has `{name}`, but {node} {why}")]
     NotADevice {
         /// The cell.
         cell: String,
+        /// The property.
+        property: &'static str,
         /// The name.
         name: String,
         /// Its node.
@@ -267,6 +270,98 @@ pub enum PlanError {
         /// What.
         what: String,
     },
+}
+
+impl Refusal for PlanError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Name { error, .. } => error.code(),
+            Self::NotACpu { .. } => code::NOT_A_CPU,
+            Self::CpuTwice { .. } => code::CPU_TWICE,
+            Self::TooFewCpus { .. } => code::TOO_FEW_CPUS,
+            Self::NoCpu { .. } => code::NO_CPU,
+            Self::RootMemory { .. } | Self::NoMemory { .. } | Self::OddMemory { .. } => code::BAD_MEMORY,
+            Self::TooLittleMemory { .. } => code::TOO_LITTLE_MEMORY,
+            Self::NotADevice { .. } => code::NOT_A_DEVICE,
+            Self::DeviceTwice { .. } => code::DEVICE_TWICE,
+            Self::PageTwice { .. } => code::PAGE_TWICE,
+            Self::SpiTwice { .. } => code::INTERRUPT_TWICE,
+            Self::BusElsewhere { .. } => code::BUS_ELSEWHERE,
+            Self::DeviceOver { .. } => code::DEVICE_OVER,
+            Self::UnprotectedDma { .. } => code::UNPROTECTED_DMA,
+            Self::IpaTwice { .. } => code::ADDRESS_TWICE,
+            Self::NoFile { .. } => code::NO_FILE,
+            Self::Image { error, .. } => error.code(),
+            Self::NotLinux { .. } => code::NOT_LINUX,
+            Self::NoRoom { .. } => code::NO_ROOM,
+            Self::Linked { .. } => code::LINKED_ELSEWHERE,
+            Self::Entry { .. } => code::ENTRY,
+            Self::Twice { .. } | Self::Lost { .. } | Self::Misplaced { .. } => code::PLAN_BUG,
+        }
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let mut places = Vec::new();
+        let mut cell = |name: &str, property| places.push(Place::cell(name, property));
+        match self {
+            Self::Name { cell: name, property, .. } | Self::NotADevice { cell: name, property, .. } => {
+                cell(name, Some(property));
+            }
+            Self::NotACpu { cell: name, .. }
+            | Self::TooFewCpus { cell: name, .. }
+            | Self::NoCpu { cell: name } => cell(name, Some("cpus")),
+            Self::CpuTwice { cells, .. } => cells.iter().for_each(|name| cell(name, Some("cpus"))),
+            Self::RootMemory { cell: name }
+            | Self::NoMemory { cell: name }
+            | Self::OddMemory { cell: name, .. }
+            | Self::TooLittleMemory { cell: name, .. }
+            | Self::NoRoom { cell: name, .. } => cell(name, Some("memory")),
+            Self::DeviceTwice { cells, .. }
+            | Self::PageTwice { cells, .. }
+            | Self::SpiTwice { cells, .. } => {
+                cells.iter().for_each(|name| cell(name, Some("devices")));
+            }
+            Self::BusElsewhere { cell: name, .. }
+            | Self::DeviceOver { cell: name, .. }
+            | Self::IpaTwice { cell: name, .. } => cell(name, Some("devices")),
+            Self::UnprotectedDma { cell: name, .. } => cell(name, Some("unprotected-dma")),
+            Self::NoFile { cell: name, property, .. } => cell(name, Some(property)),
+            Self::NotLinux { cell: name, .. } => cell(name, Some("kernel")),
+            Self::Image { cell: name, .. }
+            | Self::Linked { cell: name, .. }
+            | Self::Entry { cell: name, .. }
+            | Self::Misplaced { cell: name, .. } => cell(name, None),
+            Self::Twice { .. } | Self::Lost { .. } => {}
+        }
+        let (nodes, file) = self.on_the_other_side();
+        places.extend(nodes.into_iter().map(|node| Place::board(node)));
+        places.extend(file.map(Place::file));
+        places
+    }
+}
+
+impl PlanError {
+    /// The board's nodes and the archive's file that it is about.
+    fn on_the_other_side(&self) -> (Vec<&String>, Option<&str>) {
+        match self {
+            Self::Name { error, .. } => (error.candidates().iter().collect(), None),
+            Self::NotACpu { node, .. }
+            | Self::CpuTwice { node, .. }
+            | Self::NotADevice { node, .. }
+            | Self::DeviceTwice { node, .. } => (Vec::from([node]), None),
+            Self::PageTwice { nodes, .. } | Self::SpiTwice { nodes, .. } => (nodes.iter().collect(), None),
+            Self::BusElsewhere { device, bus, .. } => (Vec::from([device, bus]), None),
+            Self::DeviceOver { device, .. } => (Vec::from([device]), None),
+            Self::UnprotectedDma { devices, .. } => (devices.iter().collect(), None),
+            Self::IpaTwice { what, .. } => (what.iter().filter(|w| w.starts_with('/')).collect(), None),
+            Self::NoFile { file, .. }
+            | Self::Image { file, .. }
+            | Self::NotLinux { file, .. }
+            | Self::Linked { file, .. }
+            | Self::Entry { file, .. } => (Vec::new(), Some(file)),
+            _ => (Vec::new(), None),
+        }
+    }
 }
 
 /// A size as people write it.

@@ -7,6 +7,7 @@ mod cpus;
 mod devices;
 mod draft;
 mod error;
+pub mod json;
 mod load;
 mod memory;
 pub mod pool;

@@ -1,9 +1,12 @@
 //! Where EL2's own memory goes: found with nothing but the tree's bytes, because it becomes the heap.
 
+use alloc::vec::Vec;
+
 use arrayvec::ArrayVec;
 
 use super::spans::{fit_high, fit_low};
 use crate::addr::{BLOCK_2M, PAGE, Pa, Span};
+use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::early::{self, Early, EarlyError, MAX_RESERVED};
 
 /// For the boot CPU's work and what is there once.
@@ -85,6 +88,26 @@ pub enum PoolError {
         /// Bytes needed.
         size: u64,
     },
+}
+
+impl Refusal for PoolError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Early(error) => error.code(),
+            Self::NoArchive | Self::EmptyArchive { .. } => code::NO_ARCHIVE,
+            Self::OutsideMemory { .. } => code::LOADED_OUTSIDE,
+            Self::Overlap { .. } => code::LOADED_OVER,
+            Self::NoRoom { .. } => code::NO_POOL,
+        }
+    }
+
+    fn places(&self) -> Vec<Place> {
+        match self {
+            Self::Early(error) => error.places(),
+            Self::NoArchive | Self::EmptyArchive { .. } => Vec::from([Place::board("/chosen")]),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Where the loader put the archive (Devicetree Specification has no word on it; Linux `booting.rst` and

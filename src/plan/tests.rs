@@ -7,7 +7,7 @@ mod refusals;
 use super::*;
 use crate::addr::BLOCK_2M;
 use crate::archive::Archive;
-use crate::config::{CellConfig, Config, CpuChoice, Payload};
+use crate::config::{CellConfig, CellConsole, Config, CpuChoice, HypervisorConfig, Payload};
 use crate::hardware::Hardware;
 use crate::hardware::sample::Board;
 use crate::tree::Tree;
@@ -83,6 +83,7 @@ fn root() -> CellConfig {
             bootargs: Some("quiet".into()),
         },
         devices: Vec::new(),
+        console: CellConsole::None,
         unprotected_dma: true,
     }
 }
@@ -95,6 +96,7 @@ fn cell(name: &str, cpu: &str, devices: &[&str]) -> CellConfig {
         memory: Some(16 * MIB),
         payload: Payload::Image { file: "control.elf".into(), bootargs: None },
         devices: names(devices),
+        console: CellConsole::None,
         unprotected_dma: false,
     }
 }
@@ -137,12 +139,12 @@ impl Setup {
         let hardware = Hardware::read(&tree).unwrap();
         let bytes = archive(&self.files);
         let archive = Archive::parse(&bytes).unwrap();
-        let config = Config { cells: self.cells };
+        let config = Config { hypervisor: HypervisorConfig::default(), cells: self.cells };
         ask(Plan::draft(&config, &tree, &hardware, &archive, self.boot), &tree, &hardware)
     }
 
     /// Drafts and checks what must be right.
-    fn plan<R>(self, ask: impl FnOnce(&Plan<Checked>, &Tree<'_>, &Hardware) -> R) -> R {
+    pub(super) fn plan<R>(self, ask: impl FnOnce(&Plan<Checked>, &Tree<'_>, &Hardware) -> R) -> R {
         self.draft(|draft, tree, hardware| ask(&draft.unwrap().check(hardware).unwrap(), tree, hardware))
     }
 

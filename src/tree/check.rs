@@ -1,8 +1,10 @@
 //! The structure of a flattened tree, proved before anything believes it.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::blob::{Blob, word};
+use crate::refusal::{Code, Place, Refusal, code};
 
 /// The largest blob, in bytes: what Linux allows a tree (its arm64 booting.rst, section 2).
 pub const MAX_SIZE: usize = 2 << 20;
@@ -92,6 +94,27 @@ pub enum TreeError {
         /// The nodes' paths.
         nodes: [String; 2],
     },
+}
+
+impl Refusal for TreeError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Version { .. } => code::TREE_VERSION,
+            Self::TooBig | Self::TooDeep { .. } => code::TREE_TOO_BIG,
+            Self::Twice { .. } => code::TREE_NAME_TWICE,
+            Self::PhandleTwice { .. } => code::PHANDLE_TWICE,
+            _ => code::TREE_DAMAGED,
+        }
+    }
+
+    /// Nodes are taken for the board's; whoever has read another tree knows better.
+    fn places(&self) -> Vec<Place> {
+        match self {
+            Self::Twice { path } => Vec::from([Place::board(path)]),
+            Self::PhandleTwice { nodes, .. } => nodes.iter().map(|node| Place::board(node)).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// `totalsize` of the blob that begins with these bytes (8 or more).

@@ -1,10 +1,13 @@
 //! What boot needs of the board's tree before there is a heap: one walk over the tokens, nothing allocated.
 
+use alloc::vec::Vec;
+
 use arrayvec::ArrayVec;
 
 use super::ranges::{Bus, BusAddress, translate};
 use super::{Blob, MAX_DEPTH, Prop, Token, TreeError, used_size};
 use crate::addr::{Pa, Span};
+use crate::refusal::{Code, Place, Refusal, code};
 
 /// The most banks of memory that are used before there is a heap.
 pub const MAX_BANKS: usize = 32;
@@ -23,6 +26,23 @@ pub enum EarlyError {
     /// Reserved regions.
     #[error("the board's tree reserves more than {MAX_RESERVED} regions of memory: merge those that touch")]
     Reserved,
+}
+
+impl Refusal for EarlyError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Tree(error) => error.code(),
+            Self::Banks | Self::Reserved => code::TOO_MANY_REGIONS,
+        }
+    }
+
+    fn places(&self) -> Vec<Place> {
+        match self {
+            Self::Tree(error) => error.places(),
+            Self::Banks => Vec::from([Place::board("/memory")]),
+            Self::Reserved => Vec::from([Place::board("/reserved-memory")]),
+        }
+    }
 }
 
 /// What the walk found.

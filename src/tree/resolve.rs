@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::nearest::Guess;
 use super::{Node, Tree, nearest};
+use crate::refusal::{Code, code};
 
 /// Why a name stands for no node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,24 @@ pub enum ResolveError {
         /// The paths of all that have it, in tree order.
         candidates: Vec<String>,
     },
+}
+
+impl ResolveError {
+    /// Its number.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NotFound { .. } => code::NAME_UNKNOWN,
+            Self::Ambiguous { .. } => code::NAME_AMBIGUOUS,
+        }
+    }
+
+    /// The board's nodes that it is about.
+    pub fn candidates(&self) -> &[String] {
+        match self {
+            Self::NotFound { .. } => &[],
+            Self::Ambiguous { candidates, .. } => candidates,
+        }
+    }
 }
 
 impl<'a> Tree<'a> {

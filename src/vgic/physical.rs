@@ -10,6 +10,7 @@ use super::shared::SgiPlan;
 use crate::cpu::PcpuId;
 use crate::intid::Ppi;
 use crate::ports::{GicRegisters, Width};
+use crate::refusal::{Code, code};
 
 /// What the GIC did not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +30,13 @@ pub enum GicError {
     /// An interrupt that EL2 needs cannot be enabled at this CPU.
     #[error("firmware keeps INTID {1}, which the hypervisor needs, at {0}")]
     Kept(PcpuId, u32),
+}
+
+impl GicError {
+    /// Its number.
+    pub fn code(&self) -> Code {
+        if matches!(self, Self::Kept(..)) { code::GIC_KEPT } else { code::GIC_STUCK }
+    }
 }
 
 /// How often a register is read before hardware counts as stuck: some 0.1 s of device reads.

@@ -1,8 +1,8 @@
 //! The device-tree compiler.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Why a description could not be read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -48,5 +48,30 @@ pub fn blob(path: &Path) -> Result<Vec<u8>, DtcError> {
         Ok(out.stdout)
     } else {
         Err(DtcError::Source { path: path.into(), said: String::from_utf8_lossy(&out.stderr).into_owned() })
+    }
+}
+
+/// The blob of a source that is in no file.
+///
+/// # Errors
+/// See [`blob`].
+pub fn compile(source: &str) -> Result<Vec<u8>, DtcError> {
+    let mut child = Command::new("dtc")
+        .args(["-q", "-I", "dts", "-O", "dtb", "-o", "-", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(DtcError::NoDtc)?;
+    // A source is smaller than what a pipe holds, or dtc reads it to its end before it writes.
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(source.as_bytes()).map_err(DtcError::NoDtc)?;
+    }
+    let out = child.wait_with_output().map_err(DtcError::NoDtc)?;
+    if out.status.success() {
+        Ok(out.stdout)
+    } else {
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        Err(DtcError::Source { path: "a description".into(), said })
     }
 }

@@ -1,160 +1,113 @@
 //! `bulkhead`: the tools of the Bulkhead partitioning hypervisor.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use bulkhead::plan::{Checked, Plan};
-use bulkhead_cli::qemu::{self, Boot, Disk, Machine};
-use bulkhead_cli::{bench, demo, initramfs, pack, plan};
-use clap::{Parser, Subcommand};
+use anstyle::{AnsiColor, Style};
+use bulkhead_cli::arguments::{Arguments, Command, Figures, MachineArguments, OnBoard, images};
+use bulkhead_cli::plan::{self, CheckError, Fit};
+use bulkhead_cli::qemu::{self, Boot, Disk, Machine, Scratch};
+use bulkhead_cli::{bench, demo, explain, initramfs, new, pack, report, run, zephyr};
+use clap::{CommandFactory, Parser};
 use miette::{Context, IntoDiagnostic, Result};
 
-/// Divides one Arm machine into cells: describe, check, pack, run.
-#[derive(Debug, Parser)]
-#[command(version, infer_subcommands = true)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
+const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Find every mistake in a cell description
-    Check(OnBoard),
-    /// Print who owns what
-    Plan(OnBoard),
-    /// Write the device tree of QEMU's virt machine, for `check` and `plan`
-    Board {
-        /// The file to write
-        #[arg(short, long)]
-        output: PathBuf,
-        #[command(flatten)]
-        machine: MachineArguments,
-    },
-    /// Pack a description and the images it names into the archive that the loader passes as the initramfs
-    Pack {
-        /// The description: device-tree source, or a blob (.dtb)
-        cells: PathBuf,
-        /// The archive to write
-        #[arg(short, long)]
-        output: PathBuf,
-        /// The folder of the images; the description's own if left out
-        #[arg(long, value_name = "IMAGES")]
-        dir: Option<PathBuf>,
-    },
-    /// Build what a Linux guest starts with, from unpacked Debian packages
-    Initramfs {
-        /// The unpacked kernel package
-        kernel: PathBuf,
-        /// The unpacked busybox-static package
-        #[arg(long)]
-        busybox: PathBuf,
-        /// The folder that gets `Image` and `initrd.cpio`
-        #[arg(short, long)]
-        output: PathBuf,
-    },
-    /// Measure the hypervisor in QEMU
-    Bench {
-        /// What to measure
-        #[arg(value_enum)]
-        what: Figures,
-        /// The build's folder
-        #[arg(long, default_value = "target")]
-        target: PathBuf,
-    },
-    /// Run an archive on QEMU's virt machine; Ctrl-a x ends it
-    Run {
-        /// The archive that `pack` wrote
-        archive: PathBuf,
-        /// The hypervisor
-        #[arg(long)]
-        image: PathBuf,
-        #[command(flatten)]
-        machine: MachineArguments,
-        /// A raw disk image for the PCI bus; an empty disk of 64 MiB if left out
-        #[arg(long)]
-        disk: Option<PathBuf>,
-        /// Watch the demo without a person: the last line begins with `ok:` if it holds
-        #[arg(long)]
-        check: bool,
-    },
-}
+/// Refused.
+const REFUSED: u8 = 1;
+/// Wrong usage, or something outside that does not work.
+const FAILED: u8 = 2;
 
-/// A description and the board that it is for.
-#[derive(Debug, clap::Args)]
-struct OnBoard {
-    /// The description: device-tree source, or a blob (.dtb)
-    cells: PathBuf,
-    /// The board's device tree
-    #[arg(long)]
-    board: PathBuf,
-    /// The folder of the images; the description's own if left out
-    #[arg(long, value_name = "IMAGES")]
-    dir: Option<PathBuf>,
-}
-
-impl OnBoard {
-    fn check(&self) -> Result<(Plan<Checked>, Vec<String>), plan::CheckError> {
-        plan::check(&self.cells, &self.board, &images(&self.cells, self.dir.as_deref()))
-    }
-}
-
-/// QEMU's machine.
-#[derive(Debug, clap::Args)]
-struct MachineArguments {
-    /// The CPU's model
-    #[arg(long, default_value = "cortex-a57")]
-    cpu: String,
-    /// How many CPUs
-    #[arg(long, default_value_t = 4)]
-    cpus: u32,
-    /// RAM
-    #[arg(long, default_value = "1G")]
-    memory: String,
-}
-
-impl MachineArguments {
-    fn machine(self) -> Machine {
-        Machine { cpu: self.cpu.into(), smp: self.cpus, memory: self.memory.into(), ..Machine::DEMO }
-    }
-}
-
-/// Where a description's images are.
-fn images(cells: &Path, dir: Option<&Path>) -> PathBuf {
-    dir.or(cells.parent()).unwrap_or(Path::new(".")).to_path_buf()
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Figures {
-    /// Image, memory, entry
-    Size,
-    /// Instructions of each trap
-    Traps,
-}
-
-fn main() -> Result<ExitCode> {
-    match Arguments::parse().command {
-        Command::Check(on_board) => {
-            on_board.check()?;
-            println!("{}: no mistakes", on_board.cells.display());
+fn main() -> ExitCode {
+    match command(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            if let Some(CheckError::Refused(report)) = error.downcast_ref() {
+                anstream::eprint!("{}", report.render());
+                return ExitCode::from(REFUSED);
+            }
+            let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+            anstream::eprintln!("{ERROR}error{ERROR:#}: {}", causes.join(": "));
+            if let Some(help) = error.help() {
+                anstream::eprintln!("  help: {help}");
+            }
+            ExitCode::from(FAILED)
         }
-        Command::Plan(on_board) => {
-            let (plan, devices) = on_board.check()?;
-            print!("{}", plan::table(&plan, &devices));
+    }
+}
+
+fn command(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Check(on_board) => {
+            let fit = check(&on_board)?;
+            let count = fit.plan.cells.len();
+            let plural = if count == 1 { "cell" } else { "cells" };
+            anstream::println!("{}: {count} {plural}, no mistakes", on_board.cells.display());
+        }
+        Command::Plan { on_board, json, svg } => {
+            let fit = check(&on_board)?;
+            if let Some(file) = &svg {
+                write(file, fit.svg().into_diagnostic()?.as_bytes())?;
+            }
+            match (json, svg) {
+                (true, _) => print!("{}", fit.json().into_diagnostic()?),
+                (false, None) => anstream::print!("{}", fit.table().into_diagnostic()?),
+                (false, Some(_)) => {}
+            }
+        }
+        Command::Explain { code: None } => anstream::print!("{}", explain::list(explain::PAGES)),
+        Command::Explain { code: Some(code) } => match explain::find(explain::PAGES, &code) {
+            Ok(page) => anstream::print!("{}", explain::show(&page)),
+            Err(nearest) => {
+                return Err(miette::miette!(
+                    help = "`bulkhead explain` alone lists all",
+                    "there is no refusal {code}; the nearest is {nearest}"
+                ));
+            }
+        },
+        Command::New { board, root, cells, output } => {
+            let text = new::new(&board.board(), root, cells)?;
+            match output {
+                Some(file) => write(&file, text.as_bytes())?,
+                None => print!("{text}"),
+            }
+        }
+        Command::Pack { cells, output, dir } => {
+            plan::description(&cells)?;
+            write(&output, &pack::pack(&cells, &images(&cells, dir.as_deref()))?)?;
+        }
+        Command::Run { archive, image, check: true, .. } => {
+            match demo::check(image, archive, &|step| println!("check: {step}")) {
+                Ok(line) => println!("{line}"),
+                Err(error) => {
+                    println!("check: failed: {error}");
+                    return Ok(ExitCode::FAILURE);
+                }
+            }
+        }
+        Command::Run { archive, image, dir, machine, disk, check: false } => {
+            return run_live(
+                &archive,
+                &image,
+                dir.as_deref(),
+                &machine,
+                disk.map_or(Disk::Scratch, Disk::File),
+            );
         }
         Command::Board { output, machine } => {
             write(&output, &qemu::board_tree(&machine.machine()).into_diagnostic()?)?;
         }
-        Command::Pack { cells, output, dir } => {
-            write(&output, &pack::pack(&cells, &images(&cells, dir.as_deref()))?)?;
+        Command::ZephyrOverlay { cell, on_board } => {
+            let fit = check(&on_board)?;
+            print!("{}", zephyr::overlay(&fit, &cell)?);
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "bulkhead", &mut std::io::stdout());
         }
         Command::Initramfs { kernel, busybox, output } => {
             let kernel = initramfs::Kernel::unpacked_at(&kernel)?;
             write(&output.join("initrd.cpio"), &initramfs::build(&kernel, &busybox.join("bin/busybox"))?)?;
-            let image = std::fs::read(&kernel.image)
-                .into_diagnostic()
-                .wrap_err_with(|| format!("{} cannot be read", kernel.image.display()))?;
-            write(&output.join("Image"), &image)?;
+            write(&output.join("Image"), &read(&kernel.image)?)?;
         }
         Command::Bench { what, target } => {
             let subject = bench::Subject {
@@ -169,27 +122,53 @@ fn main() -> Result<ExitCode> {
             }
             .into_diagnostic()?;
         }
-        Command::Run { archive, image, check: true, .. } => {
-            match demo::check(image, archive, &|step| println!("check: {step}")) {
-                Ok(line) => println!("{line}"),
-                Err(error) => {
-                    println!("check: failed: {error}");
-                    return Ok(ExitCode::FAILURE);
-                }
-            }
-        }
-        Command::Run { archive, image, machine, disk, check: false } => {
-            let disk = disk.map_or(Disk::Scratch, Disk::File);
-            let machine = Machine { disk, ..machine.machine() };
-            let boot = Boot { kernel: image, initrd: archive, append: None };
-            println!(
-                "The terminal is the first serial line; the second one's lines begin with [serial1]. Ctrl-a x ends QEMU."
-            );
-            let status = qemu::live(&machine, &boot, &["serial1"]).into_diagnostic()?;
-            return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Checks, and prints what its owners should know.
+fn check(on_board: &OnBoard) -> Result<Fit> {
+    let fit = plan::check(&on_board.cells, &on_board.board(), &on_board.images())?;
+    for warning in fit.warnings() {
+        anstream::eprint!("{}", report::warning(&warning));
+    }
+    Ok(fit)
+}
+
+/// Boots with a person in front of it.
+fn run_live(
+    what: &Path,
+    image: &Path,
+    dir: Option<&Path>,
+    wanted: &MachineArguments,
+    disk: Disk,
+) -> Result<ExitCode> {
+    let folder = Scratch::new().into_diagnostic()?;
+    let mut archive = what.to_path_buf();
+    if what.extension().is_some_and(|ext| ext == "dts") {
+        plan::description(what)?;
+        archive = folder.path().join("cells");
+        write(&archive, &pack::pack(what, &images(what, dir))?)?;
+    }
+    let config = run::description(&read(&archive)?)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("{} is no archive that `bulkhead pack` wrote", archive.display()))?;
+    let machine = Machine { disk, ..run::machine(config.as_ref(), wanted) };
+    let second = run::serial_name(config.as_ref(), "serial1");
+    // The hypervisor's absence would be QEMU's last words, and hard to understand.
+    read(image)?;
+    println!(
+        "QEMU's virt machine, {} CPUs, {} of memory. The terminal is the first serial line; the second one's lines begin \
+         with [{second}]. Ctrl-a x ends QEMU.",
+        machine.smp, machine.memory
+    );
+    let boot = Boot { kernel: image.into(), initrd: archive, append: None };
+    let status = qemu::live(&machine, &boot, &[&second]).into_diagnostic()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).into_diagnostic().wrap_err_with(|| format!("{} cannot be read", path.display()))
 }
 
 /// Writes a file whole or not at all, its folder made where it is missing.

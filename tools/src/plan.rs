@@ -1,100 +1,285 @@
 //! A description held against a board's tree, by the same code that decides at boot.
 
+pub mod loaded;
+pub mod regions;
+mod svg;
 mod table;
 
-use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use bulkhead::addr::{Pa, Span};
-use bulkhead::archive::Archive;
+use bulkhead::archive::{self, Archive, ArchiveError};
 use bulkhead::config::Config;
+use bulkhead::guest_tree;
 use bulkhead::hardware::Hardware;
-use bulkhead::plan::{Boot, Checked, Plan, pool};
-use bulkhead::tree::{Tree, used_size};
+use bulkhead::plan::{Boot, Checked, Plan, PlanError, json, pool};
+use bulkhead::refusal::{Place, code};
+use bulkhead::tree::{Tree, TreeError, used_size};
 
-pub use table::table;
+pub use svg::Subject;
 
-use crate::{dtc, pack};
+use crate::board::{Board, BoardError};
+use crate::dtc::{self, DtcError};
+use crate::pack::{self, PackError};
+use crate::report::{Mistake, Origin, Report};
 
 /// Why a description does not fit its board.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum CheckError {
-    /// A source does not compile.
+    /// The compiler cannot be asked, or the description cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Dtc(#[from] dtc::DtcError),
+    Dtc(#[from] DtcError),
+    /// There is no tree of the board.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Board(#[from] BoardError),
     /// The images cannot be packed.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Pack(#[from] pack::PackError),
+    Pack(#[from] PackError),
     /// Mistakes, all of one step.
-    #[error("{}", pack::listed(path, mistakes))]
-    Mistakes {
-        /// The file that has them.
-        path: PathBuf,
-        /// In words.
-        mistakes: Vec<String>,
-    },
+    #[error("{}", anstream::adapter::strip_str(&.0.render()))]
+    Refused(Box<Report>),
+}
+
+/// A description that fits its board.
+#[derive(Debug)]
+pub struct Fit {
+    /// Who owns what.
+    pub plan: Plan<Checked>,
+    /// The description.
+    pub config: Config,
+    /// The board.
+    pub hardware: Hardware,
+    /// The board's tree, as a blob.
+    pub board: Vec<u8>,
+    /// The description's name.
+    pub name: String,
 }
 
 /// Divides the board as the description says, with the images of `folder`.
 ///
 /// Where a loader will put the hypervisor, the archive and the tree is not known at the desk; what is assumed is what
-/// QEMU and most boards do (see [`loaded`]). The boot checks again with the real places.
+/// QEMU and most boards do. The boot checks again with the real places.
 ///
 /// # Errors
-/// Every mistake of the first step that finds one.
-pub fn check(cells: &Path, board: &Path, folder: &Path) -> Result<(Plan<Checked>, Vec<String>), CheckError> {
-    let mistakes = |path: &Path, errors: &[&dyn Display]| CheckError::Mistakes {
-        path: path.into(),
-        mistakes: errors.iter().map(ToString::to_string).collect(),
-    };
-    fn all<E: Display>(errors: &[E]) -> Vec<&dyn Display> {
-        errors.iter().map(|error| error as &dyn Display).collect()
-    }
-
-    let blob = dtc::blob(cells)?;
-    let description = Tree::parse(&blob).map_err(|error| mistakes(cells, &[&error]))?;
-    let config = Config::parse(&description).map_err(|errors| mistakes(cells, &all(&errors)))?;
-
-    let board_blob = dtc::blob(board)?;
-    let tree = Tree::parse(&board_blob).map_err(|error| mistakes(board, &[&error]))?;
-    let hardware = Hardware::read(&tree).map_err(|errors| mistakes(board, &all(&errors)))?;
-    let used = used_size(&board_blob).map_err(|error| mistakes(board, &[&error]))?;
-
-    let packed = pack::pack(cells, folder)?;
-    let archive = Archive::parse(&packed).map_err(|error| mistakes(cells, &[&error]))?;
-    let pool = pool::size(hardware.cpus.len(), config.cells.len(), used);
-    let boot = loaded(&hardware, packed.len() as u64, pool)
-        .ok_or_else(|| mistakes(board, &[&"its memory is too small for the archive"]))?;
-    let plan = Plan::draft(&config, &tree, &hardware, &archive, boot)
-        .and_then(|draft| draft.check(&hardware))
-        .map_err(|errors| mistakes(cells, &all(&errors)))?;
-    let devices = plan
-        .cells
-        .iter()
-        .map(|cell| cell.devices.iter().map(|node| tree.node(*node).path()).collect::<Vec<_>>().join(" "));
-    let devices = devices.collect();
-    Ok((plan, devices))
+/// Every mistake of the first step that finds one; the steps are the description and the board each by itself, then both
+/// together.
+pub fn check(cells: &Path, board: &Board, folder: &Path) -> Result<Fit, CheckError> {
+    check_as_loaded(cells, board, folder, loaded::guess)
 }
 
-/// Bytes of the hypervisor's image and bss, at most.
-const IMAGE: u64 = 512 << 10;
-/// A loader's alignment.
-const BLOCK: u64 = 2 << 20;
+/// [`check`] with the places that `boot` gives: what of the board, how large the archive, how large the pool.
+///
+/// # Errors
+/// See [`check`].
+pub fn check_as_loaded(
+    cells: &Path,
+    board: &Board,
+    folder: &Path,
+    boot: impl FnOnce(&Hardware, u64, u64) -> Option<Boot>,
+) -> Result<Fit, CheckError> {
+    let desk = Desk { cells, board };
+    let given = Given::read(cells).or_else(|error| desk.source(error))?;
+    let blob = given.description().map_err(|error| desk.refuse(vec![Mistake::of(&error)], vec![]))?;
+    let board_blob = board.blob().or_else(|error| match error {
+        BoardError::Dtc(error) => desk.source(error),
+        other => Err(other.into()),
+    })?;
 
-/// Where things lie after loading, as QEMU's loader does it: the image 2 MiB into the first bank, the archive 128 MiB
-/// into it (half way in a smaller bank), the board's tree behind that; the hypervisor's pool stands beside its image.
-fn loaded(hardware: &Hardware, archive: u64, pool: u64) -> Option<Boot> {
-    let bank = hardware.memory.first()?;
-    let start = bank.start().0;
-    let image = Span::new(Pa(start + BLOCK), IMAGE)?;
-    let archive = Span::new(Pa(start + (bank.size() / 2).min(128 << 20)), archive)?;
-    let boot = Boot {
-        image,
-        pool: Span::new(image.end(), pool)?,
-        archive,
-        tree: Span::new(Pa(archive.end().0.next_multiple_of(BLOCK)), BLOCK)?,
+    // Both are read before either is refused, so that the mistakes of both come at once.
+    let config = read_description(blob);
+    let tree = Tree::parse(&board_blob);
+    let hardware = match &tree {
+        Ok(tree) => Hardware::read(tree).map_err(|errors| Mistake::all(&errors)),
+        Err(error) => Err(vec![Mistake::of(error)]),
     };
-    bank.covers(&boot.tree).then_some(boot)
+    let (config, tree, hardware) = match (config, tree, hardware) {
+        (Ok(config), Ok(tree), Ok(hardware)) => (config, tree, hardware),
+        (config, _, hardware) => {
+            return Err(desk.refuse(config.err().unwrap_or_default(), hardware.err().unwrap_or_default()));
+        }
+    };
+
+    let (packed, missing) = match given {
+        Given::Description(blob) => pack::pack_what_is_there(&blob, &config, folder)?,
+        Given::Archive(bytes) => (bytes, Vec::new()),
+    };
+    let archive = Archive::parse(&packed).map_err(|error| desk.refuse(vec![Mistake::of(&error)], vec![]))?;
+    let used = used_size(&board_blob).map_err(|error| desk.refuse(vec![], vec![Mistake::of(&error)]))?;
+    let pool = pool::size(hardware.cpus.len(), config.cells.len(), used);
+    let Some(boot) = boot(&hardware, packed.len() as u64, pool) else {
+        let message =
+            "its memory is too small for the archive: the first bank must hold it beside the hypervisor";
+        return Err(desk.refuse(vec![], vec![Mistake::in_words(message.into())]));
+    };
+    let plan = Plan::draft(&config, &tree, &hardware, &archive, boot)
+        .and_then(|draft| draft.check(&hardware))
+        .map_err(|errors| desk.refuse(with_notes(Mistake::all(&errors), &missing), vec![]))?;
+    let trees = plan.cells.iter().filter_map(|cell| {
+        let error = guest_tree::build(&tree, &hardware, &plan, cell.id).err()?;
+        let place = Place::Description { node: format!("/{}", cell.name), property: None };
+        Some(Mistake {
+            code: Some(error.code()),
+            places: vec![place],
+            ..Mistake::in_words(error.to_string())
+        })
+    });
+    let trees: Vec<_> = trees.collect();
+    if !trees.is_empty() {
+        return Err(desk.refuse(trees, vec![]));
+    }
+    let name = cells.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Fit { plan, config, hardware, board: board_blob, name })
+}
+
+/// A description by itself.
+///
+/// # Errors
+/// Its mistakes.
+pub fn description(cells: &Path) -> Result<Config, CheckError> {
+    // No board has a say, so no place is on one.
+    let board = Board::File("board.dtb".into());
+    let desk = Desk { cells, board: &board };
+    let blob = dtc::blob(cells).or_else(|error| desk.source(error))?;
+    read_description(&blob).map_err(|mistakes| desk.refuse(mistakes, vec![]))
+}
+
+/// A description's cells, or its mistakes.
+fn read_description(blob: &[u8]) -> Result<Config, Vec<Mistake>> {
+    let tree = Tree::parse(blob).map_err(|error| vec![Mistake::of(&error)])?;
+    Config::parse(&tree).map_err(|errors| Mistake::all(&errors))
+}
+
+/// Says of files that are not there where they were looked for; each file comes to word, though a cell's plan ends at
+/// its first.
+fn with_notes(mut mistakes: Vec<Mistake>, missing: &[pack::Missing]) -> Vec<Mistake> {
+    for pack::Missing { cell, property, name, path } in missing {
+        let place = Place::Description { node: format!("/{cell}"), property: Some((*property).to_string()) };
+        let note = format!("there is no {}; `--dir` names the folder of the images", path.display());
+        let told = |mistake: &&mut Mistake| {
+            mistake.code == Some(code::NO_FILE) && mistake.places.first() == Some(&place)
+        };
+        match mistakes.iter_mut().find(told) {
+            Some(mistake) => mistake.note = Some(note),
+            None => {
+                let error = PlanError::NoFile { cell: cell.clone(), property, file: name.clone() };
+                mistakes.push(Mistake { note: Some(note), ..Mistake::of(&error) });
+            }
+        }
+    }
+    mistakes
+}
+
+/// What is to be checked.
+enum Given {
+    /// A compiled description; its images lie in a folder.
+    Description(Vec<u8>),
+    /// An archive that has it all.
+    Archive(Vec<u8>),
+}
+
+impl Given {
+    fn read(path: &Path) -> Result<Self, DtcError> {
+        let tree = path.extension().is_some_and(|ext| ext == "dts" || ext == "dtb");
+        let bytes = std::fs::read(path).map_err(|source| DtcError::Read { path: path.into(), source })?;
+        // Device-tree source is text, an archive begins with cpio's magic or a compressor's.
+        let text = bytes
+            .iter()
+            .take(256)
+            .all(|byte| byte.is_ascii() && (*byte >= b' ' || byte.is_ascii_whitespace()));
+        if tree || text && !bytes.starts_with(b"0707") {
+            return dtc::blob(path).map(Self::Description);
+        }
+        Ok(Self::Archive(bytes))
+    }
+
+    fn description(&self) -> Result<&[u8], ArchiveError> {
+        match self {
+            Self::Description(blob) => Ok(blob),
+            Self::Archive(bytes) => {
+                Archive::parse(bytes)?;
+                archive::description(bytes)
+            }
+        }
+    }
+}
+
+/// What is on the desk, for messages.
+struct Desk<'d> {
+    cells: &'d Path,
+    board: &'d Board,
+}
+
+impl Desk<'_> {
+    fn refuse(&self, cells: Vec<Mistake>, board: Vec<Mistake>) -> CheckError {
+        let (cells_origin, board_origin) = (Origin::of(self.cells), self.board.origin());
+        let subject = match (cells.is_empty(), board.is_empty()) {
+            (false, true) => cells_origin.name.clone(),
+            (true, _) => board_origin.name.clone(),
+            (false, false) => format!("{} and {}", cells_origin.name, board_origin.name),
+        };
+        let mistakes = cells.into_iter().chain(board).collect();
+        CheckError::Refused(Box::new(Report { cells: cells_origin, board: board_origin, subject, mistakes }))
+    }
+
+    /// What dtc refuses is a mistake like any other; all else that goes wrong with it is not the description's fault.
+    fn source<T>(&self, error: DtcError) -> Result<T, CheckError> {
+        let DtcError::Source { path, said } = error else { return Err(error.into()) };
+        let origin = |path: &Path| Origin { name: path.display().to_string(), source: Default::default() };
+        Err(CheckError::Refused(Box::new(Report {
+            cells: origin(&path),
+            board: self.board.origin(),
+            subject: path.display().to_string(),
+            mistakes: Mistake::of_compiler(&said),
+        })))
+    }
+}
+
+impl Fit {
+    /// The board's tree.
+    ///
+    /// # Errors
+    /// None: it was read before.
+    pub fn tree(&self) -> Result<Tree<'_>, TreeError> {
+        Tree::parse(&self.board)
+    }
+
+    /// Who owns what, as a table.
+    ///
+    /// # Errors
+    /// See [`Fit::tree`].
+    pub fn table(&self) -> Result<String, TreeError> {
+        Ok(table::table(&self.plan, &self.hardware, &self.tree()?))
+    }
+
+    /// Who owns what, as the image writes it.
+    ///
+    /// # Errors
+    /// See [`Fit::tree`].
+    pub fn json(&self) -> Result<String, TreeError> {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = json::write(&self.plan, &self.tree()?, &mut text);
+        Ok(text)
+    }
+
+    /// Who owns what, as a picture.
+    ///
+    /// # Errors
+    /// See [`Fit::tree`].
+    pub fn svg(&self) -> Result<String, TreeError> {
+        let board = &self.tree()?;
+        let Self { plan, hardware, name, .. } = self;
+        Ok(svg::svg(&Subject { plan, hardware, board, description: name }))
+    }
+
+    /// What the cells' owners should know.
+    pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
+        let of = |cell: &bulkhead::plan::CellPlan| {
+            let name = cell.name.clone();
+            cell.warnings.clone().into_iter().map(move |warning| format!("cell `{name}`: {warning}"))
+        };
+        self.plan.cells.iter().flat_map(of)
+    }
 }

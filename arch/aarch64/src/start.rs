@@ -3,19 +3,20 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::convert::Infallible;
-use core::fmt::Write;
+use core::fmt::{Display, Write};
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use bulkhead::addr::{Address, PAGE, Pa, Span};
 use bulkhead::archive;
-use bulkhead::boot::Survey;
+use bulkhead::boot::{BootError, Survey};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
 use bulkhead::hardware::{Conduit, Hardware};
 use bulkhead::paging::{Table, Window};
 use bulkhead::plan::{Boot, pool};
+use bulkhead::refusal::{Code, Refusal, code};
 use bulkhead::run;
 use bulkhead::tree::{self, early};
 use bulkhead::vgic::{SgiPlan, physical};
@@ -98,20 +99,16 @@ fn console(space: &mut Space, blob: &[u8]) {
 
 /// Maps the archive, and gives the heap its memory.
 fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refused> {
-    let refused = |error: &dyn core::fmt::Display| {
-        error!("{error}");
-        Refused
-    };
-    let image = entry::image().ok_or_else(|| refused(&"the image has no size"))?;
-    tree::check(blob).map_err(|e| refused(&e))?;
-    let early = early::read(blob).map_err(|e| refused(&e))?;
-    let span = pool::find_archive(&early).map_err(|e| refused(&e))?;
-    mmu::map(space, span, Window::ReadOnly).map_err(|e| refused(&e))?;
+    let image = entry::image().ok_or_else(|| refuse(code::MAP_BUG, &"the image has no size"))?;
+    tree::check(blob).map_err(|e| refuse(e.code(), &e))?;
+    let early = early::read(blob).map_err(|e| refuse(e.code(), &e))?;
+    let span = pool::find_archive(&early).map_err(|e| refuse(e.code(), &e))?;
+    mmu::map(space, span, Window::ReadOnly).map_err(|e| refuse(e.code(), &e))?;
     // SAFETY: mapped just now; it is never written.
-    let description = archive::description(unsafe { bytes(span) }).map_err(|e| refused(&e))?;
+    let description = archive::description(unsafe { bytes(span) }).map_err(|e| refuse(e.code(), &e))?;
     let cells = early::count_children(description, |_| true);
-    let placed = pool::place(blob, image, tree, cells).map_err(|e| refused(&e))?;
-    mmu::map(space, placed.pool, Window::Data).map_err(|e| refused(&e))?;
+    let placed = pool::place(blob, image, tree, cells).map_err(|e| refuse(e.code(), &e))?;
+    mmu::map(space, placed.pool, Window::Data).map_err(|e| refuse(e.code(), &e))?;
     // SAFETY: mapped just now; `place` found it free, and nobody else learns of it.
     unsafe { heap::add(placed.pool.start().0, placed.pool.size()) };
     Ok(Boot { image, pool: placed.pool, archive: placed.archive, tree })
@@ -120,12 +117,12 @@ fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refus
 /// The machine stays as it is; why has been printed.
 struct Refused;
 
-fn refuse(why: &str) -> Refused {
-    error!("{why}");
+fn refuse(code: Code, why: &dyn Display) -> Refused {
+    error!("{code}: {why}");
     Refused
 }
 
-fn refuse_all(errors: Vec<impl core::fmt::Display>) -> Refused {
+fn refuse_all(errors: Vec<BootError>) -> Refused {
     errors.iter().for_each(|e| error!("{e}"));
     Refused
 }
@@ -141,7 +138,7 @@ fn boot_cells(
     let archive = unsafe { bytes(loaded.archive) };
     let tree = loaded.tree;
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
-    let gic = map_gic(&mut space, &survey.hardware).map_err(refuse)?;
+    let gic = map_gic(&mut space, &survey.hardware).map_err(|why| refuse(code::NO_REDISTRIBUTOR, &why))?;
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
     let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
     let context = Context { gic, space, conduit, seed: survey.seed() };
@@ -149,20 +146,23 @@ fn boot_cells(
     gic::init_cpu_interface();
     let mine = survey.hardware.cpus.iter().find(|c| c.affinity == cpu::affinity());
     let me = mine
-        .ok_or_else(|| refuse("the board's tree has no node for the CPU that Bulkhead was started on"))?
+        .ok_or_else(|| {
+            refuse(code::BOOT_CPU, &"the board's tree has no node for the CPU that Bulkhead was started on")
+        })?
         .id;
-    physical::init_distributor(&mut machine).map_err(|e| refuse_all(alloc::vec![e]))?;
-    let sgi = SgiPlan::probe(&mut machine, me)
-        .ok_or_else(|| refuse("firmware leaves no SGI to EL2: SGIs must be in non-secure Group 1"))?;
+    physical::init_distributor(&mut machine).map_err(|e| refuse(e.code(), &e))?;
+    let sgi = SgiPlan::probe(&mut machine, me).ok_or_else(|| {
+        refuse(code::GIC_KEPT, &"firmware leaves no SGI to EL2: SGIs must be in non-secure Group 1")
+    })?;
     physical::init_redistributor(&mut machine, me, &sgi, survey.hardware.gic.maintenance)
-        .map_err(|e| refuse_all(alloc::vec![e]))?;
+        .map_err(|e| refuse(e.code(), &e))?;
     let mut system =
         survey.build(&mut machine, sgi, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
     system.entered = entered;
     let system: &'static System = Box::leak(Box::new(system));
     // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
     if let Err(e) = mmu::unmap(&mut space.lock(), tree) {
-        return Err(refuse_all(alloc::vec![e]));
+        return Err(refuse(e.code(), &e));
     }
     start_secondaries(system, me, context, &mut machine);
     let (used, peak, total) = heap::used();
@@ -325,7 +325,8 @@ extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
         let mut uart = unsafe { uart::Uart::new(stdout.at) };
         let _ = writeln!(
             uart,
-            "bulkhead: error: entered at EL{el}; Bulkhead needs EL2. On QEMU: -M virt,virtualization=on"
+            "bulkhead: error: {}: entered at EL{el}; Bulkhead needs EL2. On QEMU: -M virt,virtualization=on",
+            code::WRONG_EL
         );
     }
     loop {

@@ -153,7 +153,7 @@ fn firmwares_memory_is_nobodys() {
     let tree = Tree::parse(&blob).unwrap();
     let hardware = Hardware::read(&tree).unwrap();
     let bytes = archive(&setup.files);
-    let config = Config { cells: setup.cells };
+    let config = Config { hypervisor: HypervisorConfig::default(), cells: setup.cells };
     let plan = Plan::draft(&config, &tree, &hardware, &Archive::parse(&bytes).unwrap(), setup.boot).unwrap();
     let firmware = span(0x5000_0000, 0x2000);
     assert!(!plan.cells[0].ram.iter().any(|r| r.backing().unwrap().overlaps(&firmware)));

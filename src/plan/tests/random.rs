@@ -93,6 +93,7 @@ impl Random {
                 memory: Some(if *kind == 0 { memory * PAGE + 64 * MIB } else { memory * PAGE }),
                 payload: payload(*kind),
                 devices: uarts.map(|(slot, ..)| format!("uart@{:x}", slot * 0x800)).collect(),
+                console: CellConsole::None,
                 unprotected_dma: false,
             }
         };
@@ -144,7 +145,7 @@ impl Random {
         let hardware = Hardware::read(&tree).unwrap();
         let bytes = archive(&setup.files);
         let archive = Archive::parse(&bytes).unwrap();
-        let config = Config { cells: setup.cells };
+        let config = Config { hypervisor: HypervisorConfig::default(), cells: setup.cells };
         // Whatever can be drafted passes the check.
         let plan = Plan::draft(&config, &tree, &hardware, &archive, boot)
             .map(|draft| draft.check(&hardware).unwrap());

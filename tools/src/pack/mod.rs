@@ -101,26 +101,64 @@ pub fn pack(cells: &Path, folder: &Path) -> Result<Vec<u8>, PackError> {
     let tree = Tree::parse(&blob).map_err(|error| mistakes(vec![error.to_string()]))?;
     let config =
         Config::parse(&tree).map_err(|errors| mistakes(errors.iter().map(ToString::to_string).collect()))?;
-    let images = named_by(&config)?;
+    let (archive, missing) = pack_what_is_there(&blob, &config, folder)?;
+    if let Some(Missing { cell, property, name, path }) = missing.into_iter().next() {
+        let source = io::ErrorKind::NotFound.into();
+        return Err(PackError::Read { cell, property, name, path, source });
+    }
+    Archive::parse(&archive).map_err(PackError::Archive)?;
+    Ok(archive)
+}
+
+/// An image that is not there.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    /// The cell that names it.
+    pub cell: String,
+    /// kernel, initrd or image.
+    pub property: &'static str,
+    /// What it says.
+    pub name: String,
+    /// Where it was looked for.
+    pub path: PathBuf,
+}
+
+/// Packs a compiled description with those of its images that are there; names the others.
+///
+/// # Errors
+/// An image is there and cannot be packed.
+pub fn pack_what_is_there(
+    blob: &[u8],
+    config: &Config,
+    folder: &Path,
+) -> Result<(Vec<u8>, Vec<Missing>), PackError> {
+    let images = named_by(config)?;
     let mut files: Vec<(Vec<&str>, Vec<u8>)> = Vec::new();
+    let mut missing = Vec::new();
     for image in &images {
         if files.iter().any(|(names, _)| names.contains(&image.name.as_str())) {
             continue;
         }
-        let data = image.read(folder)?;
+        let data = match image.read(folder) {
+            Err(PackError::Read { cell, property, name, path, source })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                missing.push(Missing { cell, property, name, path });
+                continue;
+            }
+            other => other?,
+        };
         match files.iter_mut().find(|(_, known)| *known == data) {
             Some((names, _)) => names.push(&image.name),
             None => files.push((vec![&image.name], data)),
         }
     }
     let mut archive = cpio::Archive::new();
-    archive.add_linked(&[DESCRIPTION], &blob, ALIGN);
+    archive.add_linked(&[DESCRIPTION], blob, ALIGN);
     for (names, data) in &files {
         archive.add_linked(names, data, ALIGN);
     }
-    let archive = archive.finish();
-    Archive::parse(&archive).map_err(PackError::Archive)?;
-    Ok(archive)
+    Ok((archive.finish(), missing))
 }
 
 impl Image {

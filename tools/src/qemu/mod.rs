@@ -8,4 +8,4 @@ mod process;
 pub use console::{Console, Lost};
 pub use live::live;
 pub use machine::{Disk, Machine};
-pub use process::{Boot, Qemu, QemuError, board_tree};
+pub use process::{Boot, Qemu, QemuError, Scratch, board_tree};

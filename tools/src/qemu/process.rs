@@ -230,10 +230,14 @@ pub(super) fn disk_arguments(disk: &Disk, folder: &Path) -> Result<Vec<String>, 
 
 /// A folder of our own, with a short name: a socket's path has 108 bytes. It goes when this goes.
 #[derive(Debug)]
-pub(super) struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(super) fn new() -> Result<Self, QemuError> {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// There is no temporary folder, or it cannot be written.
+    pub fn new() -> Result<Self, QemuError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -245,7 +249,8 @@ impl Scratch {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }

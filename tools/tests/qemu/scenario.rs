@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bulkhead_cli::board::Board;
 use bulkhead_cli::demo::{self, DemoError, Second};
-use bulkhead_cli::qemu::{self, Boot, Console, Machine, Qemu, QemuError};
+use bulkhead_cli::qemu::{Boot, Console, Machine, Qemu, QemuError};
 use bulkhead_cli::{pack, plan};
 
 use crate::dmesg;
@@ -103,11 +104,8 @@ impl Scenario {
     /// Holds its description against the tree that QEMU gives its machine.
     pub fn check_at_the_desk(&self) -> Result<(), String> {
         let Boots::Cells(text) = &self.boots else { return Ok(()) };
-        let board = qemu::board_tree(&self.machine).map_err(|error| error.to_string())?;
         let source = source(self.name, text)?;
-        let board_file = source.with_extension("board.dtb");
-        fs::write(&board_file, board).map_err(|error| error.to_string())?;
-        plan::check(&source, &board_file, &target("images")?)
+        plan::check(&source, &Board::Virt(self.machine.clone()), &target("images")?)
             .map(|_| ())
             .map_err(|error| format!("{}: {error}", self.name))
     }

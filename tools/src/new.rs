@@ -1,0 +1,168 @@
+//! A first description for a board, from flags or from answers. What it writes passes `check`.
+
+mod ask;
+mod wish;
+mod write;
+
+use std::io::{self, BufRead, Write};
+
+use bulkhead::archive::Archive;
+use bulkhead::config::Config;
+use bulkhead::hardware::Hardware;
+use bulkhead::plan::{Plan, PlanError, pool};
+use bulkhead::refusal::Refusal;
+use bulkhead::tree::Tree;
+
+pub use wish::{CellWish, WishError};
+
+use crate::board::{Board, BoardError};
+use crate::plan::loaded;
+use crate::report::Mistake;
+use crate::{cpio, dtc};
+
+/// Why there is no description.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum NewError {
+    /// There is no tree of the board.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Board(#[from] BoardError),
+    /// The compiler is not there, or no temporary file can be written.
+    #[error("the description cannot be tried")]
+    Try(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The board cannot be used, or the wishes do not fit it.
+    #[error("{}", listed(.0))]
+    Refused(Vec<Mistake>),
+    /// Nobody answers.
+    #[error("there was no answer: give --root and --cell instead")]
+    NoAnswer,
+    /// The terminal.
+    #[error("the terminal cannot be used")]
+    Terminal(#[from] io::Error),
+}
+
+fn listed(mistakes: &[Mistake]) -> String {
+    let line = |mistake: &Mistake| {
+        let code = mistake.code.map_or_else(String::new, |code| format!("{code}: "));
+        format!("{code}{}", mistake.message)
+    };
+    mistakes.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Writes a description; asks on the terminal if there are no wishes.
+///
+/// # Errors
+/// See [`NewError`].
+pub fn new(board: &Board, root: Option<CellWish>, cells: Vec<CellWish>) -> Result<String, NewError> {
+    new_with(board, root, cells, &mut io::stdin().lock(), &mut io::stderr())
+}
+
+/// [`new`] with the terminal named.
+///
+/// # Errors
+/// See [`NewError`].
+pub fn new_with(
+    board: &Board,
+    root: Option<CellWish>,
+    cells: Vec<CellWish>,
+    input: &mut dyn BufRead,
+    output: &mut dyn Write,
+) -> Result<String, NewError> {
+    let blob = board.blob()?;
+    let tree = Tree::parse(&blob).map_err(|error| NewError::Refused(vec![Mistake::of(&error)]))?;
+    let hardware = Hardware::read(&tree).map_err(|errors| NewError::Refused(Mistake::all(&errors)))?;
+    let mut wishes: Vec<CellWish> =
+        root.map(|root| CellWish { root: true, ..root }).into_iter().chain(cells).collect();
+    if wishes.is_empty() {
+        wishes = ask::cells(&tree, &hardware, input, output)?;
+    }
+    let name = board.origin().name;
+    let tried =
+        |wishes: &[CellWish]| try_out(&write::source(wishes, &name), &tree, &hardware, blob.len() as u64);
+    match tried(&wishes) {
+        Ok(()) => {}
+        Err(NotYet::Dma(unprotected)) => {
+            // Whoever gets the text gets the sentence, too: it stands beside the property.
+            for (cell, devices) in unprotected {
+                wishes
+                    .iter_mut()
+                    .filter(|wish| wish.name == cell)
+                    .for_each(|wish| wish.dma = devices.clone());
+            }
+            tried(&wishes).map_err(NotYet::into_error)?;
+        }
+        Err(other) => return Err(other.into_error()),
+    }
+    Ok(write::source(&wishes, &name))
+}
+
+/// Why a text does not pass.
+enum NotYet {
+    /// These cells have these devices that nothing holds back, and that is all that is wrong.
+    Dma(Vec<(String, Vec<String>)>),
+    Other(NewError),
+}
+
+impl NotYet {
+    fn into_error(self) -> NewError {
+        match self {
+            Self::Dma(cells) => NewError::Try(format!("DMA of {cells:?} is refused twice").into()),
+            Self::Other(error) => error,
+        }
+    }
+}
+
+/// Checks a text, with files in place of images that need not be there yet.
+fn try_out(source: &str, board: &Tree<'_>, hardware: &Hardware, board_size: u64) -> Result<(), NotYet> {
+    let refused = |mistakes| NotYet::Other(NewError::Refused(mistakes));
+    let blob = dtc::compile(source).map_err(|error| NotYet::Other(NewError::Try(error.into())))?;
+    let tree = Tree::parse(&blob).map_err(|error| refused(vec![Mistake::of(&error)]))?;
+    let config = Config::parse(&tree).map_err(|errors| refused(Mistake::all(&errors)))?;
+    let packed =
+        with_stand_ins(&blob, &config).map_err(|error| NotYet::Other(NewError::Try(error.into())))?;
+    let archive = Archive::parse(&packed).map_err(|error| refused(vec![Mistake::of(&error)]))?;
+    let pool = pool::size(hardware.cpus.len(), config.cells.len(), board_size as usize);
+    let Some(boot) = loaded::guess(hardware, packed.len() as u64, pool) else {
+        return Err(refused(vec![Mistake::in_words("the board's memory is too small".into())]));
+    };
+    let plan = Plan::draft(&config, board, hardware, &archive, boot).and_then(|draft| draft.check(hardware));
+    let Err(errors) = plan else { return Ok(()) };
+    let dma = |error: &PlanError| match error {
+        PlanError::UnprotectedDma { cell, devices } => Some((cell.clone(), devices.clone())),
+        _ => None,
+    };
+    if errors.iter().all(|error| dma(error).is_some()) {
+        return Err(NotYet::Dma(errors.iter().filter_map(dma).collect()));
+    }
+    let others =
+        errors.iter().filter(|error| dma(error).is_none()).map(|error| Mistake::of(error as &dyn Refusal));
+    Err(refused(others.collect()))
+}
+
+/// An archive in which each image is the smallest of its kind.
+fn with_stand_ins(blob: &[u8], config: &Config) -> Result<Vec<u8>, crate::pack::PackError> {
+    let mut archive = cpio::Archive::new();
+    archive.add_linked(&[bulkhead::archive::DESCRIPTION], blob, 4096);
+    let mut known: Vec<String> = Vec::new();
+    for image in crate::pack::named_by(config)? {
+        if !known.contains(&image.name) {
+            archive.add_linked(&[&image.name], &stand_in(image.role), 4096);
+            known.push(image.name);
+        }
+    }
+    Ok(archive.finish())
+}
+
+fn stand_in(role: crate::pack::ImageRole) -> Vec<u8> {
+    let mut bytes = vec![0; 4096];
+    if role == crate::pack::ImageRole::Kernel {
+        // An arm64 Image (Linux, Documentation/arch/arm64/booting.rst): its size, little-endian, the magic.
+        bytes[16..24].copy_from_slice(&4096_u64.to_le_bytes());
+        bytes[24] = 0b1010;
+        bytes[56..60].copy_from_slice(b"ARM\x64");
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

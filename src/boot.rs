@@ -4,6 +4,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -11,14 +12,15 @@ use crate::addr::{Ipa, Span};
 use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
+use crate::console::Console;
 use crate::guest_tree::{self, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space};
 use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
-use crate::ports::Machine;
+use crate::ports::{Machine, Serial};
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
-use crate::vgic::{CellGic, GicShared, SgiPlan};
+use crate::vgic::{CellGic, GicShared, SgiPlan, Wire};
 
 /// Why nothing was started. It prints with its number.
 #[derive(Debug)]
@@ -159,7 +161,8 @@ impl<'a> Survey<'a> {
     }
 
     /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. `pa_range` is
-    /// ID_AA64MMFR0_EL1.PARange, `vmid16` whether VMIDs have 16 bits; the distributor is initialised.
+    /// ID_AA64MMFR0_EL1.PARange, `vmid16` whether VMIDs have 16 bits; the distributor is initialised. `serial` is the plan's
+    /// console.
     ///
     /// # Errors
     /// What cannot be made.
@@ -169,21 +172,36 @@ impl<'a> Survey<'a> {
         sgi: SgiPlan,
         pa_range: u8,
         vmid16: bool,
+        serial: Option<Box<dyn Serial>>,
     ) -> Result<System, Vec<BootError>> {
         let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
-        let gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
-        let mut cells = Vec::new();
+        let mut gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
+        let serial = serial.filter(|_| self.plan.console.is_some());
+        gic.console = self.plan.console.filter(|_| serial.is_some()).map(|console| console.spi);
+        let (mut cells, mut wires) = (Vec::new(), Vec::new());
         for cell in &self.plan.cells {
             for warning in &cell.warnings {
                 log::warn!("cell {}: {warning}", cell.name);
             }
-            cells.push(self.cell(cell, &gic, pa_range, vmid16).map_err(|e| Vec::from([e]))?);
+            let wire = cell.uart.map(|_| Arc::<Wire>::default());
+            cells.push(self.cell(cell, &gic, wire.clone(), pa_range, vmid16).map_err(|e| Vec::from([e]))?);
+            wires.push((cell.name.as_str(), wire));
         }
+        let console = serial.map(|serial| Console::new(serial, wires.into_iter()));
         let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
-        Ok(System::new(cells, &self.plan.cpus, gic, self.plan.boot.archive, smc))
+        let mut system = System::new(cells, &self.plan.cpus, gic, self.plan.boot.archive, smc);
+        system.console = console;
+        Ok(system)
     }
 
-    fn cell(&self, plan: &CellPlan, gic: &GicShared, pa_range: u8, vmid16: bool) -> Result<Cell, BootError> {
+    fn cell(
+        &self,
+        plan: &CellPlan,
+        gic: &GicShared,
+        wire: Option<Arc<Wire>>,
+        pa_range: u8,
+        vmid16: bool,
+    ) -> Result<Cell, BootError> {
         let refused = |error| BootError::Cell { cell: plan.name.clone(), error };
         let space = stage2(plan, pa_range).map_err(refused)?;
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
@@ -207,6 +225,10 @@ impl<'a> Survey<'a> {
             plan.cpus.iter().map(|id| self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity))).collect();
         let cpus = cpus.ok_or_else(|| refused(CellError::NoMemory))?;
         let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
+        let cell_gic = match plan.uart.zip(wire) {
+            Some((uart, wire)) => cell_gic.with_spi(uart.spi, wire),
+            None => cell_gic,
+        };
         Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree)
             .ok_or_else(|| refused(CellError::NoMemory))
     }
@@ -223,7 +245,8 @@ fn stage2(plan: &CellPlan, pa_range: u8) -> Result<Stage2Space, CellError> {
         ram.chain(plan.mmio.iter().map(|region| (region, Stage2Attributes::Device)))
     };
     let ends = regions().map(|(region, _)| region.ipa.0.saturating_add(region.size.saturating_sub(1)));
-    let highest = ends.chain([plan.gicd.last().0, plan.gicr.last().0]).max().unwrap_or(0);
+    let emulated = [plan.gicd, plan.gicr].into_iter().chain(plan.uart.map(|uart| uart.at));
+    let highest = ends.chain(emulated.map(|span| span.last().0)).max().unwrap_or(0);
     let geometry = Geometry::for_stage2(pa_range, highest).map_err(CellError::Geometry)?;
     let store = HeapStore::new(&geometry);
     let mut space = store.and_then(|store| Stage2Space::new(geometry, store)).ok_or(CellError::NoMemory)?;

@@ -152,6 +152,14 @@ codes! {
     UNPROTECTED_DMA = 207;
     /// Two things at one address of a cell.
     ADDRESS_TWICE = 208;
+    /// The hypervisor's console in a cell.
+    CONSOLE_CLAIMED = 209;
+    /// A device on the console's page or interrupt.
+    CONSOLE_SHARED = 210;
+    /// A console that cannot be driven.
+    CONSOLE_UNFIT = 211;
+    /// A virtual console without a hypervisor's, on this board.
+    CONSOLE_MISSING = 212;
 
     /// The archive is compressed.
     ARCHIVE_COMPRESSED = 301;

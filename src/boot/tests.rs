@@ -136,7 +136,7 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
     let loads: Vec<_> = survey.plan.cells.iter().map(|cell| cell.load.clone()).collect();
     let cells: Vec<_> = survey.plan.cells.iter().map(|cell| cell.cpus.clone()).collect();
     let board = loaded.machine(&survey);
-    let system = survey.build(&mut Fake::new(&board, 0), sgi(), BITS_44, false).unwrap();
+    let system = survey.build(&mut Fake::new(&board, 0), sgi(), BITS_44, false, None).unwrap();
     let mut cpus: Vec<_> = system
         .cpus()
         .map(|(id, _)| {
@@ -239,7 +239,9 @@ fn a_cell_beyond_the_cpus_reach_is_refused_by_name() {
     let survey = loaded.survey().unwrap();
     let board = loaded.machine(&survey);
     // 32 bits of physical address, and the board has PCI windows behind them.
-    let Err(refused) = survey.build(&mut Fake::new(&board, 0), sgi(), 0, false) else { panic!("built") };
+    let Err(refused) = survey.build(&mut Fake::new(&board, 0), sgi(), 0, false, None) else {
+        panic!("built")
+    };
     let [refused] = refused.as_slice() else { panic!("{refused:?}") };
     assert!(
         matches!(refused, BootError::Cell { cell, error: CellError::Geometry(_) } if cell == "linux"),

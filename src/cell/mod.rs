@@ -96,7 +96,11 @@ impl Cell {
             id: plan.id,
             name: plan.name.clone(),
             gic,
-            bus: Bus::new([(plan.gicd, Device::Gicd), (plan.gicr, Device::Gicr)])?,
+            bus: Bus::new(
+                [(plan.gicd, Device::Gicd), (plan.gicr, Device::Gicr)]
+                    .into_iter()
+                    .chain(plan.uart.map(|uart| (uart.at, Device::Console))),
+            )?,
             ram: plan.ram.as_slice().into(),
             space,
             root: plan.root,

@@ -126,6 +126,15 @@ impl System {
         Ok(())
     }
 
+    /// The CPU that the console's interrupt goes to: the root cell's first, which has the least to lose, or else the one that
+    /// booted.
+    pub fn console_cpu(&self, boot: PcpuId) -> Option<(PcpuId, Seat)> {
+        let roots = self.cells.iter().filter(|cell| cell.root).filter_map(|cell| cell.cpu(VcpuId(0)));
+        let wanted = roots.chain([boot]).chain(self.cpus().map(|(id, _)| id));
+        let mut there = wanted.filter(|cpu| !self.absent().contains(cpu.index()));
+        there.find_map(|cpu| Some((cpu, self.seat(cpu)?)))
+    }
+
     /// A vCPU shall look at its cell's virtual SPI.
     #[cold]
     pub fn look_at_line(&self, cell: &Cell, vcpu: VcpuId, machine: &mut impl CpuInterface) {

@@ -55,6 +55,8 @@ pub(crate) fn system_with(
             gicr: Span::new(Ipa(0x080a_0000), 0x2_0000 * own.len() as u64).unwrap(),
             spis: IntidSet::new(),
             devices: Vec::new(),
+            uart: None,
+            stdout: None,
             load: Load {
                 zeroed: Vec::new(),
                 pieces: vec![Piece { offset: 0, size: KERNEL.len() as u64, to: Ipa(ipa + 0x1000) }],

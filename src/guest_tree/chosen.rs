@@ -16,10 +16,15 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
         let board = self.tree.at("/aliases");
         let props = board.iter().flat_map(|n| n.props());
         let kept: Vec<_> = props.filter(|p| p.str().is_some_and(resolves)).collect();
-        if kept.is_empty() {
+        let own =
+            self.own_uart().map(|(uart, _)| uart).filter(|_| !kept.iter().any(|p| p.name() == "serial0"));
+        if kept.is_empty() && own.is_none() {
             return;
         }
         self.fdt.begin_node("aliases");
+        if let Some(uart) = own {
+            self.fdt.string("serial0", &format!("/{uart}"));
+        }
         for prop in kept {
             self.fdt.property(prop.name(), prop.bytes());
         }
@@ -44,8 +49,15 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
         self.fdt.end_node();
     }
 
-    /// The board's console if the cell has it; else, in a cell that is not the root cell, its first UART.
+    /// The console that the description gives the cell; else the board's if the cell has it; else, in a cell that is not the
+    /// root cell, its first UART.
     fn stdout_path(&self) -> Option<String> {
+        if let Some(node) = self.cell.stdout {
+            return Some(self.tree.node(node).path());
+        }
+        if let Some((uart, _)) = self.own_uart() {
+            return Some(format!("/{uart}"));
+        }
         let chosen = self.tree.at("/chosen");
         let prop = chosen.and_then(|n| n.prop("stdout-path").or_else(|| n.prop("linux,stdout-path")));
         let board = prop.and_then(|p| p.str()).filter(|path| {

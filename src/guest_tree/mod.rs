@@ -13,6 +13,7 @@ mod refs;
 mod role;
 #[cfg(test)]
 mod tests;
+mod uart;
 mod write;
 
 use alloc::collections::BTreeSet;
@@ -100,6 +101,10 @@ pub fn build(
     // Filled one by one: collected, a set would first sort, with a sort of its own.
     let mut foreign = BTreeSet::new();
     others.for_each(|c| foreign.extend(&c.devices));
+    // The hypervisor's console, unless the cell sees a virtual UART in its place.
+    foreign.extend(
+        plan.console.map(|console| console.node).filter(|node| own.uart.and_then(|u| u.node) != Some(*node)),
+    );
     let cpus: Option<Vec<NodeId>> =
         own.cpus.iter().map(|id| hardware.cpus.get(id.index()).map(|cpu| cpu.node)).collect();
     let cpus = cpus.ok_or_else(|| GuestTreeError::NoCpu { cell: own.name.clone() })?;
@@ -116,6 +121,7 @@ fn build_cell(
 ) -> Result<GuestTree, GuestTreeError> {
     let mut own = BTreeSet::new();
     own.extend(&cell.devices);
+    own.extend(cell.uart.and_then(|uart| uart.node));
     let sources = Sources { root: cell.root, gic, own, foreign, cpus };
     let kept = Kept::select(tree, &sources);
     let bytes = Writer::new(tree, cell, &sources, &kept)?.write()?;

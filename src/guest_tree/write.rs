@@ -73,6 +73,7 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
         if !self.cell.root {
             self.parts_of_every_cell();
         }
+        self.virtual_uart()?;
         self.children(root);
         self.fdt.end_node();
         Ok(self.fdt.finish())
@@ -165,6 +166,8 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
         };
         match name {
             "name" => true,
+            // A virtual UART has no DMA.
+            "dmas" | "dma-names" => self.cell.uart.is_some_and(|uart| uart.node == Some(node.id())),
             "msi-parent" => list(name, "#msi-cells"),
             "iommus" => list(name, "#iommu-cells"),
             "interrupt-parent" => list(name, ""),

@@ -23,8 +23,8 @@ impl Plan<Draft> {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let Self { cells, cpus, boot, own_ppis, reserved, state: _ } = self;
-        Ok(Plan { cells, cpus, boot, own_ppis, reserved, state: PhantomData })
+        let Self { cells, cpus, boot, console, own_ppis, reserved, state: _ } = self;
+        Ok(Plan { cells, cpus, boot, console, own_ppis, reserved, state: PhantomData })
     }
 }
 
@@ -106,6 +106,8 @@ impl<S> Plan<S> {
         let never: SpanSet<Pa> = never.chain(self.reserved.iter().copied()).collect();
         let mut owned: Vec<(Span<Pa>, String)> =
             never.iter().map(|s| (s, "memory or the GIC".to_string())).collect();
+        let console = self.console.and_then(|console| console.page());
+        owned.extend(console.map(|page| (page, "the hypervisor".to_string())));
         for cell in &self.cells {
             let mut theirs = SpanSet::default();
             for node in &cell.devices {
@@ -133,12 +135,21 @@ impl<S> Plan<S> {
     fn check_devices(&self, hardware: &Hardware, faults: &mut Vec<PlanError>) {
         for device in &hardware.devices {
             let owners = self.cells.iter().filter(|cell| cell.devices.contains(&device.node)).count();
-            if owners > 1 || owners == 0 && self.has_root() {
+            let ours = self.console.is_some_and(|console| console.node == device.node);
+            let wanted = if ours { 0..=0 } else { usize::from(self.has_root())..=1 };
+            if !wanted.contains(&owners) {
                 faults.push(PlanError::Lost { what: format!("device {:?}, {owners} owners", device.node) });
             }
         }
         for (at, cell) in self.cells.iter().enumerate() {
             let mut spis = cell.spis.clone();
+            if let Some(console) = self.console.filter(|console| spis.contains(console.spi.intid())) {
+                faults.push(misplaced(cell, console.spi.to_string()));
+            }
+            let uart = cell.uart.map(|uart| uart.spi);
+            if uart.is_some() && uart != self.console.map(|console| console.spi) {
+                faults.push(misplaced(cell, "its virtual UART".to_string()));
+            }
             for node in &cell.devices {
                 let Some(device) = hardware.device(*node) else {
                     faults.push(misplaced(cell, format!("{node:?}")));
@@ -205,7 +216,8 @@ fn check_space(cell: &CellPlan, faults: &mut Vec<PlanError>) {
     let ram = cell.ram.iter().filter_map(Region::seen).map(named("its memory"));
     let mmio = cell.mmio.iter().filter_map(Region::seen).map(named("its registers"));
     let gic = [cell.gicd, cell.gicr].into_iter().map(named("its GIC"));
-    let mut seen: Vec<_> = ram.chain(mmio).chain(gic).collect();
+    let uart = cell.uart.map(|uart| uart.at).into_iter().map(named("its virtual UART"));
+    let mut seen: Vec<_> = ram.chain(mmio).chain(gic).chain(uart).collect();
     sort::by(&mut seen, |a, b| a > b);
     faults.extend(overlaps(&seen).map(|(a, b)| PlanError::IpaTwice {
         cell: cell.name.clone(),

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::draft::Draw;
 use super::spans::SpanSet;
-use super::{PlanError, Region, memory};
+use super::{Console, PlanError, Region, console, memory};
 use crate::addr::{PAGE, Pa, Span};
 use crate::config::CellConsole;
 use crate::cpu::CellId;
@@ -28,10 +28,13 @@ struct Claim {
     cell: CellId,
 }
 
-pub(super) fn claim(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Claims {
-    let named = named(draw, errors);
+pub(super) fn claim(draw: &Draw<'_, '_>, console: Option<Console>, errors: &mut Vec<PlanError>) -> Claims {
+    let named = named(draw, console, errors);
     let root = super::draft::ids().zip(&draw.config.cells).find(|(_, cell)| cell.root).map(|(id, _)| id);
     let owner = |device: &Device| {
+        if console.is_some_and(|console| console.node == device.node) {
+            return None;
+        }
         // The claim that is nearest above the device counts: claims nest, so it is the last that has it.
         let claim = named.iter().rev().find(|c| c.node <= device.node && device.node < c.end);
         claim.map(|c| c.cell).or(root)
@@ -41,11 +44,12 @@ pub(super) fn claim(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Claims 
     claims.check_pages(draw, errors);
     claims.check_spis(draw, errors);
     claims.check_masters(draw, errors);
+    console::check_shared(draw, console, claims.all(draw), errors);
     claims
 }
 
 /// All names of all cells, in tree order.
-fn named(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Vec<Claim> {
+fn named(draw: &Draw<'_, '_>, own: Option<Console>, errors: &mut Vec<PlanError>) -> Vec<Claim> {
     let mut claims: Vec<Claim> = Vec::new();
     for (id, cell) in super::draft::ids().zip(&draw.config.cells) {
         let console = match &cell.console {
@@ -60,7 +64,10 @@ fn named(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Vec<Claim> {
                     continue;
                 }
             };
-            if let Some(why) = no_device(draw, &node) {
+            if own.is_some_and(|own| own.node == node.id()) {
+                let (cell, name) = (cell.name.to_string(), name.to_string());
+                errors.push(PlanError::ConsoleClaimed { cell, property, name, node: node.path() });
+            } else if let Some(why) = no_device(draw, &node) {
                 let (cell, name) = (cell.name.to_string(), name.to_string());
                 errors.push(PlanError::NotADevice { cell, property, name, node: node.path(), why });
             } else if let Some(other) = claims.iter().find(|c| c.node == node.id()) {

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use super::devices::Claims;
-use super::{Boot, CellPlan, CpuPlan, Draft, Plan, PlanError, cpus, devices, load, memory};
+use super::{
+    Boot, CellPlan, CpuPlan, Draft, Plan, PlanError, VirtualUart, console, cpus, devices, load, memory,
+};
 use crate::addr::{Ipa, Pa, Span};
 use crate::archive::Archive;
 use crate::config::{CellConfig, Config};
@@ -62,7 +64,8 @@ impl Plan<Draft> {
         let mut errors = Vec::new();
         let shares = cpus::assign(&draw, &mut errors);
         let ram = memory::divide(&draw, &mut errors);
-        let claims = devices::claim(&draw, &mut errors);
+        let console = console::choose(&draw, &mut errors);
+        let claims = devices::claim(&draw, console, &mut errors);
 
         let mut cells = Vec::with_capacity(config.cells.len());
         for (((id, cell), cpus), ram) in ids().zip(&config.cells).zip(shares).zip(ram) {
@@ -80,7 +83,8 @@ impl Plan<Draft> {
                 None => continue,
             };
             let mmio = claims.mmio(&draw, id);
-            errors.extend(collisions(&draw, cell, &ram, &claims, id, gicd, gicr));
+            let uart = console::of_cell(&draw, console, cell, &mut errors);
+            errors.extend(collisions(&draw, cell, &ram, &claims, id, [gicd, gicr], uart));
             cells.push(CellPlan {
                 id,
                 name: cell.name.to_string(),
@@ -92,6 +96,8 @@ impl Plan<Draft> {
                 gicr,
                 spis: claims.spis(&draw, id),
                 devices: claims.nodes(&draw, id),
+                uart,
+                stdout: console::device_of_cell(&draw, cell),
                 load,
                 warnings: claims.warnings(&draw, id),
             });
@@ -105,7 +111,7 @@ impl Plan<Draft> {
         let own_ppis =
             [hardware.gic.maintenance, timer.hyp_physical, timer.hyp_virtual, timer.secure].to_vec();
         let reserved = memory::reserved(hardware).iter().collect();
-        Ok(Self { cells, cpus, boot: draw.boot, own_ppis, reserved, state: PhantomData })
+        Ok(Self { cells, cpus, boot: draw.boot, console, own_ppis, reserved, state: PhantomData })
     }
 }
 
@@ -132,13 +138,14 @@ fn collisions(
     ram: &[super::Region],
     claims: &Claims,
     id: CellId,
-    gicd: Span<Ipa>,
-    gicr: Span<Ipa>,
+    [gicd, gicr]: [Span<Ipa>; 2],
+    uart: Option<VirtualUart>,
 ) -> Vec<PlanError> {
     let mut seen: Vec<(Span<Ipa>, String)> = ram
         .iter()
         .filter_map(|region| Some((region.seen()?, "its memory".to_string())))
         .chain([(gicd, "its distributor".to_string()), (gicr, "its redistributors".to_string())])
+        .chain(uart.map(|uart| (uart.at, "its virtual UART".to_string())))
         .collect();
     if !cell.root {
         let device = |(span, node): (Span<Pa>, _)| (span.identity(), draw.board.node(node).path());

@@ -168,6 +168,46 @@ pub enum PlanError {
         /// The devices.
         devices: Vec<String>,
     },
+    /// A cell claims the hypervisor's console.
+    #[error(
+        "cell `{cell}`: `{property}` has `{name}`, but {node} is the hypervisor's console: write `console = \"virtual\"` instead, or give the hypervisor another one with `hypervisor {{ console = NAME; }}`, or none with \"none\""
+    )]
+    ConsoleClaimed {
+        /// The cell.
+        cell: String,
+        /// The property.
+        property: &'static str,
+        /// The name.
+        name: String,
+        /// Its node.
+        node: String,
+    },
+    /// A cell's device on the page or the interrupt of the hypervisor's console.
+    #[error("{} (cell `{cell}`) shares {what} with {}, the hypervisor's console: disable it in the board's tree, or name another console with `hypervisor {{ console = NAME; }}`", nodes[0], nodes[1])]
+    ConsoleShared {
+        /// The cell.
+        cell: String,
+        /// The device and the console.
+        nodes: [String; 2],
+        /// What they share.
+        what: &'static str,
+    },
+    /// A console that Bulkhead cannot drive.
+    #[error(
+        "`hypervisor`: `console`: {node} cannot be the console: it must be an enabled arm,pl011 or arm,sbsa-uart with an SPI"
+    )]
+    ConsoleUnfit {
+        /// Its node.
+        node: String,
+    },
+    /// A virtual console where the hypervisor has none.
+    #[error("cell `{cell}`: `console`: the hypervisor has no console here{}: name one with `hypervisor {{ console = NAME; }}`, or give the cell a UART of its own", Why(stdout.as_deref()))]
+    NoConsole {
+        /// The cell.
+        cell: String,
+        /// The board's console, which Bulkhead cannot drive.
+        stdout: Option<String>,
+    },
     /// Two things at one address of a cell.
     #[error("cell `{cell}`: {} and {} would both be at {at}: give the device to another cell", what[0], what[1])]
     IpaTwice {
@@ -290,6 +330,10 @@ impl Refusal for PlanError {
             Self::DeviceOver { .. } => code::DEVICE_OVER,
             Self::UnprotectedDma { .. } => code::UNPROTECTED_DMA,
             Self::IpaTwice { .. } => code::ADDRESS_TWICE,
+            Self::ConsoleClaimed { .. } => code::CONSOLE_CLAIMED,
+            Self::ConsoleShared { .. } => code::CONSOLE_SHARED,
+            Self::ConsoleUnfit { .. } => code::CONSOLE_UNFIT,
+            Self::NoConsole { .. } => code::CONSOLE_MISSING,
             Self::NoFile { .. } => code::NO_FILE,
             Self::Image { error, .. } => error.code(),
             Self::NotLinux { .. } => code::NOT_LINUX,
@@ -304,7 +348,9 @@ impl Refusal for PlanError {
         let mut places = Vec::new();
         let mut cell = |name: &str, property| places.push(Place::cell(name, property));
         match self {
-            Self::Name { cell: name, property, .. } | Self::NotADevice { cell: name, property, .. } => {
+            Self::Name { cell: name, property, .. }
+            | Self::NotADevice { cell: name, property, .. }
+            | Self::ConsoleClaimed { cell: name, property, .. } => {
                 cell(name, Some(property));
             }
             Self::NotACpu { cell: name, .. }
@@ -325,6 +371,9 @@ impl Refusal for PlanError {
             | Self::DeviceOver { cell: name, .. }
             | Self::IpaTwice { cell: name, .. } => cell(name, Some("devices")),
             Self::UnprotectedDma { cell: name, .. } => cell(name, Some("unprotected-dma")),
+            Self::ConsoleUnfit { .. } => cell("hypervisor", Some("console")),
+            Self::NoConsole { cell: name, .. } => cell(name, Some("console")),
+            Self::ConsoleShared { cell: name, .. } => cell(name, Some("devices")),
             Self::NoFile { cell: name, property, .. } => cell(name, Some(property)),
             Self::NotLinux { cell: name, .. } => cell(name, Some("kernel")),
             Self::Image { cell: name, .. }
@@ -348,8 +397,13 @@ impl PlanError {
             Self::NotACpu { node, .. }
             | Self::CpuTwice { node, .. }
             | Self::NotADevice { node, .. }
-            | Self::DeviceTwice { node, .. } => (Vec::from([node]), None),
-            Self::PageTwice { nodes, .. } | Self::SpiTwice { nodes, .. } => (nodes.iter().collect(), None),
+            | Self::DeviceTwice { node, .. }
+            | Self::ConsoleClaimed { node, .. }
+            | Self::ConsoleUnfit { node } => (Vec::from([node]), None),
+            Self::PageTwice { nodes, .. }
+            | Self::SpiTwice { nodes, .. }
+            | Self::ConsoleShared { nodes, .. } => (nodes.iter().collect(), None),
+            Self::NoConsole { stdout, .. } => (stdout.iter().collect(), None),
             Self::BusElsewhere { device, bus, .. } => (Vec::from([device, bus]), None),
             Self::DeviceOver { device, .. } => (Vec::from([device]), None),
             Self::UnprotectedDma { devices, .. } => (devices.iter().collect(), None),
@@ -361,6 +415,15 @@ impl PlanError {
             | Self::Entry { file, .. } => (Vec::new(), Some(file)),
             _ => (Vec::new(), None),
         }
+    }
+}
+
+/// Why there is no console.
+struct Why<'e>(Option<&'e str>);
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |node| write!(f, " ({node} is no PL011)"))
     }
 }
 

@@ -28,6 +28,9 @@ pub fn write(plan: &Plan<Checked>, board: &Tree<'_>, out: &mut dyn Write) -> fmt
     {
         json.item(name, &span(&at))?;
     }
+    if let Some(console) = &plan.console {
+        json.item("console", &[("", Value::Text(&board.node(console.node).path()))])?;
+    }
     json.list("ppis", plan.own_ppis.iter().map(|ppi| u64::from(ppi.intid())))?;
     json.close('}')?;
     json.open("reserved", '[')?;
@@ -76,6 +79,9 @@ fn write_cell(cell: &CellPlan, board: &Tree<'_>, json: &mut Json<'_>) -> fmt::Re
     }
     json.item("gicd", &span(&cell.gicd))?;
     json.item("gicr", &span(&cell.gicr))?;
+    if let Some(uart) = &cell.uart {
+        json.item("uart", &span(&uart.at))?;
+    }
     json.list("spis", cell.spis.iter().map(u64::from))?;
     json.open("devices", '[')?;
     for device in &cell.devices {

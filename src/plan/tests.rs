@@ -83,7 +83,7 @@ fn root() -> CellConfig {
             bootargs: Some("quiet".into()),
         },
         devices: Vec::new(),
-        console: CellConsole::None,
+        console: CellConsole::Virtual,
         unprotected_dma: true,
     }
 }

@@ -13,9 +13,10 @@ use bulkhead::archive;
 use bulkhead::boot::{BootError, Survey};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
-use bulkhead::hardware::{Conduit, Hardware};
-use bulkhead::paging::{Table, Window};
-use bulkhead::plan::{Boot, pool};
+use bulkhead::hardware::{Conduit, Hardware, is_console};
+use bulkhead::paging::{MapError, Table, Window};
+use bulkhead::plan::{Boot, Console, pool};
+use bulkhead::ports::Serial;
 use bulkhead::refusal::{Code, Refusal, code};
 use bulkhead::run;
 use bulkhead::tree::{self, early};
@@ -88,12 +89,12 @@ unsafe fn bytes(span: Span<Pa>) -> &'static [u8] {
 /// Finds the console, before anything can go wrong that someone should read about.
 fn console(space: &mut Space, blob: &[u8]) {
     let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout) else { return };
-    if !stdout.compatibles().any(uart::is_known) {
+    if !stdout.compatibles().any(is_console) {
         return;
     }
     if Span::new(stdout.at, uart::SIZE).is_some_and(|span| mmu::map(space, span, Window::Device).is_ok()) {
         // SAFETY: the tree says so, and it was mapped just now.
-        uart::install(unsafe { uart::Uart::new(stdout.at) });
+        unsafe { uart::install(stdout.at) };
     }
 }
 
@@ -139,6 +140,8 @@ fn boot_cells(
     let tree = loaded.tree;
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
     let gic = map_gic(&mut space, &survey.hardware).map_err(|why| refuse(code::NO_REDISTRIBUTOR, &why))?;
+    let own = survey.plan.console;
+    let serial = own.and_then(|own| start_serial(&mut space, &own));
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
     let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
     let context = Context { gic, space, conduit, seed: survey.seed() };
@@ -156,19 +159,44 @@ fn boot_cells(
     })?;
     physical::init_redistributor(&mut machine, me, &sgi, survey.hardware.gic.maintenance)
         .map_err(|e| refuse(e.code(), &e))?;
-    let mut system =
-        survey.build(&mut machine, sgi, features.pa_range(), features.wide_vmid()).map_err(refuse_all)?;
+    let mut system = survey
+        .build(&mut machine, sgi, features.pa_range(), features.wide_vmid(), serial)
+        .map_err(refuse_all)?;
     system.entered = entered;
     let system: &'static System = Box::leak(Box::new(system));
     // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
     if let Err(e) = mmu::unmap(&mut space.lock(), tree) {
         return Err(refuse(e.code(), &e));
     }
+    // From the first guest on, all print by way of the console.
+    let console = system.console.as_ref().zip(own);
+    // SAFETY: `start_serial` has mapped it, or there would be no console.
+    unsafe { uart::hand_over(console.map(|(console, own)| (console, own.at))) };
     start_secondaries(system, me, context, &mut machine);
+    if let Some((_, own)) = console
+        && let Some((_, seat)) = system.console_cpu(me)
+    {
+        physical::enable_spi(&mut machine, &system.gic, own.spi, own.trigger, seat.affinity);
+    }
     let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
     info!("memory: image {image} heap {used} of {total}, at most {peak}");
     run::cpu(system, me, &mut machine)
+}
+
+/// The console's UART, mapped and started; `None` if it cannot be mapped.
+fn start_serial(space: &mut Space, own: &Console) -> Option<Box<dyn Serial>> {
+    // The early console, which often is the same, is mapped already.
+    if let Err(e) = mmu::map(space, Span::new(own.at, uart::SIZE)?, Window::Device)
+        && !matches!(e, MapError::Overlap { .. })
+    {
+        error!("{e}");
+        return None;
+    }
+    // SAFETY: the board's tree says so, by way of the plan, and it is mapped.
+    let mut uart = unsafe { uart::Uart::new(own.at) };
+    uart.start(own.sbsa);
+    Some(Box::new(uart))
 }
 
 /// What is the same for every CPU.
@@ -319,7 +347,7 @@ extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
         && let blob = unsafe { bytes(span) }
         && tree::check(blob).is_ok()
         && let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout)
-        && stdout.compatibles().any(uart::is_known)
+        && stdout.compatibles().any(is_console)
     {
         // SAFETY: the tree says so, and with the MMU off all of it is device memory.
         let mut uart = unsafe { uart::Uart::new(stdout.at) };

@@ -57,12 +57,18 @@ fn memory() {
 #[test]
 fn registers() {
     let uart = region(0x900_0000, 0x1000);
-    finds("both control's and linux's", |plan| plan.cells[1].mmio.insert(0, uart));
+    finds("both control's and the hypervisor's", |plan| plan.cells[1].mmio.insert(0, uart));
     finds("its registers at 0x9000000", |plan| plan.cells[1].mmio.insert(0, uart));
     finds("registers of cell `control` at 0x9040000", |plan| plan.cells[1].mmio.clear());
     finds("linux's and memory or the GIC's", |plan| plan.cells[0].mmio.insert(0, region(0x808_0000, 0x1000)));
     finds("a register that it does not see where it is", |plan| plan.cells[1].mmio[0].ipa.0 += 0x1000);
     finds("owners", |plan| plan.cells[1].devices.clear());
+    finds("1 owners", |plan| {
+        let console = plan.console.unwrap().node;
+        plan.cells[0].devices.push(console);
+    });
+    finds("its virtual UART", |plan| plan.console = None);
+
     finds("2 owners", |plan| {
         plan.cells[0].devices = [&plan.cells[0].devices[..], &plan.cells[1].devices].concat()
     });
@@ -72,6 +78,7 @@ fn registers() {
 fn interrupts() {
     finds("SPI 8", |plan| plan.cells[0].spis.insert(40));
     finds("SPI 8", |plan| plan.cells[1].spis.remove(40));
+    finds("SPI 1 is", |plan| plan.cells[0].spis.insert(33));
     finds("one of its interrupts, {99}", |plan| plan.cells[1].spis.insert(99));
 }
 
@@ -82,6 +89,9 @@ fn the_address_space() {
     });
     finds("its registers and its GIC", |plan| {
         plan.cells[1].gicr = Span::new(Ipa(0x904_0000), 0x2_0000).unwrap()
+    });
+    finds("its memory and its virtual UART", |plan| {
+        plan.cells[0].uart.as_mut().unwrap().at = Span::new(Ipa(0x4100_0000), 0x1000).unwrap()
     });
     finds("the order", |plan| plan.cells[0].ram.swap(0, 1));
 }

@@ -1,0 +1,60 @@
+//! Floods its console with numbered lines of all lengths, each with a checksum, as fast as the UART takes them: whoever reads can
+//! tell whether a byte is missing, twice, or another's. `bootargs` may hold `lines=N`; without it there is no end.
+
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use core::fmt;
+
+use rt::{println, regs, tree};
+
+/// The longest text of a line.
+const LONGEST: u64 = 160;
+
+rt::entry!(main, irq);
+
+/// A line: `chatter: NUMBER TEXT CHECKSUM`.
+struct Line(u64);
+
+impl Line {
+    /// The bytes of the text, printable and without blanks.
+    fn text(&self) -> impl Iterator<Item = u8> {
+        let mut state = self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut next = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let length = 1 + next() % LONGEST;
+        (0..length).map(move |_| b'!' + (next() % 94) as u8)
+    }
+
+    /// FNV-1a over the text.
+    fn checksum(&self) -> u32 {
+        self.text().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "chatter: {} ", self.0)?;
+        self.text().try_for_each(|byte| fmt::Write::write_char(f, char::from(byte)))?;
+        write!(f, " {:08x}", self.checksum())
+    }
+}
+
+/// No interrupt is enabled.
+fn irq() {}
+
+fn main() -> ! {
+    let lines = tree::argument("lines").and_then(|lines| lines.parse().ok()).unwrap_or(u64::MAX);
+    for number in 0..lines {
+        println!("{}", Line(number));
+    }
+    println!("chatter: done");
+    loop {
+        regs::wait_for_interrupt();
+    }
+}

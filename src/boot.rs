@@ -20,7 +20,7 @@ use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
 use crate::ports::{Machine, Serial};
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
-use crate::vgic::{CellGic, GicShared, SgiPlan, Wire};
+use crate::vgic::{CellGic, GicShared, OwnInterrupts, SgiPlan, Wire};
 
 /// Why nothing was started. It prints with its number.
 #[derive(Debug)]
@@ -177,7 +177,9 @@ impl<'a> Survey<'a> {
         let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
         let mut gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
         let serial = serial.filter(|_| self.plan.console.is_some());
-        gic.console = self.plan.console.filter(|_| serial.is_some()).map(|console| console.spi);
+        let alarm = self.hardware.timer.hyp_physical;
+        let own = self.plan.console.filter(|_| serial.is_some());
+        gic.console = own.map(|own| OwnInterrupts { spi: own.spi, alarm });
         let (mut cells, mut wires) = (Vec::new(), Vec::new());
         for cell in &self.plan.cells {
             for warning in &cell.warnings {

@@ -186,6 +186,8 @@ pub trait Timer {
     fn counter(&self) -> u64;
     /// Ticks a second (CNTFRQ_EL0).
     fn frequency(&self) -> u64;
+    /// Sets EL2's own timer of this CPU to this count, or stops it (CNTHP_CVAL_EL2).
+    fn set_alarm(&mut self, at: Option<u64>);
     /// Sleeps until an interrupt is pending at this CPU.
     fn wait_for_interrupt(&mut self);
     /// A hint that this CPU polls.

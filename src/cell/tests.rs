@@ -11,7 +11,7 @@ use crate::intid::{IntidSet, Ppi, Sgi, Spi};
 use crate::plan::{CpuPlan, Piece};
 use crate::psci::function;
 use crate::run::{Turn, guest_step, park_step};
-use crate::vgic::{GicShared, SgiPlan, Wire};
+use crate::vgic::{GicShared, OwnInterrupts, SgiPlan, Wire};
 use proptest::prelude::*;
 
 pub(crate) const HVC: u64 = 0x5a00_0000;
@@ -69,7 +69,7 @@ pub(crate) fn system_with(
         };
         let pairs: Vec<(PcpuId, CpuAffinity)> = own.iter().map(|c| (PcpuId(*c), affinity(*c))).collect();
         let spi = Spi::new(33).unwrap();
-        shared.console = Some(spi);
+        shared.console = Some(OwnInterrupts { spi, alarm: Ppi::new(26).unwrap() });
         let gic = CellGic::new(IntidSet::new(), 0xf7ff_0000, pairs, &shared);
         let gic = gic.with_spi(spi, wires[usize::from(id)].1.clone());
         let space = Space { vtcr: 0x8002_3558, vttbr: u64::from(id) << 48 | 0x1000 };

@@ -39,7 +39,7 @@ use mux::Mux;
 pub use orders::interrupt;
 
 /// The most bytes that one event moves to the UART.
-const BUDGET: usize = 128;
+const BUDGET: usize = 256;
 /// Nobody has the input.
 const NOBODY: usize = usize::MAX;
 /// Cells' colours, as SGR numbers them from 30: cyan, yellow, green, magenta, blue, red.

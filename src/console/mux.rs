@@ -18,6 +18,8 @@ pub(super) struct Mux {
     /// Bytes on the way to the UART, and how many of them have gone.
     stage: Stage,
     sent: usize,
+    /// There is more, and the UART would have taken it.
+    more: bool,
     pub(super) keys: Keys,
     /// The channel that has the input, and will have the screen from the end of the line on that is being printed.
     pub(super) input: Option<usize>,
@@ -28,6 +30,8 @@ pub(super) struct Mux {
     /// How much more it may print of its line.
     left: usize,
     patience: u8,
+    /// The CPU that has the UART's interrupt rests: the UART is faster than we are, and its interrupt would never end.
+    resting: bool,
     /// The channel whose line is being printed with a label, and how much longer that may be.
     line: Option<(usize, usize)>,
     /// Who had its turn last.
@@ -40,15 +44,31 @@ impl Mux {
             serial,
             stage: Stage::new(),
             sent: 0,
+            more: false,
             keys: Keys::default(),
             input: None,
             screen: None,
             hidden: false,
             left: 0,
             patience: PATIENCE,
+            resting: false,
             line: None,
             turn: 0,
         }
+    }
+
+    /// The CPU that has the UART's interrupt begins its work.
+    pub(super) fn wake(&mut self) {
+        self.resting = false;
+    }
+
+    /// It is done; whether it shall rest for a while, because the UART takes whatever comes and there is more.
+    pub(super) fn rest(&mut self) -> bool {
+        self.resting = self.more;
+        if self.resting {
+            self.serial.call_for_more(false);
+        }
+        self.resting
     }
 
     /// Takes what was typed.
@@ -57,10 +77,11 @@ impl Mux {
     }
 
     /// Sends what there is, `budget` bytes at most and as many as the UART takes: how many. A bit of `changed` is set for each
-    /// channel whose interrupt line changed. If more is to be sent, or with `call` in any case, the UART will interrupt.
+    /// channel whose interrupt line changed. If more is to be sent, or with `call` in any case, the UART will interrupt, or
+    /// whoever rests will look.
     pub(super) fn pump(&mut self, ports: &[Port], budget: usize, call: bool, changed: &mut u64) -> usize {
         let mut count = 0usize;
-        let more = loop {
+        let (more, full) = loop {
             if self.sent == self.stage.len() {
                 self.stage.clear();
                 self.sent = 0;
@@ -70,16 +91,17 @@ impl Mux {
             let rest = self.stage.get(self.sent..).unwrap_or_default();
             let rest = rest.get(..left.min(rest.len())).unwrap_or_default();
             if rest.is_empty() {
-                break left == 0;
+                break (left == 0, false);
             }
             let taken = self.serial.put(rest);
             self.sent = self.sent.saturating_add(taken);
             count = count.saturating_add(taken);
             if taken < rest.len() {
-                break true;
+                break (true, true);
             }
         };
-        self.serial.call_for_more(more || call);
+        self.more = more && !full;
+        self.serial.call_for_more(full || (more || call) && !self.resting);
         count
     }
 

@@ -1,7 +1,7 @@
 //! The console's interrupt: bytes go out, and what was typed is done.
 
 use core::fmt;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{Ordering, fence};
 
 use arrayvec::ArrayVec;
 
@@ -13,6 +13,10 @@ use crate::ports::Machine;
 
 /// Bytes that are taken from the UART at once.
 const TAKEN: usize = 32;
+
+/// The part of a second that the CPU rests which has the UART's interrupt, where the UART is as fast as an emulated one. Cells
+/// that flood move their bytes themselves.
+const REST: u64 = 256;
 
 /// What cannot be done while the mux is held.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +30,13 @@ pub(super) enum Order {
 #[inline(never)]
 pub fn interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
     let Some(console) = &vcpu.system.console else { return };
-    for order in console.serve() {
+    machine.set_alarm(None);
+    let (orders, rest) = console.serve();
+    if rest {
+        let until = machine.counter().saturating_add(machine.frequency() / REST);
+        machine.set_alarm(Some(until));
+    }
+    for order in orders {
         match order {
             Order::Restart(at) => {
                 let cell = at.checked_sub(1).and_then(|at| vcpu.system.cells.get(at));
@@ -46,11 +56,12 @@ pub fn interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
 }
 
 impl Console {
-    /// Takes what was typed, and moves bytes. Orders that need more come back.
-    pub(super) fn serve(&self) -> ArrayVec<Order, TAKEN> {
+    /// Takes what was typed, and moves bytes. Orders that need more come back, and whether to rest.
+    pub(super) fn serve(&self) -> (ArrayVec<Order, TAKEN>, bool) {
         let mut typed = [0; TAKEN];
         let (mut changed, mut orders) = (0u64, ArrayVec::new());
         let mut mux = self.mux.lock();
+        mux.wake();
         let count = mux.take(&mut typed);
         for byte in typed.iter().take(count) {
             let input = mux.input;
@@ -94,14 +105,17 @@ impl Console {
             }
         }
         self.input.store(mux.input.unwrap_or(NOBODY), Ordering::Relaxed);
+        // Whoever could not pump meanwhile relies on us.
+        self.wanted.store(false, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         mux.pump(&self.ports, BUDGET, false, &mut changed);
         self.changed.fetch_or(changed, Ordering::SeqCst);
+        let rest = mux.rest();
         drop(mux);
-        // Whoever could not pump meanwhile relies on us.
-        if self.wanted.load(Ordering::SeqCst) {
+        if !rest && self.wanted.load(Ordering::SeqCst) {
             self.pump(true);
         }
-        orders
+        (orders, rest)
     }
 
     fn has_uart(&self, at: usize) -> bool {

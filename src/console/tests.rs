@@ -84,7 +84,7 @@ impl Desk {
     fn typed(&self, text: &[u8]) {
         self.serial.0.lock().unwrap().typed.extend(text);
         while !self.serial.0.lock().unwrap().typed.is_empty() {
-            assert!(self.console.serve().is_empty());
+            assert!(self.console.serve().0.is_empty());
         }
         self.flush();
     }
@@ -92,7 +92,8 @@ impl Desk {
     /// The UART sends and interrupts until nothing is left.
     fn flush(&self) {
         while std::mem::take(&mut self.serial.0.lock().unwrap().calls) {
-            let _ = self.console.serve();
+            // Whoever rests comes back.
+            while self.console.serve().1 {}
             if self.serial.0.lock().unwrap().room == Some(0) {
                 return;
             }

@@ -125,11 +125,9 @@ fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
 #[cold]
 pub fn own_interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, irq: Irq) {
     match irq {
-        Irq::Console => {
+        Irq::Console(intid) => {
             console::interrupt(vcpu, machine);
-            if let Some(spi) = vcpu.system.gic.console {
-                machine.deactivate(spi.intid());
-            }
+            machine.deactivate(intid);
         }
         Irq::Foreign(intid) if vcpu.cell.may_print(machine) => {
             log::warn!("{}: interrupt {intid} belongs to nobody; masked", vcpu.cpu);

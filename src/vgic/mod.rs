@@ -43,7 +43,7 @@ mod word;
 pub use cell::CellGic;
 pub use registers::{Refused, gicd_access, gicr_access};
 pub use sgi::sgi1r;
-pub use shared::{GicShared, SgiPlan, kick};
+pub use shared::{GicShared, OwnInterrupts, SgiPlan, kick};
 pub use spi::Wire;
 pub use vcpu::{Irq, VcpuGic};
 

@@ -6,9 +6,9 @@ use super::offsets::{
     GICR_WAKER, ICACTIVER, ICENABLER, ICPENDR, IGROUPR, IPRIORITYR, ISENABLER, RD_CTLR_ENABLE_LPIS,
     RD_CTLR_RWP, SGI_BASE, WAKER_CHILDREN_ASLEEP, WAKER_PROCESSOR_SLEEP,
 };
-use super::shared::{GicShared, SgiPlan};
+use super::shared::{GicShared, OwnInterrupts, SgiPlan};
 use crate::cpu::{Affinity, PcpuId};
-use crate::intid::{Ppi, Spi, Trigger};
+use crate::intid::{Ppi, Trigger};
 use crate::ports::{GicRegisters, Width};
 use crate::refusal::{Code, code};
 
@@ -89,8 +89,18 @@ pub fn init_distributor(m: &mut impl GicRegisters) -> Result<(), GicError> {
     write_control(m, CTLR_ARE | CTLR_ENABLE_GRP1)
 }
 
-/// An SPI of EL2's own, the console's: before all of guests', to one CPU, enabled.
-pub fn enable_spi(m: &mut impl GicRegisters, shared: &GicShared, spi: Spi, trigger: Trigger, to: Affinity) {
+/// The console's interrupts, EL2's own: before all of guests', to one CPU, enabled.
+pub fn enable_own(
+    m: &mut impl GicRegisters,
+    shared: &GicShared,
+    trigger: Trigger,
+    cpu: PcpuId,
+    to: Affinity,
+) {
+    let Some(OwnInterrupts { spi, alarm }) = shared.console else { return };
+    let private = Bank::Private(cpu);
+    private.set_priority(m, alarm.intid(), OWN_PRIORITY);
+    private.write(m, ISENABLER, 1 << alarm.intid());
     let (intid, bank) = (spi.intid(), Bank::Spis(spi.intid() / 32));
     {
         let _lock = shared.gicd.lock();

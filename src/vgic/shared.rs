@@ -31,6 +31,15 @@ impl SgiPlan {
     }
 }
 
+/// What interrupts for the hypervisor's console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnInterrupts {
+    /// Its UART.
+    pub spi: Spi,
+    /// EL2's timer.
+    pub alarm: Ppi,
+}
+
 /// One for the machine.
 #[derive(Debug)]
 pub struct GicShared {
@@ -40,8 +49,8 @@ pub struct GicShared {
     pub sgi: SgiPlan,
     /// The maintenance interrupt.
     pub maintenance: Ppi,
-    /// The hypervisor's console's interrupt.
-    pub console: Option<Spi>,
+    /// The interrupts of the hypervisor's console.
+    pub console: Option<OwnInterrupts>,
     /// GICD_TYPER as the hardware has it.
     pub(super) typer: u32,
     affinities: Vec<Affinity>,

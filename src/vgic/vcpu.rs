@@ -25,8 +25,8 @@ pub enum Irq {
     Guest,
     /// The inbox has something.
     Kick,
-    /// EL2's own console; the caller deactivates it once it has answered.
-    Console,
+    /// EL2's own console, or the timer that it set; the caller deactivates this INTID once it has answered.
+    Console(u32),
     /// None that needs more: maintenance, done, or spurious.
     None,
     /// Nobody's here: this INTID. It is masked now.
@@ -175,8 +175,8 @@ impl VcpuGic {
             return Irq::None;
         }
         m.drop_priority(intid);
-        if shared.console.is_some_and(|spi| spi.intid() == intid) {
-            return Irq::Console;
+        if shared.console.is_some_and(|own| own.spi.intid() == intid || own.alarm.intid() == intid) {
+            return Irq::Console(intid);
         }
         let irq = if intid == shared.sgi.kick.intid() {
             Irq::Kick

@@ -174,9 +174,9 @@ fn boot_cells(
     unsafe { uart::hand_over(console.map(|(console, own)| (console, own.at))) };
     start_secondaries(system, me, context, &mut machine);
     if let Some((_, own)) = console
-        && let Some((_, seat)) = system.console_cpu(me)
+        && let Some((cpu, seat)) = system.console_cpu(me)
     {
-        physical::enable_spi(&mut machine, &system.gic, own.spi, own.trigger, seat.affinity);
+        physical::enable_own(&mut machine, &system.gic, own.trigger, cpu, seat.affinity);
     }
     let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());

@@ -133,7 +133,7 @@ impl Bench {
                     self.vgics[cpu].on_requests(&mut self.cpus[cpu], &self.cells[cell], requests);
                 }
                 Irq::Foreign(intid) => self.foreign.push(intid),
-                Irq::Console => panic!("there is no console"),
+                Irq::Console(_) => panic!("there is no console"),
                 Irq::Guest | Irq::None => {}
             }
         }

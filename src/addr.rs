@@ -20,6 +20,16 @@ pub trait Address: Copy + Ord + fmt::Debug + fmt::Display {
     fn get(self) -> u64;
 }
 
+/// A number, of whatever space.
+impl Address for u64 {
+    fn new(at: u64) -> Self {
+        at
+    }
+    fn get(self) -> u64 {
+        self
+    }
+}
+
 macro_rules! address {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -57,6 +67,11 @@ address! {
 address! {
     /// An intermediate physical address: what a cell takes for physical.
     Ipa
+}
+address! {
+    /// An address that translation tables translate from, of whatever regime: an intermediate physical address, or a virtual one of
+    /// EL2.
+    Input
 }
 
 /// A range of addresses that is not empty and does not wrap.
@@ -149,10 +164,17 @@ impl<A: Address> Span<A> {
     }
 }
 
+impl<A: Address> Span<A> {
+    /// The span in another space, where `to` keeps every number, or moves all by the same distance.
+    pub(crate) fn map<B: Address>(self, to: impl Fn(A) -> B) -> Span<B> {
+        Span { start: to(self.start), last: to(self.last) }
+    }
+}
+
 impl Span<Pa> {
     /// The same numbers as intermediate physical addresses: the root cell's 1:1 map.
     pub fn identity(&self) -> Span<Ipa> {
-        Span { start: Ipa(self.start.0), last: Ipa(self.last.0) }
+        self.map(|at| Ipa(at.0))
     }
 }
 

@@ -118,6 +118,13 @@ fn check_end(bytes: &[u8], end: usize) -> Result<(), ArchiveError> {
     }
 }
 
+impl File<'_> {
+    /// Where in the archive its data is, and how many bytes.
+    pub fn place(&self) -> (u64, u64) {
+        (self.offset, self.data.len() as u64)
+    }
+}
+
 impl fmt::Debug for File<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes at {:#x}", self.data.len(), self.offset)

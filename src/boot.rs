@@ -8,14 +8,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::addr::{Ipa, Span};
+use crate::addr::{Pa, Span};
 use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
 use crate::console::Console;
 use crate::guest_tree::{self, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
-use crate::paging::{Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space};
+use crate::paging::{
+    Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
+};
 use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
 use crate::ports::{Machine, Serial};
 use crate::refusal::{Code, Place, Refusal, code};
@@ -54,7 +56,7 @@ pub enum CellError {
     Geometry(GeometryError),
     /// Its stage 2 cannot be made.
     #[error("{0}")]
-    Map(MapError<Ipa>),
+    Map(MapError),
     /// Its tree cannot be made.
     #[error("its device tree: {0}")]
     GuestTree(GuestTreeError),
@@ -108,6 +110,17 @@ impl Refusal for BootError {
     }
 }
 
+/// What cells' stage 2 is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Translation {
+    /// ID_AA64MMFR0_EL1.PARange of the boot CPU.
+    pub pa_range: u8,
+    /// Whether VMIDs have 16 bits.
+    pub vmid16: bool,
+    /// Memory for tables.
+    pub take: TakeTables,
+}
+
 /// What there is and what shall become of it.
 #[derive(Debug)]
 pub struct Survey<'a> {
@@ -116,6 +129,7 @@ pub struct Survey<'a> {
     /// Who owns what.
     pub plan: Plan<Checked>,
     tree: Tree<'a>,
+    archive: &'a [u8],
 }
 
 impl<'a> Survey<'a> {
@@ -123,13 +137,14 @@ impl<'a> Survey<'a> {
     ///
     /// # Errors
     /// All that is wrong, as far as one look can tell.
-    pub fn new(board: &'a [u8], archive: &[u8], boot: Boot) -> Result<Self, Vec<BootError>> {
+    pub fn new(board: &'a [u8], archive: &'a [u8], boot: Boot) -> Result<Self, Vec<BootError>> {
         let mut errors = Vec::new();
         let tree = Tree::parse(board).map_err(|e| errors.push(BootError::Board(e))).ok();
         let hardware = tree
             .as_ref()
             .and_then(|tree| Hardware::read(tree).map_err(|e| all(e, &mut errors, BootError::Hardware)).ok());
-        let archive = Archive::parse(archive).map_err(|e| errors.push(BootError::Archive(e))).ok();
+        let bytes = archive;
+        let archive = Archive::parse(bytes).map_err(|e| errors.push(BootError::Archive(e))).ok();
         let description = archive
             .as_ref()
             .and_then(|archive| archive.description().map_err(|e| errors.push(BootError::Archive(e))).ok());
@@ -141,13 +156,17 @@ impl<'a> Survey<'a> {
         else {
             return Err(errors);
         };
+        all(hardware.not_driven(&tree), &mut errors, BootError::Hardware);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         let plan =
             Plan::draft(&config, &tree, &hardware, &archive, boot).and_then(|plan| plan.check(&hardware));
         let plan = plan.map_err(|e| {
             all(e, &mut errors, BootError::Plan);
             errors
         })?;
-        Ok(Self { hardware, plan, tree })
+        Ok(Self { hardware, plan, tree, archive: bytes })
     }
 
     /// What randomness the loader brought (/chosen `rng-seed`, `kaslr-seed`), folded.
@@ -160,9 +179,8 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. `pa_range` is
-    /// ID_AA64MMFR0_EL1.PARange, `vmid16` whether VMIDs have 16 bits; the distributor is initialised. `serial` is the plan's
-    /// console.
+    /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. The distributor is
+    /// initialised. `serial` is the plan's console.
     ///
     /// # Errors
     /// What cannot be made.
@@ -170,24 +188,34 @@ impl<'a> Survey<'a> {
         self,
         machine: &mut impl Machine,
         sgi: SgiPlan,
-        pa_range: u8,
-        vmid16: bool,
+        translation: Translation,
         serial: Option<Box<dyn Serial>>,
-    ) -> Result<System, Vec<BootError>> {
+    ) -> Result<System, BootError> {
         let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
-        let mut gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
-        let serial = serial.filter(|_| self.plan.console.is_some());
+        let gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
+        self.with_gic(gic, translation, serial)
+    }
+
+    #[inline(never)]
+    fn with_gic(
+        self,
+        mut gic: GicShared,
+        translation: Translation,
+        serial: Option<Box<dyn Serial>>,
+    ) -> Result<System, BootError> {
         let alarm = self.hardware.timer.hyp_physical;
         let own = self.plan.console.filter(|_| serial.is_some());
         gic.console = own.map(|own| OwnInterrupts { spi: own.spi, alarm });
-        let (mut cells, mut wires) = (Vec::new(), Vec::new());
-        for cell in &self.plan.cells {
-            for warning in &cell.warnings {
-                log::warn!("cell {}: {warning}", cell.name);
+        let mut cells = Vec::with_capacity(self.plan.cells.len());
+        let mut wires = Vec::with_capacity(self.plan.cells.len());
+        for plan in &self.plan.cells {
+            for warning in &plan.warnings {
+                log::warn!("cell {}: {warning}", plan.name);
             }
-            let wire = cell.uart.map(|_| Arc::<Wire>::default());
-            cells.push(self.cell(cell, &gic, wire.clone(), pa_range, vmid16).map_err(|e| Vec::from([e]))?);
-            wires.push((cell.name.as_str(), wire));
+            let wire = plan.uart.map(|_| Arc::<Wire>::default());
+            let cell = self.cell(plan, &gic, wire.clone(), translation);
+            cells.push(cell.map_err(|error| BootError::Cell { cell: plan.name.clone(), error })?);
+            wires.push((plan.name.as_str(), wire));
         }
         let console = serial.map(|serial| Console::new(serial, wires.into_iter()));
         let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
@@ -201,17 +229,17 @@ impl<'a> Survey<'a> {
         plan: &CellPlan,
         gic: &GicShared,
         wire: Option<Arc<Wire>>,
-        pa_range: u8,
-        vmid16: bool,
-    ) -> Result<Cell, BootError> {
-        let refused = |error| BootError::Cell { cell: plan.name.clone(), error };
-        let space = stage2(plan, pa_range).map_err(refused)?;
+        translation: Translation,
+    ) -> Result<Cell, CellError> {
+        let space = stage2(plan, self.plan.boot.pool.last(), translation)?;
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
         let vmid = u16::from(plan.id.0).saturating_add(1);
-        let registers =
-            Space { vtcr: space.geometry().vtcr(vmid16), vttbr: space.geometry().vttbr(vmid, space.root()) };
-        let tree = guest_tree::build(&self.tree, &self.hardware, &self.plan, plan.id)
-            .map_err(|error| refused(CellError::GuestTree(error)))?;
+        let registers = Space {
+            vtcr: space.geometry().vtcr(translation.vmid16),
+            vttbr: space.geometry().vttbr(vmid, space.root()),
+        };
+        let tree = guest_tree::planned(&self.tree, &self.hardware, &self.plan, plan, self.archive)
+            .map_err(CellError::GuestTree)?;
         log::info!(
             "cell {}: {} CPUs, {} MiB, {} tables, a tree of {} bytes",
             plan.name,
@@ -223,16 +251,16 @@ impl<'a> Survey<'a> {
         // The tables live as long as the machine runs.
         Box::leak(Box::new(space));
         let own_ppis = self.plan.own_ppis.iter().fold(0, |mask, ppi| mask | 1 << ppi.intid());
-        let cpus: Option<Vec<_>> =
-            plan.cpus.iter().map(|id| self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity))).collect();
-        let cpus = cpus.ok_or_else(|| refused(CellError::NoMemory))?;
+        let mut cpus = Vec::with_capacity(plan.cpus.len());
+        for id in &plan.cpus {
+            cpus.push(self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity)).ok_or(CellError::NoMemory)?);
+        }
         let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
         let cell_gic = match plan.uart.zip(wire) {
             Some((uart, wire)) => cell_gic.with_spi(uart.spi, wire),
             None => cell_gic,
         };
-        Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree)
-            .ok_or_else(|| refused(CellError::NoMemory))
+        Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree).ok_or(CellError::NoMemory)
     }
 }
 
@@ -240,21 +268,26 @@ fn all<E>(from: Vec<E>, to: &mut Vec<BootError>, wrap: impl Fn(E) -> BootError) 
     to.extend(from.into_iter().map(wrap));
 }
 
-/// A cell's stage 2: RAM, and the devices that it reaches without a trap.
-fn stage2(plan: &CellPlan, pa_range: u8) -> Result<Stage2Space, CellError> {
-    let regions = || {
-        let ram = plan.ram.iter().map(|region| (region, Stage2Attributes::Ram));
-        ram.chain(plan.mmio.iter().map(|region| (region, Stage2Attributes::Device)))
-    };
-    let ends = regions().map(|(region, _)| region.ipa.0.saturating_add(region.size.saturating_sub(1)));
-    let emulated = [plan.gicd, plan.gicr].into_iter().chain(plan.uart.map(|uart| uart.at));
-    let highest = ends.chain(emulated.map(|span| span.last().0)).max().unwrap_or(0);
-    let geometry = Geometry::for_stage2(pa_range, highest).map_err(CellError::Geometry)?;
-    let store = HeapStore::new(&geometry);
-    let mut space = store.and_then(|store| Stage2Space::new(geometry, store)).ok_or(CellError::NoMemory)?;
-    for (region, attributes) in regions() {
-        let Some(span) = Span::new(region.ipa, region.size) else { continue };
-        space.map(span, region.pa, attributes).map_err(CellError::Map)?;
+/// A cell's stage 2: RAM, and the devices that it reaches without a trap. Its tables lie below `tables`.
+fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space, CellError> {
+    let regions = [(&plan.ram, Stage2Attributes::Ram), (&plan.mmio, Stage2Attributes::Device)];
+    let uart = plan.uart.map_or(0, |uart| uart.at.last().0);
+    let (mut highest, mut physical) = (plan.gicd.last().0.max(plan.gicr.last().0).max(uart), tables);
+    for region in regions.iter().flat_map(|(regions, _)| regions.iter()) {
+        let last = region.size.saturating_sub(1);
+        highest = highest.max(region.ipa.0.saturating_add(last));
+        physical = physical.max(Pa(region.pa.0.saturating_add(last)));
+    }
+    let geometry =
+        Geometry::for_stage2(with.pa_range, highest).map_err(CellError::Geometry)?.narrowed_to(physical);
+    let store = HeapStore::new(&geometry, with.take);
+    let space = store.and_then(|store| Stage2Space::new(geometry, store));
+    let mut space = space.ok_or(CellError::NoMemory)?;
+    for (regions, attributes) in regions {
+        for region in regions {
+            let Some(span) = Span::new(region.ipa, region.size) else { continue };
+            space.map(span, region.pa, attributes).map_err(CellError::Map)?;
+        }
     }
     Ok(space)
 }

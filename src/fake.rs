@@ -4,11 +4,21 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::addr::{Ipa, Pa, Span};
+use crate::addr::{Ipa, PAGE, Pa, Span};
 use crate::cpu::{Affinity, PcpuId};
 use crate::intid::Sgi;
+use crate::paging::Table;
 use crate::ports::*;
 use crate::vcpu::{Frame, VcpuReset};
+
+/// Tables that live as long as the test program, aligned as `arch` aligns them (see [`crate::paging::TakeTables`]).
+pub fn take_tables(count: usize) -> Option<&'static [Table]> {
+    let tables: &'static [Table] =
+        Vec::leak((0..count.next_power_of_two() * 2).map(|_| Table::new()).collect());
+    let align = count.next_power_of_two() as u64 * PAGE;
+    let first = tables.iter().position(|t| t.pa().0.is_multiple_of(align))?;
+    tables.get(first..)?.get(..count)
+}
 
 /// What the CPUs have in common.
 #[derive(Default)]

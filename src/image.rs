@@ -1,8 +1,6 @@
 //! Formats of guest images: arm64 Image, ELF64, and anything else as it is.
 
 mod elf64;
-#[cfg(test)]
-mod tests;
 
 use arrayvec::ArrayVec;
 
@@ -129,14 +127,18 @@ impl Image {
     /// [`ImageError`] if it is damaged, or nothing that a CPU can run.
     pub fn inspect(bytes: &[u8]) -> Result<Self, ImageError> {
         refuse_envelopes(bytes)?;
-        if bytes.starts_with(&elf::abi::ELFMAGIC) {
+        if bytes.starts_with(b"\x7fELF") {
             return elf64::inspect(bytes);
         }
-        // Offset 56: "ARM\x64".
-        if bytes.get(56..60) == Some(b"ARM\x64") {
-            return linux(bytes);
+        // Offset 56: "ARM\x64". The others are of Linux's arm `zImage` and RISC-V's `Image`.
+        match (bytes.get(36..40), bytes.get(56..60)) {
+            (_, Some(b"ARM\x64")) => linux(bytes),
+            (_, Some(b"RSC\x05")) => Err(ImageError::Machine { found: "a RISC-V kernel" }),
+            (Some([0x18, 0x28, 0x6f, 0x01] | [0x01, 0x6f, 0x28, 0x18]), _) => {
+                Err(ImageError::Machine { found: "a 32-bit Arm kernel" })
+            }
+            _ => Ok(Self::Raw),
         }
-        Ok(Self::Raw)
     }
 }
 
@@ -170,8 +172,38 @@ fn linux(bytes: &[u8]) -> Result<Image, ImageError> {
     if flags & 1 != 0 {
         return Err(ImageError::Machine { found: "a big-endian kernel" });
     }
+    if bytes.starts_with(b"MZ") && !is_whole(bytes) {
+        return Err(ImageError::Truncated);
+    }
     // A signature may have made the file longer than its kernel.
     let image_size = image_size.max(bytes.len() as u64);
     text_offset.checked_add(image_size).ok_or(ImageError::Truncated)?;
     Ok(Image::Linux { text_offset, image_size })
 }
+
+/// Whether a kernel's file has all of its sections. The header that it has for EFI tells where they are (PE/COFF
+/// specification, sections 3.3 and 4).
+fn is_whole(bytes: &[u8]) -> bool {
+    sections_end(bytes).is_some_and(|end| end <= bytes.len())
+}
+
+/// Where the last section ends; `None` if the headers end too early.
+fn sections_end(bytes: &[u8]) -> Option<usize> {
+    let half = |at: usize| bytes.get(at..)?.first_chunk().copied().map(u16::from_le_bytes).map(usize::from);
+    let word = |at: usize| bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes);
+    let header = word(60)? as usize;
+    if word(header)? != u32::from_le_bytes(*b"PE\0\0") {
+        return Some(0);
+    }
+    let first = header.checked_add(24)?.checked_add(half(header.checked_add(20)?)?)?;
+    let mut end = 0;
+    for section in 0..half(header.checked_add(6)?)? {
+        let at = first.checked_add(section.checked_mul(40)?)?;
+        let size = word(at.checked_add(16)?)?;
+        end = end.max(word(at.checked_add(20)?)?.checked_add(size)? as usize);
+    }
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests;

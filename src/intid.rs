@@ -103,11 +103,13 @@ impl IntidSet {
     }
 
     /// Whether the INTID is in.
+    #[inline]
     pub fn contains(&self, id: u32) -> bool {
         self.word((id / 32) as usize) >> (id % 32) & 1 == 1
     }
 
     /// The bits of INTIDs `32 * n` to `32 * n + 31`; nothing beyond the last.
+    #[inline]
     pub fn word(&self, n: usize) -> u32 {
         self.words.get(n).copied().unwrap_or(0)
     }

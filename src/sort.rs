@@ -1,8 +1,5 @@
 //! Sorting in few bytes: `core`'s sorts cost 3 KiB of code for each type, and boot's lists are short.
 
-use alloc::collections::BinaryHeap;
-use alloc::vec::Vec;
-
 /// Sorts by a key; what is equal keeps its order.
 pub fn by_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
     by(items, |a, b| key(a) > key(b));
@@ -21,9 +18,20 @@ pub fn by<T>(items: &mut [T], above: impl Fn(&T, &T) -> bool) {
     }
 }
 
-/// Sorts numbers, however many there are.
-pub fn numbers(numbers: &mut Vec<u64>) {
-    *numbers = BinaryHeap::from(core::mem::take(numbers)).into_sorted_vec();
+/// Sorts numbers, however many there are: Shell's way, insertion over shrinking distances.
+pub fn numbers(numbers: &mut [u64]) {
+    let mut gap = numbers.len();
+    while gap > 1 {
+        gap = (gap.saturating_mul(5) / 11).max(1);
+        for end in gap..numbers.len() {
+            let mut at = end;
+            while let Some(below) = at.checked_sub(gap).filter(|below| numbers.get(*below) > numbers.get(at))
+            {
+                numbers.swap(below, at);
+                at = below;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

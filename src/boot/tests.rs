@@ -17,6 +17,7 @@ use crate::plan::tests::{archive, elf, kernel, span};
 use crate::ports::Exit;
 use crate::psci::function::CPU_ON;
 use crate::run::{Turn, guest_step, park_step};
+use crate::tree::early;
 use crate::tree::sample::{Sample, node};
 
 const MIB: u64 = 1 << 20;
@@ -46,6 +47,16 @@ fn description(cells: impl IntoIterator<Item = Sample>) -> Vec<u8> {
     cells.into_iter().fold(node("").text("compatible", [SCHEMA]), Sample::child).blob()
 }
 
+fn overlay() -> Vec<u8> {
+    let fragment = |name: &str, target: &str| node(name).text("target-path", [target]);
+    let chosen = node("__overlay__").text("bootargs", ["from the overlay"]);
+    let sensor = node("__overlay__").child(node("sensor").flag("there"));
+    node("")
+        .child(fragment("fragment@0", "/chosen").child(chosen))
+        .child(fragment("fragment@1", "/").child(sensor))
+        .blob()
+}
+
 impl Loaded {
     /// 256 MiB and four CPUs.
     fn new(description: Vec<u8>) -> Self {
@@ -54,6 +65,8 @@ impl Loaded {
             ("Image", kernel(0, 8 * MIB)),
             ("initrd", vec![1; 5000]),
             ("control.elf", elf(&[(0x4000_0000, 0x200, 0x3000)])),
+            ("more.dtbo", overlay()),
+            ("own.dtb", node("").text("model", ["mine"]).blob()),
         ];
         // Something to know the kernel by.
         files[1].1.extend(b"the kernel");
@@ -66,7 +79,7 @@ impl Loaded {
         };
         let board = board.tree().blob();
         let (image, tree) = (span(0x4020_0000, 0x2_3000), span(0x4400_0000, 0x1_0000));
-        let placed = pool::place(&board, image, tree, 4).unwrap();
+        let placed = pool::place(&early::read(&board).unwrap(), image, tree, 4).unwrap();
         Self { board, archive, boot: Boot { image, tree, pool: placed.pool, archive: placed.archive } }
     }
 
@@ -89,6 +102,10 @@ impl Loaded {
 
 fn sgi() -> SgiPlan {
     SgiPlan { kick: Sgi::new(15).unwrap(), physical: 0x7fff }
+}
+
+fn translation(pa_range: u8) -> Translation {
+    Translation { pa_range, vmid16: false, take: fake::take_tables }
 }
 
 /// One CPU in its loop.
@@ -136,7 +153,7 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
     let loads: Vec<_> = survey.plan.cells.iter().map(|cell| cell.load.clone()).collect();
     let cells: Vec<_> = survey.plan.cells.iter().map(|cell| cell.cpus.clone()).collect();
     let board = loaded.machine(&survey);
-    let system = survey.build(&mut Fake::new(&board, 0), sgi(), BITS_44, false, None).unwrap();
+    let system = survey.build(&mut Fake::new(&board, 0), sgi(), translation(BITS_44), None).unwrap();
     let mut cpus: Vec<_> = system
         .cpus()
         .map(|(id, _)| {
@@ -176,6 +193,16 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
     roots.dedup();
     assert_eq!(roots.len(), cells.len(), "each cell has a stage 2 of its own");
     assert!(roots.iter().all(|vttbr| vttbr >> 48 != 0), "VMID 0 is nobody's");
+}
+
+#[test]
+fn a_board_that_is_only_planned_for_does_not_boot() {
+    let mut loaded = Loaded::new(description([root()]));
+    loaded.board = sample::Board { v2: true, ..sample::Board::default() }.tree().blob();
+    let refused = loaded.refused();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert!(refused[0].contains("/intc@8000000 is a GICv2"), "{refused:?}");
+    assert!(refused[1].contains("/cpus/cpu@0 is not started by PSCI"), "{refused:?}");
 }
 
 #[test]
@@ -220,6 +247,35 @@ fn what_is_damaged_is_named() {
 }
 
 #[test]
+fn a_cells_tree_may_be_given_or_overlaid() {
+    let overlaid = || control("overlaid", "cpu@2").text("dtb-overlay", ["more.dtbo"]);
+    let given = control("given", "cpu@3").text("dtb", ["own.dtb"]);
+    let loaded = Loaded::new(description([root(), overlaid(), given]));
+    let survey = loaded.survey().unwrap();
+    let tree_of = |cell: usize| {
+        let cell = &survey.plan.cells[cell];
+        guest_tree::planned(&survey.tree, &survey.hardware, &survey.plan, cell, survey.archive).unwrap()
+    };
+    let bytes = tree_of(1).bytes;
+    let tree = Tree::parse(&bytes).unwrap();
+    assert_eq!(tree.at("/chosen").unwrap().prop("bootargs").unwrap().str(), Some("from the overlay"));
+    assert!(tree.at("/sensor").unwrap().prop("there").is_some());
+    assert_eq!(Hardware::read(&tree).unwrap().cpus.len(), 1);
+    assert!(tree_of(2).bytes.is_empty());
+    boots(description([root(), overlaid()]), &[3, 1]);
+
+    let board = loaded.machine(&survey);
+    let system = survey.build(&mut Fake::new(&board, 0), sgi(), translation(BITS_44), None).unwrap();
+    let mut machine = Fake::new(&board, 3);
+    machine.exit = Exit::Irq;
+    let mut cpu = Cpu { vcpu: Vcpu::new(&system, crate::cpu::PcpuId(3), &mut machine).unwrap(), machine };
+    assert_eq!(cpu.park(), Turn::Guest);
+    let at = Ipa(cpu.vcpu.frame.get(0));
+    let bytes = cpu.guest_bytes(at, 0x1000);
+    assert_eq!(Tree::parse(&bytes).unwrap().root().prop("model").unwrap().str(), Some("mine"));
+}
+
+#[test]
 fn mistakes_on_both_sides_are_told_at_once() {
     let mut wrong = Loaded::new(description([root(), control("control", "cpu@3").flag("memori")]));
     wrong.board = node("").cells("#address-cells", [2]).cells("#size-cells", [2]).blob();
@@ -239,12 +295,11 @@ fn a_cell_beyond_the_cpus_reach_is_refused_by_name() {
     let survey = loaded.survey().unwrap();
     let board = loaded.machine(&survey);
     // 32 bits of physical address, and the board has PCI windows behind them.
-    let Err(refused) = survey.build(&mut Fake::new(&board, 0), sgi(), 0, false, None) else {
+    let Err(refused) = survey.build(&mut Fake::new(&board, 0), sgi(), translation(0), None) else {
         panic!("built")
     };
-    let [refused] = refused.as_slice() else { panic!("{refused:?}") };
     assert!(
-        matches!(refused, BootError::Cell { cell, error: CellError::Geometry(_) } if cell == "linux"),
+        matches!(&refused, BootError::Cell { cell, error: CellError::Geometry(_) } if cell == "linux"),
         "{refused}"
     );
     assert!(refused.to_string().starts_with("BH0507: cell `linux`: "));

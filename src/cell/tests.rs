@@ -8,7 +8,7 @@ use crate::console::Console;
 use crate::cpu::{Affinity as CpuAffinity, VcpuId};
 use crate::fake::{Board, Fake};
 use crate::intid::{IntidSet, Ppi, Sgi, Spi};
-use crate::plan::{CpuPlan, Piece};
+use crate::plan::{CpuPlan, Piece, TreeSource};
 use crate::psci::function;
 use crate::run::{Turn, guest_step, park_step};
 use crate::vgic::{GicShared, OwnInterrupts, SgiPlan, Wire};
@@ -58,6 +58,7 @@ pub(crate) fn system_with(
             uart: None,
             stdout: None,
             load: Load {
+                source: TreeSource::Derived,
                 zeroed: Vec::new(),
                 pieces: vec![Piece { offset: 0, size: KERNEL.len() as u64, to: Ipa(ipa + 0x1000) }],
                 tree: Span::new(Ipa(ipa + 0x4000), 0x1000).unwrap(),
@@ -262,6 +263,15 @@ fn an_serror_stops_its_cell_alone() {
     settle(&mut cpus);
     assert_eq!((system.cells[1].life(), system.cells[0].life()), (Life::Off, Life::Running));
     assert_eq!(running(&cpus), [false, false, true, false, false]);
+}
+
+#[test]
+fn a_cpu_that_reaches_too_little_cannot_run_its_cell() {
+    let (system, _) = system();
+    // VTCR_EL2.PS says 40 bits, VMIDs have 8.
+    assert!(system.can_run(PcpuId(0), 2, false) && system.can_run(PcpuId(0), 5, true));
+    assert!(!system.can_run(PcpuId(0), 1, true));
+    assert!(system.can_run(PcpuId(63), 0, false), "nobody's");
 }
 
 #[test]

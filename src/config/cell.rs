@@ -3,86 +3,141 @@
 use alloc::string::String;
 
 use super::reader::Reader;
-use super::{CellConfig, CellConsole, ConsoleChoice, CpuChoice, HypervisorConfig, Mistake, Payload, names};
+use super::{
+    Bootargs, CellConfig, CellConsole, CellTree, ConsoleChoice, CpuChoice, HypervisorConfig, Payload,
+};
+use super::{error, names};
+use crate::addr::BLOCK_2M;
+
+/// Behind this no cell sees anything: what the tables of the largest CPU translate.
+const ADDRESS_END: u64 = 1 << 48;
+const CPUS: &str = "one or more CPUs, or how many as a number from 1";
 
 /// Reads a cell; `None` if it has mistakes that leave nothing to go on with. They are all on the reader's list.
-pub(super) fn parse(cell: &mut Reader<'_, '_, '_>, hypervisor: &HypervisorConfig) -> Option<CellConfig> {
+pub(super) fn parse(mut cell: Reader<'_, '_, '_>, hypervisor: &HypervisorConfig) -> Option<CellConfig> {
+    let cell = &mut cell;
     if cell.node().unit().is_some() {
-        cell.fail(None, Mistake::CellName);
+        cell.fail(None, &error::CELL_NAME);
     }
-    cell.check_names(names::of_cell);
-    for child in cell.node().children() {
-        cell.below(child).fail(None, Mistake::UnknownNode);
-    }
+    cell.check_names(&names::CELL);
+    cell.no_children();
     let root = cell.flag("root");
     let cpus = cpus(cell, root);
-    let memory = memory(cell, root);
+    let memory = cell.memory("memory");
+    let ram_base = ram_base(cell, memory);
+    if root {
+        for name in ["memory", "ram-base", "dtb"] {
+            if cell.has(name) {
+                cell.fail(Some(name), &error::NOT_IN_ROOT);
+            }
+        }
+    } else if !cell.has("memory") {
+        cell.missing("memory", "say how much this cell gets, like \"16M\"");
+    }
     let payload = payload(cell);
-    let devices = cell.list("devices").unwrap_or_default();
-    let unprotected_dma = cell.word("unprotected-dma", &["accept"], &[], "\"accept\"");
-    let console = console(cell, root, hypervisor);
-    cell.word("interrupt-mode", &["virtual"], &["direct"], "\"virtual\"");
-    Some(CellConfig {
+    let config = CellConfig {
         name: String::from(cell.node().name()),
         root,
-        cpus: cpus?,
+        cpus: cpus.unwrap_or(CpuChoice::Rest),
         memory,
+        ram_base,
         payload: payload?,
-        devices,
-        console,
-        unprotected_dma,
-    })
+        bootargs: bootargs(cell),
+        tree: tree(cell),
+        devices: cell.list("devices", "one or more names, 256 at most"),
+        console: console(cell, root, hypervisor),
+        unprotected_dma: cell.accept("unprotected-dma"),
+        foreign_dependencies: cell.accept("foreign-dependencies"),
+    };
+    match cell.word("interrupt-mode", "\"virtual\"") {
+        None | Some("virtual") => {}
+        Some("direct") => _ = cell.fail(Some("interrupt-mode"), &error::NOT_YET),
+        Some(_) => cell.expected("interrupt-mode", "\"virtual\""),
+    }
+    Some(config)
+}
+
+fn cpus(cell: &mut Reader<'_, '_, '_>, root: bool) -> Option<CpuChoice> {
+    let Some(prop) = cell.node().prop("cpus") else {
+        if !root {
+            cell.missing("cpus", "name this cell's CPUs, or say how many");
+        }
+        return None;
+    };
+    match prop.u32() {
+        // Four bytes may be a name, too; a number that begins with a letter is larger than any board.
+        Some(count @ 1..0x0100_0000) => Some(CpuChoice::Count(count)),
+        _ => Some(CpuChoice::Names(cell.list("cpus", CPUS))),
+    }
+}
+
+fn ram_base(cell: &mut Reader<'_, '_, '_>, memory: Option<u64>) -> Option<u64> {
+    const EXPECTED: &str = "an address in whole blocks of 2 MiB, like <0x80000000>, with room for the cell's `memory` below 2^48";
+    let base = cell.address("ram-base", BLOCK_2M, EXPECTED)?;
+    let end = base.checked_add(memory.unwrap_or(0));
+    if end.is_none_or(|end| end > ADDRESS_END) {
+        cell.expected("ram-base", EXPECTED);
+        return None;
+    }
+    Some(base)
+}
+
+fn payload(cell: &mut Reader<'_, '_, '_>) -> Option<Payload> {
+    const EXPECTED: &str = "an address at a multiple of 4, like <0x40080000>";
+    let (kernel, initrd, image) = (cell.file("kernel"), cell.file("initrd"), cell.file("image"));
+    let load_address = cell.address("load-address", 4, EXPECTED);
+    let entry = cell.address("entry", 4, EXPECTED);
+    if !cell.has("kernel") && !cell.has("image") {
+        cell.missing("kernel", "name a Linux kernel, or any other program as `image`");
+    }
+    cell.exclude("image", "kernel");
+    if !cell.has("kernel") {
+        cell.exclude("initrd", "image");
+    }
+    cell.exclude("load-address", "kernel");
+    cell.exclude("entry", "kernel");
+    match (kernel, image) {
+        (Some(kernel), None) => Some(Payload::Linux { kernel, initrd }),
+        (None, Some(file)) => Some(Payload::Image { file, load_address, entry }),
+        _ => None,
+    }
+}
+
+fn bootargs(cell: &mut Reader<'_, '_, '_>) -> Bootargs {
+    cell.exclude("bootargs-append", "bootargs");
+    match (cell.text("bootargs"), cell.text("bootargs-append")) {
+        (Some(own), _) => Bootargs::Own(own),
+        (None, Some(more)) => Bootargs::BoardsAnd(more),
+        (None, None) => Bootargs::None,
+    }
+}
+
+/// Into a tree that is given Bulkhead writes nothing, so what it would have to say there has no place.
+fn tree(cell: &mut Reader<'_, '_, '_>) -> CellTree {
+    for name in ["bootargs", "bootargs-append", "initrd", "dtb-overlay"] {
+        cell.exclude(name, "dtb");
+    }
+    match (cell.file("dtb"), cell.file("dtb-overlay")) {
+        (Some(file), _) => CellTree::Given(file),
+        (None, Some(file)) => CellTree::Overlaid(file),
+        (None, None) => CellTree::Derived,
+    }
 }
 
 fn console(cell: &mut Reader<'_, '_, '_>, root: bool, hypervisor: &HypervisorConfig) -> CellConsole {
-    match cell.name("console").as_deref() {
+    let node = cell.node();
+    match cell.word("console", "one name") {
         None if root => CellConsole::Virtual,
         None | Some("none") => CellConsole::None,
         Some("virtual") => {
             if hypervisor.console == ConsoleChoice::None {
-                cell.fail(Some("console"), Mistake::NoConsole);
+                let refused = cell.fail(Some("console"), &error::NO_CONSOLE);
+                if let Some(node) = node.tree().at("/hypervisor") {
+                    refused.description(&node, Some("console"));
+                }
             }
             CellConsole::Virtual
         }
         Some(name) => CellConsole::Device(name.into()),
-    }
-}
-
-fn cpus(cell: &mut Reader<'_, '_, '_>, root: bool) -> Option<CpuChoice> {
-    match cell.list_or_count("cpus") {
-        Some(Ok(names)) => Some(CpuChoice::Names(names)),
-        Some(Err(count)) => Some(CpuChoice::Count(count)),
-        None if root => Some(CpuChoice::Rest),
-        None => {
-            cell.need("cpus", "name this cell's CPUs, or say how many");
-            None
-        }
-    }
-}
-
-fn memory(cell: &mut Reader<'_, '_, '_>, root: bool) -> Option<u64> {
-    let memory = cell.memory("memory");
-    if !root {
-        cell.need("memory", "say how much this cell gets, like \"16M\"");
-    } else if memory.is_some() {
-        cell.fail(Some("memory"), Mistake::NotInRoot);
-    }
-    memory
-}
-
-fn payload(cell: &mut Reader<'_, '_, '_>) -> Option<Payload> {
-    let (kernel, initrd, image) = (cell.file("kernel"), cell.file("initrd"), cell.file("image"));
-    let bootargs = cell.text("bootargs");
-    let has = |name| cell.node().prop(name).is_some();
-    match (has("kernel"), has("image"), has("initrd")) {
-        (true, true, _) => cell.fail(Some("image"), Mistake::Conflict { with: "kernel" }),
-        (false, true, true) => cell.fail(Some("initrd"), Mistake::Conflict { with: "image" }),
-        (false, false, _) => cell.need("kernel", "name a Linux kernel, or any other program as `image`"),
-        _ => {}
-    }
-    match (kernel, image) {
-        (Some(kernel), None) => Some(Payload::Linux { kernel, initrd, bootargs }),
-        (None, Some(file)) => Some(Payload::Image { file, bootargs }),
-        _ => None,
     }
 }

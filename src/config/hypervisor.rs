@@ -2,8 +2,8 @@
 
 use alloc::string::String;
 
+use super::names;
 use super::reader::Reader;
-use super::{Mistake, names};
 
 /// The node `hypervisor`; without one, all defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,18 +26,13 @@ pub enum ConsoleChoice {
     None,
 }
 
-pub(super) fn parse(node: &mut Reader<'_, '_, '_>) -> HypervisorConfig {
-    node.check_names(names::of_hypervisor);
-    for child in node.node().children() {
-        node.below(child).fail(None, Mistake::UnknownNode);
-    }
-    let console = match node.name("console") {
-        None => ConsoleChoice::Stdout,
-        Some(name) => match name.as_str() {
-            "stdout-path" => ConsoleChoice::Stdout,
-            "none" => ConsoleChoice::None,
-            _ => ConsoleChoice::Name(name),
-        },
+pub(super) fn parse(mut node: Reader<'_, '_, '_>) -> HypervisorConfig {
+    node.check_names(&names::HYPERVISOR);
+    node.no_children();
+    let console = match node.word("console", "one name") {
+        None | Some("stdout-path") => ConsoleChoice::Stdout,
+        Some("none") => ConsoleChoice::None,
+        Some(name) => ConsoleChoice::Name(name.into()),
     };
     HypervisorConfig { console, print_plan: node.flag("print-plan") }
 }

@@ -15,12 +15,17 @@ mod tests;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub use error::{ConfigError, Mistake};
 pub use hypervisor::{ConsoleChoice, HypervisorConfig};
+pub use reader::MAX_NAMES;
 
 use crate::cpu::MAX_CPUS;
+use crate::refusal::{Refused, refuse};
 use crate::tree::Tree;
+use names::Child;
 use reader::Reader;
+
+/// A mistake in a description, with its place.
+pub type ConfigError = Refused;
 
 /// The language that this module reads: `compatible` of the description's root.
 pub const SCHEMA: &str = "bulkhead,cells-v1";
@@ -47,14 +52,40 @@ pub struct CellConfig {
     pub cpus: CpuChoice,
     /// Bytes of RAM, a multiple of 4 KiB; `None` in the root cell, which has what is left.
     pub memory: Option<u64>,
+    /// Where it sees its RAM, a multiple of 2 MiB; `None` for the place that the ABI says.
+    pub ram_base: Option<u64>,
     /// What it runs.
     pub payload: Payload,
+    /// Its command line.
+    pub bootargs: Bootargs,
+    /// Its device tree.
+    pub tree: CellTree,
     /// Names of the board's nodes that it claims, none of them twice.
     pub devices: Vec<String>,
     /// Where its console is.
     pub console: CellConsole,
     /// Whether its owner accepts that its devices can reach all of memory.
     pub unprotected_dma: bool,
+    /// Whether its owner accepts that another cell controls clocks, resets, supplies, pins or power of its devices.
+    pub foreign_dependencies: bool,
+}
+
+impl CellConfig {
+    /// The files of the archive that it names, each with its property.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let run = match &self.payload {
+            Payload::Linux { kernel, initrd } => {
+                [Some(("kernel", kernel)), initrd.as_ref().map(|file| ("initrd", file))]
+            }
+            Payload::Image { file, .. } => [Some(("image", file)), None],
+        };
+        let tree = match &self.tree {
+            CellTree::Derived => None,
+            CellTree::Overlaid(file) => Some(("dtb-overlay", file)),
+            CellTree::Given(file) => Some(("dtb", file)),
+        };
+        run.into_iter().chain([tree]).flatten().map(|(property, file)| (property, file.as_str()))
+    }
 }
 
 /// Which CPUs a cell has.
@@ -88,16 +119,38 @@ pub enum Payload {
         kernel: String,
         /// The initial RAM file system.
         initrd: Option<String>,
-        /// The command line.
-        bootargs: Option<String>,
     },
     /// A program of any format that [`crate::image`] knows.
     Image {
         /// The program.
         file: String,
-        /// `bootargs` of its tree.
-        bootargs: Option<String>,
+        /// Where a raw image goes; `None` for the start of RAM.
+        load_address: Option<u64>,
+        /// Where a raw image begins; `None` for its first byte.
+        entry: Option<u64>,
     },
+}
+
+/// `bootargs` of a cell's tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bootargs {
+    /// There are none.
+    None,
+    /// These.
+    Own(String),
+    /// Those that the loader left in the board's tree, and these behind them.
+    BoardsAnd(String),
+}
+
+/// A cell's device tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CellTree {
+    /// What Bulkhead derives from the board's.
+    Derived,
+    /// The same, with what this file's fragments say.
+    Overlaid(String),
+    /// This file, as it is.
+    Given(String),
 }
 
 impl Config {
@@ -109,45 +162,44 @@ impl Config {
         let mut errors = Vec::new();
         let mut root = Reader::new(tree.root(), &mut errors);
         if !tree.root().is_compatible(SCHEMA) {
-            root.fail(Some("compatible"), Mistake::Schema);
+            root.fail(Some("compatible"), &error::SCHEMA);
         }
-        root.check_names(names::of_root);
+        root.check_names(&names::ROOT);
         let mut hypervisor = HypervisorConfig::default();
         if let Some(node) = tree.at("/hypervisor") {
-            hypervisor = hypervisor::parse(&mut Reader::new(node, &mut errors));
+            hypervisor = hypervisor::parse(Reader::new(node, &mut errors));
         }
-        let mut cells = Vec::new();
-        for node in tree.root().children().filter(|node| !names::is_of_compiler(node.name())) {
-            let mut reader = Reader::new(node, &mut errors);
-            match node.name() {
-                "hypervisor" => {}
-                name if names::is_reserved_node(name) => reader.fail(None, Mistake::NotYet),
-                _ => cells.extend(cell::parse(&mut reader, &hypervisor)),
+        let (mut cells, mut number, mut first_root) = (Vec::new(), 0_usize, None);
+        for node in tree.root().children() {
+            match Child::of(node.name()) {
+                Child::Hypervisor | Child::OfCompiler => {}
+                Child::Later => _ = Reader::new(node, &mut errors).fail(None, &error::NOT_YET),
+                Child::Cell => {
+                    number = number.saturating_add(1);
+                    if node.prop("root").is_some()
+                        && let Some(first) = first_root.replace(node)
+                    {
+                        Reader::new(node, &mut errors)
+                            .fail(Some("root"), &error::TWO_ROOTS)
+                            .description(&first, None);
+                    }
+                    cells.extend(cell::parse(Reader::new(node, &mut errors), &hypervisor));
+                }
             }
         }
-        check_number(tree, &mut errors);
+        let sentence = match number {
+            0 => Some(&error::NO_CELLS),
+            1..=MAX_CELLS => None,
+            _ => Some(&error::TOO_MANY_CELLS),
+        };
+        if let Some(sentence) = sentence {
+            refuse(&mut errors, sentence).description(&tree.root(), None);
+        }
         if errors.is_empty() { Ok(Self { hypervisor, cells }) } else { Err(errors) }
     }
 
     /// The root cell.
     pub fn root(&self) -> Option<&CellConfig> {
         self.cells.iter().find(|cell| cell.root)
-    }
-}
-
-/// There are cells, not too many, and one root at most. Asked of the nodes, because a cell with mistakes of its
-/// own makes no [`CellConfig`].
-fn check_number(tree: &Tree<'_>, errors: &mut Vec<ConfigError>) {
-    let is_cell = |name: &str| !names::is_of_compiler(name) && !names::is_reserved_node(name);
-    let cells = || tree.root().children().filter(|node| is_cell(node.name()));
-    match cells().count() {
-        0 => Reader::new(tree.root(), errors).fail(None, Mistake::NoCells),
-        1..=MAX_CELLS => {}
-        _ => Reader::new(tree.root(), errors).fail(None, Mistake::TooManyCells),
-    }
-    let mut roots = cells().filter(|node| node.prop("root").is_some());
-    let first = roots.next().map(|node| node.path()).unwrap_or_default();
-    for other in roots {
-        Reader::new(other, errors).fail(Some("root"), Mistake::TwoRoots { first: first.clone() });
     }
 }

@@ -3,18 +3,22 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::names::Standing;
-use super::{ConfigError, Mistake, size};
+use super::names::{IGNORED, Names};
+use super::{error, size};
 use crate::addr::PAGE;
+use crate::refusal::{Refused, Sentence, refuse};
 use crate::tree::{Node, Prop, nearest};
+
+/// The most names in one list.
+pub const MAX_NAMES: usize = 256;
 
 pub(super) struct Reader<'t, 'a, 'e> {
     node: Node<'t, 'a>,
-    errors: &'e mut Vec<ConfigError>,
+    errors: &'e mut Vec<Refused>,
 }
 
 impl<'t, 'a, 'e> Reader<'t, 'a, 'e> {
-    pub(super) fn new(node: Node<'t, 'a>, errors: &'e mut Vec<ConfigError>) -> Self {
+    pub(super) fn new(node: Node<'t, 'a>, errors: &'e mut Vec<Refused>) -> Self {
         Self { node, errors }
     }
 
@@ -22,128 +26,166 @@ impl<'t, 'a, 'e> Reader<'t, 'a, 'e> {
         self.node
     }
 
-    pub(super) fn fail(&mut self, property: Option<&str>, what: Mistake) {
-        self.errors.push(ConfigError { node: self.node.path(), property: property.map(String::from), what });
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.node.prop(name).is_some()
     }
 
-    /// A reader for another node, with the same list.
-    pub(super) fn below(&mut self, node: Node<'t, 'a>) -> Reader<'t, 'a, '_> {
-        Reader { node, errors: self.errors }
+    #[inline(never)]
+    pub(super) fn fail(&mut self, property: Option<&str>, sentence: &'static Sentence) -> &mut Refused {
+        refuse(self.errors, sentence).description(&self.node, property)
     }
 
-    /// Refuses that the property is missing, if it is.
-    pub(super) fn need(&mut self, name: &str, reason: &'static str) {
-        if self.node.prop(name).is_none() {
-            self.fail(Some(name), Mistake::Missing { reason });
+    /// Refuses a value of a wrong type or outside of its range.
+    #[inline(never)]
+    pub(super) fn expected(&mut self, name: &str, expected: &'static str) {
+        self.fail(Some(name), &error::EXPECTED).word(expected);
+    }
+
+    /// Refuses that the property is missing; `reason` says why it must be there, or what to write.
+    #[inline(never)]
+    pub(super) fn missing(&mut self, name: &str, reason: &'static str) {
+        self.fail(Some(name), &error::MISSING).word(reason);
+    }
+
+    /// Refuses the property if another one is there.
+    #[inline(never)]
+    pub(super) fn exclude(&mut self, name: &str, with: &str) {
+        if self.has(name) && self.has(with) {
+            let node = self.node;
+            self.fail(Some(name), &error::CONFLICT).quoted(with).description(&node, Some(with));
         }
-    }
-
-    /// Whether the property is there and has one of the values that mean something; one of `later` is reserved.
-    pub(super) fn word(&mut self, name: &str, now: &[&str], later: &[&str], expected: &'static str) -> bool {
-        let word = self.value(name, expected, |prop| {
-            prop.str().filter(|word| now.contains(word) || later.contains(word))
-        });
-        if word.is_some_and(|word| later.contains(&word)) {
-            self.fail(Some(name), Mistake::NotYet);
-        }
-        word.is_some_and(|word| now.contains(&word))
     }
 
     /// Refuses what the language does not have.
-    pub(super) fn check_names(&mut self, of: impl Fn(&str) -> (Standing, &'static [&'static str])) {
+    #[inline(never)]
+    pub(super) fn check_names(&mut self, names: &Names) {
         for prop in self.node.props() {
-            let what = match of(prop.name()) {
-                (Standing::Known, _) => continue,
-                (Standing::Later, _) => Mistake::NotYet,
-                (Standing::Unknown, known) => {
-                    let nearest = nearest(prop.name(), known.iter().copied()).map(String::from);
-                    Mistake::Unknown { nearest }
-                }
-            };
-            self.fail(Some(prop.name()), what);
+            let name = prop.name();
+            if names.later.contains(&name) {
+                self.fail(Some(name), &error::NOT_YET);
+            } else if !names.known.contains(&name) && !IGNORED.contains(&name) {
+                let nearest = nearest(name, names.known.iter().copied());
+                self.fail(Some(name), &error::UNKNOWN_PROPERTY).guess(nearest);
+            }
+        }
+    }
+
+    /// Refuses nodes below this one.
+    #[inline(never)]
+    pub(super) fn no_children(&mut self) {
+        for child in self.node.children() {
+            Reader::new(child, self.errors).fail(None, &error::UNKNOWN_NODE);
         }
     }
 
     /// Whether the property is there; it has no value.
+    #[inline(never)]
     pub(super) fn flag(&mut self, name: &str) -> bool {
-        self.value(name, "no value", |prop| prop.bytes().is_empty().then_some(()));
-        self.node.prop(name).is_some()
+        let prop = self.node.prop(name);
+        if prop.is_some_and(|prop| !prop.bytes().is_empty()) {
+            self.expected(name, "no value");
+        }
+        prop.is_some()
     }
 
     /// A string, perhaps an empty one.
+    #[inline(never)]
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        self.value(name, "one string", |prop| prop.str().map(String::from))
+        let text = self.node.prop(name)?.str();
+        if text.is_none() {
+            self.expected(name, "one string");
+        }
+        text.map(String::from)
+    }
+
+    /// A string that is not empty.
+    #[inline(never)]
+    pub(super) fn word(&mut self, name: &str, expected: &'static str) -> Option<&'a str> {
+        let word = self.node.prop(name)?.str().filter(|word| !word.is_empty());
+        if word.is_none() {
+            self.expected(name, expected);
+        }
+        word
     }
 
     /// The name of a file in the archive.
     pub(super) fn file(&mut self, name: &str) -> Option<String> {
-        self.word_or(name, "the name of a file in the archive")
+        self.word(name, "the name of a file in the archive").map(String::from)
     }
 
-    /// The name of a node of the board, or a word that means something by itself.
-    pub(super) fn name(&mut self, name: &str) -> Option<String> {
-        self.word_or(name, "one name")
-    }
-
-    /// A string that is not empty.
-    fn word_or(&mut self, name: &str, expected: &'static str) -> Option<String> {
-        self.value(name, expected, |prop| prop.str().filter(|word| !word.is_empty()).map(String::from))
+    /// Whether the property is there; `"accept"` is all that it can say.
+    #[inline(never)]
+    pub(super) fn accept(&mut self, name: &str) -> bool {
+        let accepted = self.node.prop(name).map(|prop| prop.str() == Some("accept"));
+        if accepted == Some(false) {
+            self.expected(name, "\"accept\"");
+        }
+        accepted == Some(true)
     }
 
     /// Names, none of them empty.
-    pub(super) fn list(&mut self, name: &str) -> Option<Vec<String>> {
-        let list = self.value(name, "one or more names", strings)?;
-        Some(self.without_repetition(name, list))
-    }
-
-    /// Names, or else a number.
-    pub(super) fn list_or_count(&mut self, name: &str) -> Option<Result<Vec<String>, u32>> {
-        let expected = "one or more CPUs, or how many as a number from 1";
-        let either = |prop: &Prop<'a>| match strings(prop) {
-            Some(names) => Some(Ok(names)),
-            None => prop.u32().filter(|count| *count != 0).map(Err),
-        };
-        let value = self.value(name, expected, either)?;
-        Some(value.map(|list| self.without_repetition(name, list)))
-    }
-
-    /// Bytes of memory, as a text with a unit or as one or two cells.
-    pub(super) fn memory(&mut self, name: &str) -> Option<u64> {
-        let expected = "a size in whole pages of 4 KiB, like \"16M\" or \"1G\"";
-        let bytes = |prop: &Prop<'a>| match strings(prop) {
-            Some(_) => prop.str().and_then(size::parse),
-            None => prop.u64(),
-        };
-        self.value(name, expected, |prop| bytes(prop).filter(|n| *n != 0 && n.is_multiple_of(PAGE)))
-    }
-
-    fn value<T>(
-        &mut self,
-        name: &str,
-        expected: &'static str,
-        read: impl Fn(&Prop<'a>) -> Option<T>,
-    ) -> Option<T> {
-        let value = read(&self.node.prop(name)?);
-        if value.is_none() {
-            self.fail(Some(name), Mistake::Expected { expected });
+    #[inline(never)]
+    pub(super) fn list(&mut self, name: &str, expected: &'static str) -> Vec<String> {
+        let Some(prop) = self.node.prop(name) else { return Vec::new() };
+        let list = strings(&prop);
+        if list.is_empty() {
+            self.expected(name, expected);
         }
-        value
-    }
-
-    fn without_repetition(&mut self, property: &str, list: Vec<String>) -> Vec<String> {
-        for (at, name) in list.iter().enumerate() {
-            if list.iter().take(at).any(|other| other == name) {
-                self.fail(Some(property), Mistake::Twice { name: name.clone() });
+        for (at, item) in list.iter().enumerate() {
+            if list.iter().take(at).any(|other| other == item) {
+                self.fail(Some(name), &error::LISTED_TWICE).quoted(item);
             }
         }
         list
     }
+
+    /// Bytes of memory, as a text with a unit or as one or two cells.
+    #[inline(never)]
+    pub(super) fn memory(&mut self, name: &str) -> Option<u64> {
+        let bytes = self.number(name, size::parse)?;
+        let bytes = bytes.filter(|n| *n != 0 && n.is_multiple_of(PAGE));
+        if bytes.is_none() {
+            self.expected(name, "a size in whole pages of 4 KiB, like \"16M\" or \"1G\"");
+        }
+        bytes
+    }
+
+    /// An address at a multiple of `align`, as a hexadecimal text or as one or two cells.
+    #[inline(never)]
+    pub(super) fn address(&mut self, name: &str, align: u64, expected: &'static str) -> Option<u64> {
+        let at = self.number(name, size::address)?.filter(|at| at.is_multiple_of(align));
+        if at.is_none() {
+            self.expected(name, expected);
+        }
+        at
+    }
+
+    /// Nothing if the property is missing; `Some(None)` if it is no number.
+    fn number(&self, name: &str, text: fn(&str) -> Option<u64>) -> Option<Option<u64>> {
+        let prop = self.node.prop(name)?;
+        Some(if is_text(&prop) { prop.str().and_then(text) } else { prop.u64() })
+    }
 }
 
-/// A list of strings, each of 1 or more printable characters. Numbers below 2^24 are never taken for one: they begin
-/// with a zero byte.
-fn strings(prop: &Prop<'_>) -> Option<Vec<String>> {
-    let text = core::str::from_utf8(prop.bytes().strip_suffix(&[0])?).ok()?;
-    let is_name = |name: &str| !name.is_empty() && !name.chars().any(char::is_control);
-    text.split('\0').map(|name| is_name(name).then(|| name.into())).collect()
+/// Whether a value is text. Numbers below 2^24 are never taken for it: they begin with a zero byte.
+fn is_text(prop: &Prop<'_>) -> bool {
+    let [text @ .., 0] = prop.bytes() else { return false };
+    let names = || text.split(|byte| *byte == 0);
+    names().all(|name| !name.is_empty() && !name.iter().any(u8::is_ascii_control))
+        && core::str::from_utf8(text).is_ok()
+}
+
+/// A list of strings, each of 1 or more printable characters; empty if the value is none.
+#[inline(never)]
+fn strings(prop: &Prop<'_>) -> Vec<String> {
+    let mut list = Vec::new();
+    if is_text(prop) {
+        for name in prop.strings() {
+            if list.len() == MAX_NAMES {
+                return Vec::new();
+            }
+            list.push(String::from(name));
+        }
+    }
+    list
 }

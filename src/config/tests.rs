@@ -38,24 +38,31 @@ fn the_demo_is_understood() {
             root: true,
             cpus: CpuChoice::Rest,
             memory: None,
+            ram_base: None,
             payload: Payload::Linux {
                 kernel: "linux/Image".into(),
                 initrd: Some("linux/initrd.cpio.gz".into()),
-                bootargs: Some("console=ttyAMA0".into()),
             },
+            bootargs: Bootargs::Own("console=ttyAMA0".into()),
+            tree: CellTree::Derived,
             devices: vec![],
             console: CellConsole::Virtual,
             unprotected_dma: true,
+            foreign_dependencies: false,
         },
         CellConfig {
             name: "control".into(),
             root: false,
             cpus: CpuChoice::Names(vec!["cpu@3".into()]),
             memory: Some(16 << 20),
-            payload: Payload::Image { file: "control.elf".into(), bootargs: None },
+            ram_base: None,
+            payload: Payload::Image { file: "control.elf".into(), load_address: None, entry: None },
+            bootargs: Bootargs::None,
+            tree: CellTree::Derived,
             devices: vec!["pl031".into(), "/pl011@9040000".into()],
             console: CellConsole::None,
             unprotected_dma: false,
+            foreign_dependencies: false,
         },
     ];
     assert_eq!(config.cells, expected);
@@ -80,7 +87,10 @@ fn cpus_are_names_or_a_number() {
             "/a: `cpus`: expected one or more CPUs, or how many as a number from 1"
         );
     }
-    assert_eq!(cpus(a().text("cpus", ["x", "x"])).unwrap_err()[0].what, Mistake::Twice { name: "x".into() });
+    assert_eq!(
+        cpus(a().text("cpus", ["x", "x"])).unwrap_err()[0].to_string(),
+        "/a: `cpus`: `x` is there twice"
+    );
 }
 
 #[test]
@@ -122,7 +132,10 @@ fn the_language_and_the_number_of_cells_are_checked() {
     assert_eq!(parse(&many(MAX_CELLS)).unwrap().root(), None);
     assert_eq!(first(&many(MAX_CELLS + 1)), "/: there are more than 64 cells");
     let second = node("second").flag("root").text("kernel", ["Image"]);
-    assert_eq!(errors(second), ["/second: `root`: /linux is the root cell already; there can be one"]);
+    assert_eq!(
+        errors(second),
+        ["/second: `root`: /linux is the root cell already; take `root` out of one of the two"]
+    );
 }
 
 #[test]
@@ -161,7 +174,7 @@ fn each_mistake_is_named_with_its_place() {
         (control().text("unprotected-dma", ["yes"]), &["/control: `unprotected-dma`: expected \"accept\""]),
         (control().flag("unprotected-dma"), &["/control: `unprotected-dma`: expected \"accept\""]),
         (control().text("devices", ["a", "b", "a"]), &["/control: `devices`: `a` is there twice"]),
-        (control().cells("devices", [1]), &["/control: `devices`: expected one or more names"]),
+        (control().cells("devices", [1]), &["/control: `devices`: expected one or more names, 256 at most"]),
         (control().text("kernel", ["Image"]), &["/control: `image`: this and `kernel` exclude each other"]),
         (control().text("initrd", ["rd"]), &["/control: `initrd`: this and `image` exclude each other"]),
         (control().cells("bootargs", [1]), &["/control: `bootargs`: expected one string"]),
@@ -182,7 +195,7 @@ fn each_mistake_is_named_with_its_place() {
 #[test]
 fn the_root_cell_has_what_is_left() {
     let mistakes = parse(&schema().child(linux().text("memory", ["1G"]))).unwrap_err();
-    assert_eq!(mistakes[0].what, Mistake::NotInRoot);
+    assert_eq!(mistakes[0].code(), code::NOT_IN_ROOT);
     let mistakes = parse(&schema().child(node("a").cells("root", [1]).text("image", ["a"]))).unwrap_err();
     assert_eq!(mistakes.len(), 1);
     assert_eq!(mistakes[0].to_string(), "/a: `root`: expected no value");
@@ -215,7 +228,7 @@ fn consoles() {
 
     let refused = |cell, hypervisor| console(cell, Some(hypervisor)).unwrap_err()[0].clone();
     let nowhere = refused(control().text("console", ["virtual"]), none());
-    assert_eq!(nowhere.what, Mistake::NoConsole);
+    assert_eq!(nowhere.code(), code::NO_CONSOLE);
     let place = |node: &str| Place::Description { node: node.into(), property: Some("console".into()) };
     assert_eq!(nowhere.places(), [place("/control"), place("/hypervisor")]);
     for (wrong, text) in [
@@ -248,5 +261,85 @@ fn each_mistake_has_a_number_and_places() {
         property: Some(property.into()),
     };
     let roots = two.iter().find(|error| error.code() == code::TWO_ROOTS).unwrap();
-    assert_eq!(roots.places(), [place("/control", "root"), place("/linux", "root")]);
+    let linux = Place::Description { node: "/linux".into(), property: None };
+    assert_eq!(roots.places(), [place("/control", "root"), linux]);
+}
+
+#[test]
+fn where_a_prebuilt_image_lies() {
+    let read = |cell: Sample| parse(&schema().child(cell)).map(|config| config.cells[0].clone());
+    let cell = read(
+        control()
+            .cells("ram-base", [0x8000_0000])
+            .text("load-address", ["0x80080000"])
+            .cells("entry", [0, 0x8008_0040]),
+    );
+    let cell = cell.unwrap();
+    assert_eq!(cell.ram_base, Some(0x8000_0000));
+    let payload = Payload::Image {
+        file: "control.elf".into(),
+        load_address: Some(0x8008_0000),
+        entry: Some(0x8008_0040),
+    };
+    assert_eq!(cell.payload, payload);
+    assert_eq!(read(control().cells("ram-base", [0])).unwrap().ram_base, Some(0));
+
+    let says = |cell: Sample, expected: &[&str]| assert_eq!(errors(cell), expected);
+    let base = "/control: `ram-base`: expected an address in whole blocks of 2 MiB, like <0x80000000>, with room for the cell's `memory` below 2^48";
+    says(control().cells("ram-base", [0x8010_0000]), &[base]);
+    says(control().text("ram-base", ["1G"]), &[base]);
+    says(control().cells("ram-base", [0xffff, 0xffe0_0000]), &[base]);
+    says(control().cells("ram-base", [0xffff_ffff, 0xffe0_0000]), &[base]);
+    let odd = "expected an address at a multiple of 4, like <0x40080000>";
+    says(control().cells("load-address", [2]), &[&format!("/control: `load-address`: {odd}")]);
+    says(control().text("entry", ["start"]), &[&format!("/control: `entry`: {odd}")]);
+    let kernel = || node("a").cells("cpus", [1]).text("memory", ["1G"]).text("kernel", ["Image"]);
+    says(
+        kernel().cells("load-address", [0x4000_0000]).cells("entry", [0x4000_0000]),
+        &[
+            "/a: `load-address`: this and `kernel` exclude each other",
+            "/a: `entry`: this and `kernel` exclude each other",
+        ],
+    );
+    let root = parse(&schema().child(linux().cells("ram-base", [0]).text("dtb", ["x"]))).unwrap_err();
+    assert_eq!(root.iter().map(Refusal::code).collect::<Vec<_>>(), [code::NOT_IN_ROOT; 2]);
+}
+
+#[test]
+fn trees_and_command_lines() {
+    let read = |cell: Sample| parse(&schema().child(cell)).unwrap().cells[0].clone();
+    let given = read(control().text("dtb", ["rtos.dtb"]));
+    assert_eq!(given.tree, CellTree::Given("rtos.dtb".into()));
+    assert_eq!(given.files().collect::<Vec<_>>(), [("image", "control.elf"), ("dtb", "rtos.dtb")]);
+    let overlaid = read(linux().text("initrd", ["rd"]).text("dtb-overlay", ["more.dtbo"]));
+    assert_eq!(overlaid.tree, CellTree::Overlaid("more.dtbo".into()));
+    let files = [("kernel", "linux/Image"), ("initrd", "rd"), ("dtb-overlay", "more.dtbo")];
+    assert_eq!(overlaid.files().collect::<Vec<_>>(), files);
+    assert_eq!(read(linux().text("bootargs", [""])).bootargs, Bootargs::Own("".into()));
+    assert_eq!(read(linux().text("bootargs-append", ["x"])).bootargs, Bootargs::BoardsAnd("x".into()));
+
+    let both = linux().text("bootargs", ["a"]).text("bootargs-append", ["b"]);
+    let both = parse(&schema().child(both)).unwrap_err();
+    assert_eq!(both[0].to_string(), "/linux: `bootargs-append`: this and `bootargs` exclude each other");
+    for other in ["bootargs", "bootargs-append", "dtb-overlay"] {
+        let expected = format!("/control: `{other}`: this and `dtb` exclude each other");
+        assert_eq!(errors(control().text("dtb", ["x"]).text(other, ["y"])), [expected]);
+    }
+}
+
+#[test]
+fn what_an_owner_accepts() {
+    let read = |cell: Sample| parse(&schema().child(cell)).map(|config| config.cells[0].foreign_dependencies);
+    assert_eq!(read(control()), Ok(false));
+    assert_eq!(read(control().text("foreign-dependencies", ["accept"])), Ok(true));
+    let wrong = errors(control().text("foreign-dependencies", ["yes"]));
+    assert_eq!(wrong, ["/control: `foreign-dependencies`: expected \"accept\""]);
+}
+
+#[test]
+fn a_list_is_not_endless() {
+    let names: Vec<String> = (0..=MAX_NAMES).map(|n| format!("n{n}")).collect();
+    let list = |n: usize| control().text("devices", names[..n].iter().map(String::as_str));
+    assert_eq!(errors(list(MAX_NAMES)), [""; 0]);
+    assert_eq!(errors(list(MAX_NAMES + 1)), ["/control: `devices`: expected one or more names, 256 at most"]);
 }

@@ -7,25 +7,25 @@ use alloc::vec::Vec;
 use super::GuestTreeError;
 use super::write::{Writer, reg};
 use crate::addr::{Ipa, Span};
-use crate::tree::Node;
+use crate::tree::{Node, Prop, has_part};
 
 impl<'t, 'a> Writer<'_, 't, 'a> {
     /// Aliases of the nodes that are there.
     pub(super) fn aliases(&mut self) {
         let resolves = |path: &str| self.tree.at(path).is_some_and(|n| self.kept.is_whole(n.id()));
+        let kept = |prop: &&Prop<'_>| prop.str().is_some_and(resolves);
         let board = self.tree.at("/aliases");
-        let props = board.iter().flat_map(|n| n.props());
-        let kept: Vec<_> = props.filter(|p| p.str().is_some_and(resolves)).collect();
-        let own =
-            self.own_uart().map(|(uart, _)| uart).filter(|_| !kept.iter().any(|p| p.name() == "serial0"));
-        if kept.is_empty() && own.is_none() {
+        let props = board.as_ref().map_or(&[][..], |board| board.props());
+        let taken = props.iter().filter(kept).any(|prop| prop.name() == "serial0");
+        let own = self.own_uart().filter(|_| !taken);
+        if own.is_none() && !props.iter().any(|prop| kept(&prop)) {
             return;
         }
         self.fdt.begin_node("aliases");
-        if let Some(uart) = own {
+        if let Some((uart, _)) = own {
             self.fdt.string("serial0", &format!("/{uart}"));
         }
-        for prop in kept {
+        for prop in props.iter().filter(kept) {
             self.fdt.property(prop.name(), prop.bytes());
         }
         self.fdt.end_node();
@@ -49,8 +49,7 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
         self.fdt.end_node();
     }
 
-    /// The console that the description gives the cell; else the board's if the cell has it; else, in a cell that is not the
-    /// root cell, its first UART.
+    /// The board's console if the cell has it; else, in a cell that is not the root cell, its first UART.
     fn stdout_path(&self) -> Option<String> {
         if let Some(node) = self.cell.stdout {
             return Some(self.tree.node(node).path());
@@ -115,5 +114,5 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
 
 fn is_uart(node: &Node<'_, '_>) -> bool {
     node.base_name() == "serial"
-        || node.compatibles().any(|c| c.contains("uart") || c.ends_with(",pl011") || c.contains("16550"))
+        || node.compatibles().any(|c| has_part(c, "uart") || c.ends_with(",pl011") || has_part(c, "16550"))
 }

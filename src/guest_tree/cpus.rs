@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::write::{Writer, cells};
 use crate::cpu::VcpuId;
-use crate::tree::{Node, NodeId};
+use crate::tree::{Node, NodeId, has_part};
 
 /// What a guest may know of a CPU. No idle states, no operating points, nothing that switches or measures power: these
 /// are firmware's and the hypervisor's.
@@ -31,7 +31,8 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
         for (id, cpu) in (0..).map(VcpuId).zip(self.sources.cpus) {
             self.cpu(id, self.tree.node(*cpu), address_cells);
         }
-        for node in board.iter().flat_map(|n| n.children()) {
+        let Some(board) = board else { return self.fdt.end_node() };
+        for node in board.children() {
             if node.is_compatible("cache") {
                 self.cache(node);
             } else if node.name() == "cpu-map" && self.has_cpus(node) {
@@ -45,7 +46,7 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
         let affinity = id.affinity().get();
         let name = format!("cpu@{affinity:x}");
         self.fdt.begin_node(&name);
-        let cache = |name: &str| name.contains("cache-") || name.contains("tlb-");
+        let cache = |name: &str| has_part(name, "cache-") || has_part(name, "tlb-");
         for prop in node.props() {
             let dangling = prop.name() == "next-level-cache" && !self.has_cache(node);
             if (CPU.contains(&prop.name()) || cache(prop.name())) && !dangling {
@@ -57,8 +58,16 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
         cells(&mut reg, address_cells.clamp(1, 2), affinity);
         self.fdt.property("reg", &reg);
         self.fdt.property("enable-method", b"psci\0");
-        node.children().filter(|n| n.is_compatible("cache")).for_each(|child| self.cache(child));
+        self.caches_below(node);
         self.fdt.end_node();
+    }
+
+    fn caches_below(&mut self, node: Node<'t, 'a>) {
+        for child in node.children() {
+            if child.is_compatible("cache") {
+                self.cache(child);
+            }
+        }
     }
 
     /// Copies a cache and those inside it, if a CPU of the cell has it.
@@ -73,7 +82,7 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
                 self.fdt.property(prop.name(), prop.bytes());
             }
         }
-        node.children().filter(|n| n.is_compatible("cache")).for_each(|child| self.cache(child));
+        self.caches_below(node);
         self.fdt.end_node();
     }
 
@@ -97,7 +106,7 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
     /// The next cache on the way to memory; `None` if it is described inside a CPU of another cell.
     fn next_cache(&self, node: Node<'t, 'a>) -> Option<Node<'t, 'a>> {
         let next = self.tree.phandle(node.prop("next-level-cache")?.u32()?)?;
-        let in_cpu = next.ancestors().find(|n| n.prop("device_type").and_then(|p| p.str()) == Some("cpu"));
+        let in_cpu = next.ancestors().find(|n| n.says("device_type", "cpu"));
         let reachable = in_cpu.is_none_or(|cpu| self.sources.cpus.contains(&cpu.id()));
         (next.is_compatible("cache") && reachable).then_some(next)
     }
@@ -131,8 +140,8 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
 
     /// Whether a CPU of the cell is in this part of the topology.
     fn has_cpus(&self, node: Node<'t, 'a>) -> bool {
-        core::iter::once(node).chain(node.descendants()).any(|n| {
-            let cpu = n.prop("cpu").and_then(|p| p.u32()).and_then(|phandle| self.tree.phandle(phandle));
+        node.and_below().any(|n| {
+            let cpu = n.number("cpu").and_then(|phandle| self.tree.phandle(phandle));
             cpu.is_some_and(|cpu| self.sources.cpus.contains(&cpu.id()))
         })
     }

@@ -57,7 +57,7 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
         for prop in node.props().iter().filter(|p| GIC.contains(&p.name())) {
             self.fdt.property(prop.name(), prop.bytes());
         }
-        if !self.cell.root && node.prop("#address-cells").is_none() {
+        if !self.cell.root && !node.has("#address-cells") {
             // What its absence means to `interrupt-map` (Devicetree Specification 2.4.3.1).
             self.fdt.property("#address-cells", &0u32.to_be_bytes());
         }
@@ -70,12 +70,11 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
             Some(names) => names.get(at).is_some_and(|name| TIMER.contains(name)),
             None => at < TIMER.len(),
         };
-        let cells =
-            self.tree.node(self.sources.gic).prop("#interrupt-cells").and_then(|p| p.u32()).unwrap_or(3);
+        let cells = self.tree.node(self.sources.gic).number("#interrupt-cells").unwrap_or(3);
         for prop in node.props() {
             let value = match prop.name() {
-                "interrupts" => entries(prop, cells, keep),
-                "interrupts-extended" => entries(prop, cells.saturating_add(1), keep),
+                "interrupts" => entries(prop, cells, &keep),
+                "interrupts-extended" => entries(prop, cells.saturating_add(1), &keep),
                 "interrupt-names" => {
                     let mut kept = Vec::new();
                     for name in prop.strings().filter(|name| TIMER.contains(name)) {
@@ -94,17 +93,16 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
     pub(super) fn per_cpu_lines(&self, node: Node<'t, 'a>) -> Option<Lines> {
         let affinity = node.prop("interrupt-affinity")?;
         let interrupts = node.prop("interrupts")?;
-        let ours: Vec<bool> = affinity
-            .cells()
-            .map(|phandle| {
-                self.tree.phandle(phandle).is_some_and(|cpu| self.sources.cpus.contains(&cpu.id()))
-            })
-            .collect();
-        let each = interrupts.cells().count().checked_div(ours.len())?;
+        let mut ours = Vec::new();
+        for phandle in affinity.cells() {
+            let cpu = self.tree.phandle(phandle);
+            ours.push(cpu.is_some_and(|cpu| self.sources.cpus.contains(&cpu.id())));
+        }
+        let each = (interrupts.bytes().len() / 4).checked_div(ours.len())?;
         let keep = |at: usize| ours.get(at) == Some(&true);
         Some(Lines {
-            interrupts: entries(&interrupts, each as u32, keep),
-            affinity: entries(&affinity, 1, keep),
+            interrupts: entries(&interrupts, each as u32, &keep),
+            affinity: entries(&affinity, 1, &keep),
         })
     }
 }
@@ -133,8 +131,13 @@ fn in_place(gic: Node<'_, '_>, cell: &CellPlan) -> Option<Vec<u8>> {
 }
 
 /// The entries of `cells` cells each whose place is to be kept.
-fn entries(prop: &Prop<'_>, cells: u32, keep: impl Fn(usize) -> bool) -> Vec<u8> {
-    let size = (cells as usize).saturating_mul(4).max(4);
-    let all = prop.bytes().chunks_exact(size).enumerate();
-    all.filter(|(at, _)| keep(*at)).flat_map(|(_, entry)| entry).copied().collect()
+fn entries(prop: &Prop<'_>, cells: u32, keep: &dyn Fn(usize) -> bool) -> Vec<u8> {
+    let (mut left, mut kept, mut at) = (prop.cells(), Vec::new(), 0_usize);
+    while let Some(entry) = left.take_bytes(cells.max(1)) {
+        if keep(at) {
+            kept.extend_from_slice(entry);
+        }
+        at = at.saturating_add(1);
+    }
+    kept
 }

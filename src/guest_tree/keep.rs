@@ -1,6 +1,5 @@
 //! Which of the board's nodes a cell's tree has, and how much of each.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::refs::references;
@@ -19,14 +18,44 @@ pub(super) enum Fate {
     Stub,
 }
 
+/// Whose device a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Nobody's, or it is no device.
+    None,
+    /// The cell's.
+    Own,
+    /// Another cell's.
+    Foreign,
+}
+
+/// The owner of each node.
+pub(super) struct Owners(Vec<Owner>);
+
+impl Owners {
+    /// Nobody has anything yet.
+    pub(super) fn new(tree: &Tree<'_>) -> Self {
+        Self(alloc::vec![Owner::None; tree.node_count()])
+    }
+
+    pub(super) fn mark(&mut self, devices: &[NodeId], owner: Owner) {
+        for id in devices {
+            if let Some(place) = self.0.get_mut(id.index()) {
+                *place = owner;
+            }
+        }
+    }
+
+    pub(super) fn of(&self, id: NodeId) -> Owner {
+        self.0.get(id.index()).copied().unwrap_or(Owner::None)
+    }
+}
+
 /// What decides.
 pub(super) struct Sources<'s> {
     pub(super) root: bool,
     pub(super) gic: NodeId,
-    /// The cell's devices.
-    pub(super) own: BTreeSet<NodeId>,
-    /// The other cells' devices.
-    pub(super) foreign: BTreeSet<NodeId>,
+    pub(super) owners: Owners,
     /// The cell's CPU nodes by vCPU.
     pub(super) cpus: &'s [NodeId],
 }
@@ -36,12 +65,12 @@ pub(super) struct Kept<'s, 't, 'a> {
     tree: &'t Tree<'a>,
     sources: &'s Sources<'s>,
     /// All of the board's nodes, in tree order.
-    nodes: Vec<(NodeId, Traits, Option<Fate>)>,
+    nodes: Vec<(Traits, Option<Fate>)>,
 }
 
 impl<'s, 't, 'a> Kept<'s, 't, 'a> {
     pub(super) fn select(tree: &'t Tree<'a>, sources: &'s Sources<'s>) -> Self {
-        let mut kept = Self { tree, sources, nodes: Vec::new() };
+        let mut kept = Self { tree, sources, nodes: Vec::with_capacity(tree.node_count()) };
         for node in tree.nodes() {
             let (traits, fate) = match node.parent().map(|p| kept.entry(p.id())) {
                 Some((above, in_whole)) => {
@@ -51,7 +80,7 @@ impl<'s, 't, 'a> Kept<'s, 't, 'a> {
                 }
                 None => (Traits::of_root(), Some(if sources.root { Fate::Whole } else { Fate::Bus })),
             };
-            kept.nodes.push((node.id(), traits, fate));
+            kept.nodes.push((traits, fate));
         }
         while kept.drop_orphan() {}
         kept.follow_references();
@@ -72,21 +101,24 @@ impl<'s, 't, 'a> Kept<'s, 't, 'a> {
     }
 
     fn entry(&self, id: NodeId) -> (Traits, Option<Fate>) {
-        let at = self.nodes.binary_search_by_key(&id, |(id, ..)| *id);
-        let entry = at.ok().and_then(|at| self.nodes.get(at));
-        entry.map_or((Traits::of_root(), None), |(_, traits, fate)| (*traits, *fate))
+        self.nodes.get(id.index()).copied().unwrap_or((Traits::of_root(), None))
     }
 
     fn set(&mut self, id: NodeId, fate: Option<Fate>) {
-        let at = self.nodes.binary_search_by_key(&id, |(id, ..)| *id);
-        if let Some(entry) = at.ok().and_then(|at| self.nodes.get_mut(at)) {
-            entry.2 = fate;
+        if let Some(entry) = self.nodes.get_mut(id.index()) {
+            entry.1 = fate;
         }
     }
 
     /// The nodes that are kept so far.
-    fn so_far(&self) -> impl Iterator<Item = NodeId> {
-        self.nodes.iter().filter(|(.., fate)| fate.is_some()).map(|(id, ..)| *id)
+    fn so_far(&self) -> Vec<NodeId> {
+        let mut kept = Vec::new();
+        for node in self.tree.nodes() {
+            if self.fate(node.id()).is_some() {
+                kept.push(node.id());
+            }
+        }
+        kept
     }
 
     fn is_own(&self, node: Node<'_, '_>, traits: Traits, in_whole: bool) -> bool {
@@ -95,12 +127,14 @@ impl<'s, 't, 'a> Kept<'s, 't, 'a> {
             // The other cells have theirs at the top of the tree.
             Role::Gic | Role::Timer | Role::Pmu => self.sources.root,
             Role::Reserved => self.sources.root && in_whole,
-            Role::Ordinary if self.sources.own.contains(&node.id()) => true,
-            Role::Ordinary if self.sources.foreign.contains(&node.id()) => false,
-            Role::Ordinary => {
-                let structure = || !traits.interrupts && !is_opp_table(node);
-                in_whole && !traits.registers && (traits.own || structure())
-            }
+            Role::Ordinary => match self.sources.owners.of(node.id()) {
+                Owner::Own => true,
+                Owner::Foreign => false,
+                Owner::None => {
+                    let structure = || !traits.interrupts && !is_opp_table(node);
+                    in_whole && !traits.registers && (traits.own || structure())
+                }
+            },
         }
     }
 
@@ -115,24 +149,21 @@ impl<'s, 't, 'a> Kept<'s, 't, 'a> {
                 if root { !is_opp_table(self.tree.node(*target)) } else { !traits.is_structure() }
             }
         };
-        let orphan = |(id, traits, fate): &&(NodeId, Traits, Option<Fate>)| {
-            fate.is_some()
-                && traits.is_structure()
-                && references(self.tree, self.tree.node(*id)).iter().any(gone)
+        let orphan = |node: &Node<'_, '_>| {
+            let (traits, fate) = self.entry(node.id());
+            fate.is_some() && traits.is_structure() && references(self.tree, *node).iter().any(gone)
         };
-        let Some(id) = self.nodes.iter().find(orphan).map(|(id, ..)| *id) else { return false };
-        let mut node = self.tree.node(id);
+        let Some(mut node) = self.tree.nodes().find(orphan) else { return false };
         // With its last part a device goes too.
         while let Some(parent) = node.parent() {
             let kept = |child: Node<'_, '_>| child.id() != node.id() && self.fate(child.id()).is_some();
-            let device = parent.prop("compatible").is_some() && parent.parent().is_some();
+            let device = parent.has("compatible") && parent.parent().is_some();
             if parent.children().any(kept) || !device || !self.entry(parent.id()).0.is_structure() {
                 break;
             }
             node = parent;
         }
-        self.set(node.id(), None);
-        for below in node.descendants() {
+        for below in node.and_below() {
             self.set(below.id(), None);
         }
         true
@@ -140,11 +171,13 @@ impl<'s, 't, 'a> Kept<'s, 't, 'a> {
 
     /// Brings in what the kept nodes and the CPUs refer to.
     fn follow_references(&mut self) {
-        let root = self.tree.root().id();
-        let mut work: Vec<NodeId> =
-            self.so_far().chain(self.sources.cpus.iter().copied()).filter(|id| *id != root).collect();
+        let mut work = self.so_far();
+        work.extend_from_slice(self.sources.cpus);
         while let Some(id) = work.pop() {
             let node = self.tree.node(id);
+            if node.parent().is_none() {
+                continue;
+            }
             let is_cpu = self.sources.cpus.contains(&id);
             for id in references(self.tree, node) {
                 let (target, (traits, fate)) = (self.tree.node(id), self.entry(id));
@@ -156,7 +189,7 @@ impl<'s, 't, 'a> Kept<'s, 't, 'a> {
                     self.set(id, Some(Fate::Stub));
                     continue;
                 }
-                for part in core::iter::once(target).chain(target.descendants()) {
+                for part in target.and_below() {
                     if self.entry(part.id()).0.available {
                         self.set(part.id(), Some(Fate::Whole));
                         work.push(part.id());
@@ -167,14 +200,13 @@ impl<'s, 't, 'a> Kept<'s, 't, 'a> {
     }
 
     fn add_ancestors(&mut self) {
-        let kept: Vec<NodeId> = self.so_far().collect();
-        for id in kept {
+        for id in self.so_far() {
             for above in self.tree.node(id).ancestors() {
                 if self.fate(above.id()).is_some() {
                     // Those above it are kept, or will be.
                     break;
                 }
-                let bus = above.prop("reg").is_none() || above.prop("ranges").is_some();
+                let bus = !above.has("reg") || above.has("ranges");
                 let bus = bus && above.is_available();
                 self.set(above.id(), Some(if bus { Fate::Bus } else { Fate::Stub }));
             }

@@ -9,6 +9,7 @@ mod cpus;
 mod fdt;
 mod gic;
 mod keep;
+pub mod overlay;
 mod refs;
 mod role;
 #[cfg(test)]
@@ -16,25 +17,24 @@ mod tests;
 mod uart;
 mod write;
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::cpu::CellId;
 use crate::hardware::Hardware;
-use crate::plan::{CellPlan, Checked, Plan};
+use crate::plan::{CellPlan, Checked, Plan, TreeSource};
 use crate::ports::Entropy;
 use crate::refusal::{Code, code};
 use crate::tree::{Blob, NodeId, Token, Tree};
-use keep::{Kept, Sources};
+use keep::{Kept, Owner, Owners, Sources};
 use write::Writer;
 
 /// The largest tree that arm64 Linux takes (Documentation/arch/arm64/booting.rst, section 2).
 pub const MAX_SIZE: usize = 2 << 20;
 
 /// A cell's tree, kept for all of its lives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GuestTree {
     /// The flattened tree.
     pub bytes: Vec<u8>,
@@ -66,6 +66,9 @@ pub enum GuestTreeError {
         /// Bytes there is room for.
         room: usize,
     },
+    /// The overlay does not go with it.
+    #[error("its `dtb-overlay` makes it deeper than 32 nodes, or larger than a tree may be")]
+    Overlay,
     /// An address does not fit into the address or size cells that the board's tree has there.
     #[error("{node}: {span} does not fit into its #address-cells and #size-cells")]
     Cells {
@@ -80,8 +83,33 @@ impl GuestTreeError {
     /// Its number.
     pub fn code(&self) -> Code {
         match self {
-            Self::TooLarge { .. } | Self::Cells { .. } => code::CELL_TREE,
+            Self::TooLarge { .. } | Self::Cells { .. } | Self::Overlay => code::CELL_TREE,
             Self::NoCell(_) | Self::NoCpu { .. } => code::CELL_TREE_BUG,
+        }
+    }
+}
+
+/// Makes the tree of a cell as the plan says: the derived one, that with an overlay out of the archive, or none, where one is
+/// given and copied like an image.
+///
+/// # Errors
+/// See [`GuestTreeError`].
+pub fn planned(
+    tree: &Tree<'_>,
+    hardware: &Hardware,
+    plan: &Plan<Checked>,
+    cell: &CellPlan,
+    archive: &[u8],
+) -> Result<GuestTree, GuestTreeError> {
+    match cell.load.source {
+        TreeSource::Given => Ok(GuestTree::default()),
+        TreeSource::Derived => build(tree, hardware, plan, cell.id),
+        TreeSource::Overlaid((offset, size)) => {
+            let derived = build(tree, hardware, plan, cell.id)?;
+            let file = archive.get(offset as usize..).and_then(|rest| rest.get(..size as usize));
+            let overlay = file.and_then(|file| Tree::parse(file).ok()).ok_or(GuestTreeError::Overlay)?;
+            let bytes = overlay::apply(&derived.bytes, &overlay).ok_or(GuestTreeError::Overlay)?;
+            finished(bytes, cell)
         }
     }
 }
@@ -97,18 +125,19 @@ pub fn build(
     cell: CellId,
 ) -> Result<GuestTree, GuestTreeError> {
     let own = plan.cells.get(cell.index()).ok_or(GuestTreeError::NoCell(cell))?;
-    let others = plan.cells.iter().filter(|c| c.id != cell);
-    // Filled one by one: collected, a set would first sort, with a sort of its own.
-    let mut foreign = BTreeSet::new();
-    others.for_each(|c| foreign.extend(&c.devices));
-    // The hypervisor's console, unless the cell sees a virtual UART in its place.
-    foreign.extend(
-        plan.console.map(|console| console.node).filter(|node| own.uart.and_then(|u| u.node) != Some(*node)),
-    );
-    let cpus: Option<Vec<NodeId>> =
-        own.cpus.iter().map(|id| hardware.cpus.get(id.index()).map(|cpu| cpu.node)).collect();
-    let cpus = cpus.ok_or_else(|| GuestTreeError::NoCpu { cell: own.name.clone() })?;
-    build_cell(tree, hardware.gic.node, own, foreign, &cpus)
+    let mut owners = Owners::new(tree);
+    for other in plan.cells.iter().filter(|c| c.id != cell) {
+        owners.mark(&other.devices, Owner::Foreign);
+    }
+    if let Some(console) = plan.console {
+        owners.mark(&[console.node], Owner::Foreign);
+    }
+    let mut cpus = Vec::with_capacity(own.cpus.len());
+    for id in &own.cpus {
+        let cpu = hardware.cpus.get(id.index());
+        cpus.push(cpu.ok_or_else(|| GuestTreeError::NoCpu { cell: own.name.clone() })?.node);
+    }
+    build_cell(tree, hardware.gic.node, own, owners, &cpus)
 }
 
 /// [`build`] with what it takes from [`Hardware`] and the other cells spelled out.
@@ -116,15 +145,20 @@ fn build_cell(
     tree: &Tree<'_>,
     gic: NodeId,
     cell: &CellPlan,
-    foreign: BTreeSet<NodeId>,
+    mut owners: Owners,
     cpus: &[NodeId],
 ) -> Result<GuestTree, GuestTreeError> {
-    let mut own = BTreeSet::new();
-    own.extend(&cell.devices);
-    own.extend(cell.uart.and_then(|uart| uart.node));
-    let sources = Sources { root: cell.root, gic, own, foreign, cpus };
+    owners.mark(&cell.devices, Owner::Own);
+    // The hypervisor's console, in whose place it sees a virtual UART.
+    if let Some(node) = cell.uart.and_then(|uart| uart.node) {
+        owners.mark(&[node], Owner::Own);
+    }
+    let sources = Sources { root: cell.root, gic, owners, cpus };
     let kept = Kept::select(tree, &sources);
-    let bytes = Writer::new(tree, cell, &sources, &kept)?.write()?;
+    finished(Writer::new(tree, cell, &sources, &kept)?.write()?, cell)
+}
+
+fn finished(bytes: Vec<u8>, cell: &CellPlan) -> Result<GuestTree, GuestTreeError> {
     let room = usize::try_from(cell.load.tree.size()).unwrap_or(MAX_SIZE).min(MAX_SIZE);
     if bytes.len() > room {
         return Err(GuestTreeError::TooLarge { cell: cell.name.clone(), size: bytes.len(), room });
@@ -156,12 +190,15 @@ impl GuestTree {
 fn seed(bytes: &[u8], name: &str) -> Range<usize> {
     let find = || {
         let mut tokens = Blob::open(bytes).ok()?.walk();
-        let value = tokens.find_map(|token| match token {
-            Ok(Token::Prop(prop)) if prop.name() == name => Some(prop.bytes()),
-            _ => None,
-        })?;
-        let start = value.as_ptr().addr().checked_sub(bytes.as_ptr().addr())?;
-        Some(start..start.checked_add(value.len())?)
+        while let Ok(Some(token)) = tokens.step() {
+            if let Token::Prop(prop) = token
+                && prop.name() == name
+            {
+                let start = prop.bytes().as_ptr().addr().checked_sub(bytes.as_ptr().addr())?;
+                return Some(start..start.checked_add(prop.bytes().len())?);
+            }
+        }
+        None
     };
     find().unwrap_or(0..0)
 }

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::tree::{Node, NodeId, Prop, Tree};
+use crate::tree::{Cells, Node, NodeId, Prop, Tree};
 
 /// Lists of a phandle and as many cells as the node behind it says in this property of its own.
 const WITH_ARGUMENTS: [(&str, &str); 21] = [
@@ -53,7 +53,9 @@ pub(super) fn references(tree: &Tree<'_>, node: Node<'_, '_>) -> Vec<NodeId> {
     // Most properties hold no phandles, and most of those can be told by their size.
     for prop in node.props().iter().filter(|p| !p.bytes().is_empty() && p.bytes().len().is_multiple_of(4)) {
         if let Some(cells) = arguments_of(prop.name()) {
-            found.extend(targets(tree, prop, cells).map(|t| t.id()));
+            for target in targets(tree, prop, cells) {
+                found.push(target.id());
+            }
         }
     }
     found
@@ -82,19 +84,35 @@ fn arguments_of(name: &str) -> Option<&'static str> {
 
 /// The nodes in a list of phandles, each followed by the arguments that the node's property `cells` counts. Ends at
 /// the first phandle that names no node.
-pub(super) fn targets<'t, 'a>(
+pub(super) fn targets<'t, 'a>(tree: &'t Tree<'a>, prop: &Prop<'a>, cells: &'static str) -> Targets<'t, 'a> {
+    Targets { tree, left: prop.cells(), cells }
+}
+
+/// See [`targets`].
+pub(super) struct Targets<'t, 'a> {
     tree: &'t Tree<'a>,
-    prop: &Prop<'a>,
+    left: Cells<'a>,
     cells: &'static str,
-) -> impl Iterator<Item = Node<'t, 'a>> {
-    let mut values = prop.cells();
-    core::iter::from_fn(move || {
-        // 0 and all ones hold the place of an entry that is not there.
-        let node = tree.phandle(values.find(|value| !matches!(*value, 0 | u32::MAX))?)?;
-        let arguments = if cells.is_empty() { None } else { node.prop(cells).and_then(|p| p.u32()) };
-        for _ in 0..arguments.unwrap_or(0) {
-            values.next();
+}
+
+impl<'t, 'a> Iterator for Targets<'t, 'a> {
+    type Item = Node<'t, 'a>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Node<'t, 'a>> {
+        loop {
+            // 0 and all ones hold the place of an entry that is not there.
+            let phandle = self.left.next()?;
+            if matches!(phandle, 0 | u32::MAX) {
+                continue;
+            }
+            let node = self.tree.phandle(phandle)?;
+            let arguments = if self.cells.is_empty() { 0 } else { node.number(self.cells).unwrap_or(0) };
+            // Where there are fewer, there is nothing behind them.
+            if self.left.take_bytes(arguments).is_none() {
+                self.left = Cells(&[]);
+            }
+            return Some(node);
         }
-        Some(node)
-    })
+    }
 }

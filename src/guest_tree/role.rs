@@ -1,6 +1,6 @@
 //! What the nodes of a board's tree are for.
 
-use super::keep::Sources;
+use super::keep::{Owner, Sources};
 use crate::hardware::is_passive;
 use crate::tree::Node;
 
@@ -74,10 +74,11 @@ impl Traits {
     }
 
     pub(super) fn below(self, node: Node<'_, '_>, sources: &Sources<'_>) -> Self {
-        let has = |name: &str| node.prop(name).is_some();
-        let own = sources.own.contains(&node.id());
+        let has = |name: &str| node.has(name);
+        let owner = sources.owners.of(node.id());
+        let own = owner == Owner::Own;
         let registers = self.hands_on && has("reg") && (own || !is_passive(&node));
-        let is_pci = || node.prop("device_type").and_then(|p| p.str()) == Some("pci");
+        let is_pci = || node.says("device_type", "pci");
         Self {
             role: if node.id() == sources.gic { Role::Gic } else { role(self.role, node) },
             available: self.available && node.is_available(),
@@ -85,7 +86,7 @@ impl Traits {
             registers,
             interrupts: has("interrupts") || has("interrupts-extended"),
             own: self.own || own,
-            foreign: self.foreign || sources.foreign.contains(&node.id()),
+            foreign: self.foreign || owner == Owner::Foreign,
             accessible: self.accessible || registers,
         }
     }
@@ -104,7 +105,7 @@ fn role(parent: Role, node: Node<'_, '_>) -> Role {
     }
     let name = node.base_name();
     if node.ancestors().nth(1).is_none() {
-        let memory = node.prop("device_type").and_then(|p| p.str()) == Some("memory");
+        let memory = node.says("device_type", "memory");
         if memory || OURS.contains(&name) {
             return Role::Ours;
         }

@@ -31,6 +31,7 @@ fn cell(root: bool, cpus: &[u8], devices: Vec<NodeId>) -> CellPlan {
         uart: None,
         stdout: None,
         load: Load {
+            source: TreeSource::Derived,
             zeroed: Vec::new(),
             pieces: Vec::new(),
             tree: span(0x4800_0000, 2 << 20),
@@ -54,7 +55,11 @@ fn divide(blob: &[u8], other: &[&str]) -> Result<[GuestTree; 2], GuestTreeError>
         devices[usize::from(other.contains(&device.name()))].push(device.id());
     }
     let [root, other] = devices;
-    let set = |list: &Vec<NodeId>| list.iter().copied().collect::<BTreeSet<_>>();
+    let set = |list: &Vec<NodeId>| {
+        let mut owners = Owners::new(&tree);
+        owners.mark(list, Owner::Foreign);
+        owners
+    };
     Ok([
         build_cell(&tree, gic, &cell(true, &[0, 2], root.clone()), set(&other), &[cpus[0], cpus[2]])?,
         build_cell(&tree, gic, &cell(false, &[1, 3], other), set(&root), &[cpus[1], cpus[3]])?,
@@ -231,7 +236,7 @@ fn what_does_not_fit_is_refused_by_name() {
     let gic = tree.at("/intc@8000000").unwrap().id();
     let mut small = cell(true, &[0], Vec::new());
     small.load.tree = Span::new(Ipa(0x4800_0000), 0x100).unwrap();
-    let refused = build_cell(&tree, gic, &small, BTreeSet::new(), &[]).unwrap_err();
+    let refused = build_cell(&tree, gic, &small, Owners::new(&tree), &[]).unwrap_err();
     assert!(
         matches!(&refused, GuestTreeError::TooLarge { cell, room: 0x100, .. } if cell == "a"),
         "{refused}"
@@ -240,7 +245,7 @@ fn what_does_not_fit_is_refused_by_name() {
     let blob = narrow.child(node("intc")).blob();
     let tree = Tree::parse(&blob).unwrap();
     let gic = tree.at("/intc").unwrap().id();
-    let refused = build_cell(&tree, gic, &cell(true, &[0], Vec::new()), BTreeSet::new(), &[]).unwrap_err();
+    let refused = build_cell(&tree, gic, &cell(true, &[0], Vec::new()), Owners::new(&tree), &[]).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "intc: 0x8000000..0x8010000 does not fit into its #address-cells and #size-cells"
@@ -262,7 +267,7 @@ fn interrupts_of_other_cells_cpus_are_cut_out() {
     let id = |path: &str| tree.at(path).unwrap().id();
     let cpus = [id("/cpus/cpu@0"), id("/cpus/cpu@100")];
     let cell = cell(true, &[0, 2], vec![id("/pmu-spi")]);
-    let built = build_cell(&tree, id("/intc@8000000"), &cell, BTreeSet::new(), &cpus).unwrap();
+    let built = build_cell(&tree, id("/intc@8000000"), &cell, Owners::new(&tree), &cpus).unwrap();
     let tree = Tree::parse(&built.bytes).unwrap();
     let pmu = tree.at("/pmu-spi").unwrap();
     assert_eq!(cells(pmu, "interrupts"), [0, 20, 4, 0, 22, 4]);

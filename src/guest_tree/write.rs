@@ -10,9 +10,9 @@ use super::gic;
 use super::keep::{Fate, Kept, Sources};
 use super::refs::targets;
 use super::role::Role;
-use crate::addr::{Address, Span};
+use crate::addr::{Ipa, Span};
 use crate::plan::CellPlan;
-use crate::tree::{Node, NodeId, Prop, Tree};
+use crate::tree::{Node, NodeId, Tree};
 
 /// What a bus needs to hand on addresses, DMA and interrupts. Its `reg`, if it has one, goes with its name.
 const BUS: [&str; 12] = [
@@ -134,7 +134,7 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
     }
 
     fn bus(&mut self, node: Node<'t, 'a>) {
-        if node.prop("ranges").is_some() {
+        if node.has("ranges") {
             self.fdt.property("compatible", b"simple-bus\0");
         }
         for prop in node.props().iter().filter(|p| BUS.contains(&p.name())) {
@@ -155,43 +155,50 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
     /// cell has, reserved memory of another cell. What a device cannot do without (clocks and the like) is there as
     /// a disabled node instead.
     fn leads_nowhere(&self, node: Node<'t, 'a>, name: &str) -> bool {
-        let missing = |id: NodeId| !self.kept.is_whole(id) && id != self.sources.gic;
-        let list = |name: &str, cells| {
-            node.prop(name).is_some_and(|prop| targets(self.tree, &prop, cells).any(|t| missing(t.id())))
-        };
-        // Rows of (input, phandle, output, length).
-        let map = |name: &str| {
-            let row = |phandle| self.tree.phandle(phandle).is_none_or(|t| missing(t.id()));
-            node.prop(name).is_some_and(|prop: Prop<'a>| prop.cells().skip(1).step_by(4).any(row))
-        };
-        match name {
-            "name" => true,
+        let (list, cells) = match name {
+            "name" => return true,
             // A virtual UART has no DMA.
-            "dmas" | "dma-names" => self.cell.uart.is_some_and(|uart| uart.node == Some(node.id())),
-            "msi-parent" => list(name, "#msi-cells"),
-            "iommus" => list(name, "#iommu-cells"),
-            "interrupt-parent" => list(name, ""),
-            "memory-region" | "memory-region-names" => list("memory-region", ""),
-            "msi-map" | "msi-map-mask" => map("msi-map"),
-            "iommu-map" | "iommu-map-mask" => map("iommu-map"),
+            "dmas" | "dma-names" => return self.cell.uart.is_some_and(|uart| uart.node == Some(node.id())),
+            "msi-map" | "msi-map-mask" => return self.map_leads_nowhere(node, "msi-map"),
+            "iommu-map" | "iommu-map-mask" => return self.map_leads_nowhere(node, "iommu-map"),
+            "msi-parent" => ("msi-parent", "#msi-cells"),
+            "iommus" => ("iommus", "#iommu-cells"),
+            "interrupt-parent" => ("interrupt-parent", ""),
+            "memory-region" | "memory-region-names" => ("memory-region", ""),
+            "power-domains" | "power-domain-names" => ("power-domains", "#power-domain-cells"),
+            _ => return false,
+        };
+        let Some(prop) = node.prop(list) else { return false };
+        targets(self.tree, &prop, cells).any(|target| match list {
             // Firmware's power domains for CPUs and clusters go with the idle states.
-            "power-domains" | "power-domain-names" => node.prop("power-domains").is_some_and(|prop| {
-                targets(self.tree, &prop, "#power-domain-cells").any(|t| self.role(t) == Role::Ours)
-            }),
-            _ => false,
-        }
+            "power-domains" => self.role(target) == Role::Ours,
+            _ => self.is_missing(target.id()),
+        })
+    }
+
+    /// The same for rows of input, phandle, output and length.
+    fn map_leads_nowhere(&self, node: Node<'t, 'a>, map: &str) -> bool {
+        let (rows, _) = node.bytes(map).as_chunks::<16>();
+        rows.iter().any(|[_, _, _, _, a, b, c, d, ..]| {
+            let target = self.tree.phandle(u32::from_be_bytes([*a, *b, *c, *d]));
+            target.is_none_or(|target| self.is_missing(target.id()))
+        })
+    }
+
+    fn is_missing(&self, id: NodeId) -> bool {
+        !self.kept.is_whole(id) && id != self.sources.gic
     }
 }
 
 /// Spans as `reg` has them on a bus with these cells.
-pub(super) fn reg<A: Address>(
+pub(super) fn reg(
     node: &str,
     (address_cells, size_cells): (u32, u32),
-    spans: &[Span<A>],
+    spans: &[Span<Ipa>],
 ) -> Result<Vec<u8>, GuestTreeError> {
     let mut value = Vec::new();
     for span in spans {
-        let fits = cells(&mut value, address_cells, span.start().get())
+        let fits = cells(&mut value, address_cells, span.start().0)
             .and_then(|()| cells(&mut value, size_cells, span.size()));
         if fits.is_none() {
             return Err(GuestTreeError::Cells { node: String::from(node), span: format!("{span}") });

@@ -74,13 +74,13 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Vec<Cpu>
 }
 
 fn is_cpu(node: &Node<'_, '_>) -> bool {
-    node.base_name() == "cpu" || node.prop("device_type").is_some_and(|p| p.str() == Some("cpu"))
+    node.base_name() == "cpu" || node.says("device_type", "cpu")
 }
 
 /// A CPU that is `disabled` but has an enable-method only waits to be started (Devicetree Specification 3.8.1).
 fn is_usable(node: &Node<'_, '_>) -> bool {
-    let disabled = node.prop("status").and_then(|p| p.str()) == Some("disabled");
-    node.is_available() || disabled && node.prop("enable-method").is_some()
+    let disabled = node.says("status", "disabled");
+    node.is_available() || disabled && node.has("enable-method")
 }
 
 fn start(node: &Node<'_, '_>) -> Start {

@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use super::interrupts::Cells;
 use crate::tree::{Node, NodeId, Prop};
 
 /// A node that a device needs.
@@ -72,6 +71,10 @@ enum Args {
     Cells(&'static str),
     /// With as many cells, or none where the property is missing.
     Optional(&'static str),
+    /// With this many cells.
+    Count(u32),
+    /// With what only its driver knows: the first phandle is all.
+    Unknown,
 }
 
 fn meaning(name: &str) -> Option<(Depends, Args)> {
@@ -91,6 +94,18 @@ fn meaning(name: &str) -> Option<(Depends, Args)> {
         "thermal-sensors" => cells(Depends::Other, "#thermal-sensor-cells"),
         "sound-dai" => cells(Depends::Other, "#sound-dai-cells"),
         "nvmem-cells" => Some((Depends::Other, Args::Optional("#nvmem-cell-cells"))),
+        "msi-parent" => Some((Depends::Interrupt, Args::Optional("#msi-cells"))),
+        "gpio-ranges" => Some((Depends::Pins, Args::Count(3))),
+        "mux-controls" => cells(Depends::Other, "#mux-control-cells"),
+        "mmc-pwrseq" => Some((Depends::Power, Args::None)),
+        // A part of a display or a camera, and the bus over which it is asked what it is.
+        "remote-endpoint" | "ddc" | "ddc-i2c-bus" | "i2c-parent" | "firmware" | "nvmem" => {
+            Some((Depends::Other, Args::None))
+        }
+        // Registers of another device that it sets: a syscon.
+        "regmap" | "syscon" | "intf_mode" | "fsl,stop-mode" | "fsl,anatop" => {
+            Some((Depends::Other, Args::Unknown))
+        }
         "phy-handle" => Some((Depends::Phy, Args::None)),
         "memory-region" => Some((Depends::Memory, Args::None)),
         "nr-gpios" => None,
@@ -122,7 +137,7 @@ pub(super) fn collect(node: &Node<'_, '_>, into: &mut Vec<Dependency>) {
 }
 
 fn phandles(node: &Node<'_, '_>, prop: &Prop<'_>, args: Args, kind: Depends, into: &mut Vec<Dependency>) {
-    let mut cells = Cells(prop.bytes());
+    let mut cells = prop.cells();
     while let Some(phandle) = cells.next() {
         // 0 and all ones hold the place of an entry that is not there.
         if phandle == 0 || phandle == u32::MAX {
@@ -130,13 +145,15 @@ fn phandles(node: &Node<'_, '_>, prop: &Prop<'_>, args: Args, kind: Depends, int
         }
         let Some(on) = node.tree().phandle(phandle) else { return };
         add(&on, kind, into);
-        let size = |name| on.prop(name).and_then(|p| p.u32());
+        let size = |name| on.number(name);
         let size = match args {
             Args::None => Some(0),
             Args::Cells(name) => size(name),
+            Args::Count(cells) => Some(cells),
+            Args::Unknown => None,
             Args::Optional(name) => Some(size(name).unwrap_or(0)),
         };
-        if size.and_then(|size| cells.take(size)).is_none() {
+        if size.and_then(|size| cells.take_bytes(size)).is_none() {
             return;
         }
     }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::depends::{self, Dependency, Depends};
 use super::interrupts::{Line, lines, map_lines};
-use super::{Gic, HardwareError, known, memory};
+use super::{Gic, HardwareError, gic, known, memory};
 use crate::addr::{Pa, Span};
 use crate::intid::{Spi, Trigger};
 use crate::tree::{Node, NodeId, Tree};
@@ -67,7 +67,7 @@ pub(super) fn read(tree: &Tree<'_>, gic: &Gic, errors: &mut Vec<HardwareError>) 
     devices
 }
 
-const EVERY_CELLS: &[&str] = &["arm,gic-v3", "arm,armv8-timer", "arm,armv7-timer", "arm,psci"];
+const EVERY_CELLS: &[&str] = &["arm,armv8-timer", "arm,armv7-timer", "arm,psci"];
 
 /// What every cell has of its own, and what is no hardware at all, with everything below it.
 fn is_no_device(node: &Node<'_, '_>) -> bool {
@@ -75,7 +75,9 @@ fn is_no_device(node: &Node<'_, '_>) -> bool {
     let described = ["aliases", "chosen", "cpus", "reserved-memory"];
     let by_name =
         described.contains(&node.name()) || node.name().starts_with("__") || memory::is_memory(node);
-    top && by_name || node.compatibles().any(|c| EVERY_CELLS.contains(&c) || c.starts_with("arm,psci-"))
+    top && by_name
+        || gic::is_gic(node)
+        || node.compatibles().any(|c| EVERY_CELLS.contains(&c) || c.starts_with("arm,psci-"))
 }
 
 fn device(node: &Node<'_, '_>, gic: &Gic, errors: &mut Vec<HardwareError>) -> Option<Device> {
@@ -83,7 +85,7 @@ fn device(node: &Node<'_, '_>, gic: &Gic, errors: &mut Vec<HardwareError>) -> Op
         return None;
     }
     let spans: Vec<_> = node.reg().flatten().collect();
-    let pci = node.prop("device_type").is_some_and(|p| p.str() == Some("pci"));
+    let pci = node.says("device_type", "pci");
     let windows: Vec<_> = if pci { node.windows().collect() } else { Vec::new() };
     let (mut spis, mut depends, mut private) = (Vec::new(), Vec::new(), false);
     let mapped = if pci { map_lines(node, gic.node) } else { Vec::new() };
@@ -99,7 +101,7 @@ fn device(node: &Node<'_, '_>, gic: &Gic, errors: &mut Vec<HardwareError>) -> Op
             }
         }
     }
-    if spans.is_empty() && spis.is_empty() && (private || node.prop("compatible").is_none()) {
+    if spans.is_empty() && spis.is_empty() && (private || !node.has("compatible")) {
         // A PMU with a private interrupt belongs to each CPU; what does not say what it is, to the node above.
         return None;
     }

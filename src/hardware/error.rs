@@ -43,9 +43,9 @@ pub enum HardwareError {
         /// The node.
         node: String,
     },
-    /// There is no GICv3.
+    /// There is no GIC.
     #[error(
-        "the board's tree has no enabled `arm,gic-v3`: Bulkhead drives no other interrupt controller yet"
+        "the board's tree has no enabled `arm,gic-v3` or `arm,gic-400`: Bulkhead knows no other interrupt controller"
     )]
     NoGic,
     /// The GIC's `reg` lacks a frame.
@@ -55,6 +55,28 @@ pub enum HardwareError {
         node: String,
         /// `#redistributor-regions`.
         regions: u32,
+    },
+    /// The `reg` of a GICv2 lacks a frame.
+    #[error("{node}: `reg` needs the distributor and the CPU interface, each addressable")]
+    GicV2Reg {
+        /// The GIC's node.
+        node: String,
+    },
+    /// A GICv2, at boot.
+    #[error(
+        "{node} is a GICv2: this version of Bulkhead plans for such a board, but cannot boot there yet; it needs a GICv3"
+    )]
+    GicV2 {
+        /// The GIC's node.
+        node: String,
+    },
+    /// A CPU that PSCI does not start, at boot.
+    #[error(
+        "{node} is not started by PSCI (`enable-method`): this version of Bulkhead plans for such a board, but cannot boot there yet"
+    )]
+    CpuStart {
+        /// The CPU's node.
+        node: String,
     },
     /// There is no timer.
     #[error("the board's tree has no enabled `arm,armv8-timer`")]
@@ -83,7 +105,9 @@ impl Refusal for HardwareError {
             Self::NoMemory => code::BOARD_NO_MEMORY,
             Self::Reg { .. } => code::BOARD_REG,
             Self::NoGic => code::BOARD_NO_GIC,
-            Self::GicReg { .. } => code::BOARD_GIC_REG,
+            Self::GicReg { .. } | Self::GicV2Reg { .. } => code::BOARD_GIC_REG,
+            Self::GicV2 { .. } => code::NO_GICV3,
+            Self::CpuStart { .. } => code::CPU_START,
             Self::NoTimer => code::BOARD_NO_TIMER,
             Self::Interrupt { .. } => code::BOARD_INTERRUPT,
         }
@@ -95,6 +119,9 @@ impl Refusal for HardwareError {
             Self::CpuReg { node }
             | Self::Reg { node }
             | Self::GicReg { node, .. }
+            | Self::GicV2Reg { node }
+            | Self::GicV2 { node }
+            | Self::CpuStart { node }
             | Self::Interrupt { node, .. } => Vec::from([Place::board(node)]),
             Self::SameCpu { a, b } => Vec::from([Place::board(a), Place::board(b)]),
             Self::NoMemory | Self::NoGic | Self::NoTimer => Vec::from([Place::board("/")]),

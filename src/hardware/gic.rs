@@ -1,4 +1,4 @@
-//! The interrupt controller and the CPUs' timers (Linux `arm,gic-v3.yaml`, `arm,arch_timer.yaml`).
+//! The interrupt controller and the CPUs' timers (Linux `arm,gic-v3.yaml`, `arm,gic.yaml`, `arm,arch_timer.yaml`).
 
 use alloc::vec::Vec;
 
@@ -8,14 +8,16 @@ use crate::addr::{Pa, Span};
 use crate::intid::Ppi;
 use crate::tree::{Node, NodeId, Tree};
 
-/// A GICv3 or GICv4.
+/// A GICv3 or GICv4; or a GICv2, which can be planned for ([`super::Hardware::not_driven`]).
 #[derive(Clone, Debug)]
 pub struct Gic {
     /// Its node.
     pub node: NodeId,
     /// The distributor.
     pub gicd: Span<Pa>,
-    /// The redistributor regions.
+    /// A GICv2's CPU interface; from version 3 on it is system registers.
+    pub gicc: Option<Span<Pa>>,
+    /// The redistributor regions; a GICv2 has none.
     pub gicr: Vec<Span<Pa>>,
     /// Bytes from one redistributor to the next, where the tree says so.
     pub stride: Option<u64>,
@@ -49,7 +51,11 @@ fn ppi(number: u32) -> Option<Ppi> {
 }
 
 pub(super) fn is_gic(node: &Node<'_, '_>) -> bool {
-    node.is_compatible("arm,gic-v3")
+    node.is_compatible("arm,gic-v3") || is_v2(node)
+}
+
+fn is_v2(node: &Node<'_, '_>) -> bool {
+    node.compatibles().any(|c| matches!(c, "arm,gic-400" | "arm,cortex-a15-gic"))
 }
 
 pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<Gic> {
@@ -57,15 +63,23 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
         errors.push(HardwareError::NoGic);
         return None;
     };
-    let regions = node.prop("#redistributor-regions").and_then(|p| p.u32()).unwrap_or(1);
+    let v2 = is_v2(&node);
     let mut frames: Vec<_> = node.reg().collect();
-    let gicr: Vec<_> = frames.iter().skip(1).take(regions as usize).copied().flatten().collect();
     let gicd = frames.first().copied().flatten();
+    // A CPU interface stands where redistributor regions do.
+    let regions = if v2 { None } else { node.number("#redistributor-regions") }.unwrap_or(1);
+    let mut gicr: Vec<_> = frames.iter().skip(1).take(regions as usize).copied().flatten().collect();
     let Some(gicd) = gicd.filter(|_| !gicr.is_empty() && gicr.len() == regions as usize) else {
-        errors.push(HardwareError::GicReg { node: node.path(), regions });
+        let error = if v2 {
+            HardwareError::GicV2Reg { node: node.path() }
+        } else {
+            HardwareError::GicReg { node: node.path(), regions }
+        };
+        errors.push(error);
         return None;
     };
-    node.descendants().filter(|n| n.prop("msi-controller").is_some()).for_each(|n| frames.extend(n.reg()));
+    let gicc = if v2 { gicr.pop() } else { None };
+    node.descendants().filter(|n| n.has("msi-controller")).for_each(|n| frames.extend(n.reg()));
 
     let maintenance = lines(&node, node.id()).into_iter().find_map(|line| match line {
         Line::Ppi(ppi) => Some(ppi),
@@ -74,6 +88,7 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
     Some(Gic {
         node: node.id(),
         gicd,
+        gicc,
         gicr,
         stride: node.prop("redistributor-stride").and_then(|p| p.u64()),
         maintenance: maintenance.or(ppi(9))?,

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::intid::{Ppi, Spi, Trigger};
-use crate::tree::{Node, NodeId, Tree};
+use crate::tree::{Cells, Node, NodeId};
 
 /// One interrupt of a node, followed up to the GIC or to another controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,9 @@ pub(super) fn lines(node: &Node<'_, '_>, gic: NodeId) -> Vec<Line> {
     if let Some(extended) = node.prop("interrupts-extended") {
         let mut cells = Cells(extended.bytes());
         while let Some(controller) = cells.next().and_then(|phandle| node.tree().phandle(phandle)) {
-            let Some(specifier) = interrupt_cells(&controller).and_then(|n| cells.take(n)) else { break };
+            let Some(specifier) = interrupt_cells(&controller).and_then(|n| cells.take_bytes(n)) else {
+                break;
+            };
             lines.extend(follow(node, controller, specifier, gic));
         }
     } else if let Some(interrupts) = node.prop("interrupts")
@@ -35,7 +37,7 @@ pub(super) fn lines(node: &Node<'_, '_>, gic: NodeId) -> Vec<Line> {
         && let Some(size) = interrupt_cells(&controller).filter(|n| *n != 0)
     {
         let mut cells = Cells(interrupts.bytes());
-        while let Some(specifier) = cells.take(size) {
+        while let Some(specifier) = cells.take_bytes(size) {
             lines.extend(follow(node, controller, specifier, gic));
         }
     }
@@ -57,7 +59,7 @@ fn interrupt_parent<'t, 'a>(node: &Node<'t, 'a>) -> Option<Node<'t, 'a>> {
     let mut at = *node;
     // Each step goes up, or along an interrupt-parent; a circle of the latter must end.
     for _ in 0..64 {
-        let named = at.prop("interrupt-parent").and_then(|p| p.u32());
+        let named = at.number("interrupt-parent");
         let next = match named {
             Some(phandle) => at.tree().phandle(phandle)?,
             None => at.parent()?,
@@ -71,7 +73,7 @@ fn interrupt_parent<'t, 'a>(node: &Node<'t, 'a>) -> Option<Node<'t, 'a>> {
 }
 
 fn interrupt_cells(node: &Node<'_, '_>) -> Option<u32> {
-    node.prop("#interrupt-cells").and_then(|p| p.u32())
+    node.number("#interrupt-cells")
 }
 
 /// One specifier, followed through nexus nodes.
@@ -81,15 +83,15 @@ fn follow<'t, 'a>(
     mut specifier: &'a [u8],
     gic: NodeId,
 ) -> Option<Line> {
-    let mut unit = node.prop("reg").map_or(&[][..], |p| p.bytes());
+    let mut unit = node.bytes("reg");
     for _ in 0..MAX_NEXUS {
         if controller.id() == gic {
             return decode(specifier);
         }
-        if controller.prop("interrupt-map").is_none() {
+        if !controller.has("interrupt-map") {
             return Some(Line::Behind(controller.id()));
         }
-        let mask = controller.prop("interrupt-map-mask").map_or(&[][..], |p| p.bytes());
+        let mask = controller.bytes("interrupt-map-mask");
         let wanted =
             |at: usize| unit_and_specifier(&controller, unit, specifier, at).map(|c| c & cell(mask, at));
         let entry = map(&controller).find(|entry| {
@@ -141,34 +143,28 @@ struct Entry<'t, 'a> {
     specifier: &'a [u8],
 }
 
-fn map<'t, 'a>(nexus: &Node<'t, 'a>) -> impl Iterator<Item = Entry<'t, 'a>> {
-    let tree: &'t Tree<'a> = nexus.tree();
-    let mut cells = Cells(nexus.prop("interrupt-map").map_or(&[][..], |p| p.bytes()));
-    let child_cells = nexus.address_cells().checked_add(interrupt_cells(nexus).unwrap_or(0));
-    core::iter::from_fn(move || {
-        let child = cells.take(child_cells?)?;
-        let controller = tree.phandle(cells.next()?)?;
-        // Unlike for `reg`, left out means 0 here.
-        let units = controller.prop("#address-cells").and_then(|p| p.u32()).unwrap_or(0);
-        let unit = cells.take(units)?;
-        let specifier = cells.take(interrupt_cells(&controller)?)?;
-        Some(Entry { child, controller, unit, specifier })
-    })
+/// The rows of a node's `interrupt-map`.
+struct Rows<'t, 'a> {
+    nexus: Node<'t, 'a>,
+    left: Cells<'a>,
 }
 
-/// Cells, taken from the front.
-pub(super) struct Cells<'a>(pub(super) &'a [u8]);
+fn map<'t, 'a>(nexus: &Node<'t, 'a>) -> Rows<'t, 'a> {
+    Rows { nexus: *nexus, left: Cells(nexus.bytes("interrupt-map")) }
+}
 
-impl<'a> Cells<'a> {
-    pub(super) fn next(&mut self) -> Option<u32> {
-        let (cell, rest) = self.0.split_first_chunk::<4>()?;
-        self.0 = rest;
-        Some(u32::from_be_bytes(*cell))
-    }
+impl<'t, 'a> Iterator for Rows<'t, 'a> {
+    type Item = Entry<'t, 'a>;
 
-    pub(super) fn take(&mut self, cells: u32) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked((cells as usize).checked_mul(4)?)?;
-        self.0 = rest;
-        Some(taken)
+    #[inline(never)]
+    fn next(&mut self) -> Option<Entry<'t, 'a>> {
+        let cells = self.nexus.address_cells().checked_add(interrupt_cells(&self.nexus).unwrap_or(0))?;
+        let child = self.left.take_bytes(cells)?;
+        let controller = self.nexus.tree().phandle(self.left.next()?)?;
+        // Unlike for `reg`, left out means 0 here.
+        let units = controller.number("#address-cells").unwrap_or(0);
+        let unit = self.left.take_bytes(units)?;
+        let specifier = self.left.take_bytes(interrupt_cells(&controller)?)?;
+        Some(Entry { child, controller, unit, specifier })
     }
 }

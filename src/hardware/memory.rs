@@ -17,7 +17,7 @@ pub struct Reserved {
 }
 
 pub(super) fn is_memory(node: &Node<'_, '_>) -> bool {
-    node.base_name() == "memory" || node.prop("device_type").is_some_and(|p| p.str() == Some("memory"))
+    node.base_name() == "memory" || node.says("device_type", "memory")
 }
 
 pub(super) fn banks(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Vec<Span<Pa>> {

@@ -6,12 +6,16 @@ use crate::tree::sample::{Sample, node};
 /// What differs from board to board.
 pub(crate) struct Board {
     pub(crate) cpus: u32,
+    /// A GIC-400 and spin tables, as on a Raspberry Pi 4.
+    pub(crate) v2: bool,
     /// Start and size.
     pub(crate) banks: Vec<(u64, u64)>,
     /// Start and size.
     pub(crate) reserved: Vec<(u64, u64)>,
     /// Start and end of what the loader brought.
     pub(crate) initrd: Option<(u64, u64)>,
+    /// The loader's command line.
+    pub(crate) bootargs: Option<&'static str>,
     /// Another device under the root.
     pub(crate) over: Option<Sample>,
     /// More devices under /soc, whose addresses are [`SOC`] further up.
@@ -22,9 +26,11 @@ impl Default for Board {
     fn default() -> Self {
         Self {
             cpus: 4,
+            v2: false,
             banks: vec![(0x4000_0000, 1 << 30)],
             reserved: Vec::new(),
             initrd: None,
+            bootargs: None,
             over: None,
             more: Vec::new(),
         }
@@ -114,6 +120,17 @@ fn gic() -> Sample {
         )
 }
 
+fn gic_400() -> Sample {
+    let frames = [(0x800_0000, 0x1000), (0x801_0000, 0x2000), (0x803_0000, 0x2000), (0x804_0000, 0x2000)];
+    node("intc@8000000")
+        .text("compatible", ["arm,gic-400"])
+        .flag("interrupt-controller")
+        .cells("#interrupt-cells", [3])
+        .cells("phandle", [1])
+        .cells("reg", reg(&frames))
+        .cells("interrupts", [1, 9, 0xf04])
+}
+
 fn soc(more: Vec<Sample>) -> Sample {
     let i2c = soc_device("i2c@5000", "fsl,imx21-i2c", 0x5000, 40)
         .cells("#address-cells", [1])
@@ -139,11 +156,16 @@ impl Board {
     pub(crate) fn tree(self) -> Sample {
         let cpu = |n: u32| {
             let aff = (n & 3) | (n >> 2) << 8;
-            node(&format!("cpu@{aff:x}"))
+            let cpu = node(&format!("cpu@{aff:x}"))
                 .text("device_type", ["cpu"])
                 .text("compatible", ["arm,cortex-a57"])
-                .text("enable-method", ["psci"])
-                .cells("reg", [aff])
+                .cells("reg", [aff]);
+            match self.v2 {
+                true => cpu
+                    .text("enable-method", ["spin-table"])
+                    .cells("cpu-release-addr", split(0xd8 + 8 * u64::from(n))),
+                false => cpu.text("enable-method", ["psci"]),
+            }
         };
         let cpus = node("cpus").cells("#address-cells", [1]).cells("#size-cells", [0]);
         let cpus = (0..self.cpus).fold(cpus, |cpus, n| cpus.child(cpu(n)));
@@ -164,17 +186,23 @@ impl Board {
         let chosen = self.initrd.into_iter().fold(chosen, |chosen, (start, end)| {
             chosen.cells("linux,initrd-start", split(start)).cells("linux,initrd-end", split(end))
         });
+        let chosen = self.bootargs.into_iter().fold(chosen, |chosen, line| chosen.text("bootargs", [line]));
         let timer = node("timer").text("compatible", ["arm,armv8-timer"]);
         let root = node("")
             .text("compatible", ["linux,dummy-virt"])
             .cells("#address-cells", [2])
             .cells("#size-cells", [2])
             .cells("interrupt-parent", [1])
-            .child(node("psci").text("compatible", ["arm,psci-1.0", "arm,psci"]).text("method", ["smc"]))
+            .child(match self.v2 {
+                true => node("axi"),
+                false => {
+                    node("psci").text("compatible", ["arm,psci-1.0", "arm,psci"]).text("method", ["smc"])
+                }
+            })
             .child(memory)
             .child(reserved)
             .child(cpus)
-            .child(gic())
+            .child(if self.v2 { gic_400() } else { gic() })
             .child(timer.cells("interrupts", [1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4]))
             .child(node("pmu").text("compatible", ["arm,armv8-pmuv3"]).cells("interrupts", [1, 7, 4]))
             .child(clock)

@@ -163,7 +163,9 @@ fn what_a_device_needs() {
         .cells("vcc-supply", [2])
         .cells("pinctrl-0", [2])
         .cells("pinctrl-names", [3])
-        .cells("iommu-map", [0, 4, 0, 0x1_0000]);
+        .cells("iommu-map", [0, 4, 0, 0x1_0000])
+        .cells("gpio-ranges", [3, 0, 5, 1, 4, 0, 0, 9])
+        .cells("fsl,stop-mode", [3, 4, 4]);
     let board = Board { more: vec![needy], ..Board::default() }.tree();
     read(&board, |tree, hw| {
         let device = hw.device(tree.at("/soc/needy@a000").unwrap().id()).unwrap();
@@ -175,6 +177,9 @@ fn what_a_device_needs() {
             (Depends::Supply, "/apb-pclk"),
             (Depends::Pins, "/apb-pclk"),
             (Depends::Iommu, "/gpio@9030000"),
+            (Depends::Pins, "/soc/clock@0"),
+            (Depends::Pins, "/gpio@9030000"),
+            (Depends::Other, "/soc/clock@0"),
         ];
         assert_eq!(needs, expected.map(|(kind, path)| (kind, path.to_string())));
         assert_eq!(device.master, Dma::Behind(tree.at("/gpio@9030000").unwrap().id()));
@@ -215,7 +220,28 @@ fn a_board_that_cannot_be_used_says_everything_that_is_wrong() {
 }
 
 #[test]
-fn a_redistributor_region_short_is_refused() {
+fn a_gicv2_with_spin_tables_is_understood_but_not_driven() {
+    read(&Board { v2: true, ..Board::default() }.tree(), |tree, hw| {
+        assert_eq!((hw.gic.gicd, hw.gic.gicc), (span(0x800_0000, 0x1000), Some(span(0x801_0000, 0x2000))));
+        assert_eq!((hw.gic.gicr.len(), hw.gic.frames.len(), hw.gic.maintenance.intid()), (0, 4, 25));
+        assert_eq!((hw.cpus[3].start, hw.psci), (Start::SpinTable(Pa(0xf0)), None));
+        assert_eq!(spis(hw.device(tree.at("/pl011@9000000").unwrap().id()).unwrap()), [1]);
+        let not_driven = hw.not_driven(tree);
+        let (gic, cpu) = ("/intc@8000000".to_string(), "/cpus/cpu@0".to_string());
+        assert_eq!(not_driven, [HardwareError::GicV2 { node: gic }, HardwareError::CpuStart { node: cpu }]);
+    });
+    read(&Board::default().tree(), |tree, hw| assert_eq!(hw.not_driven(tree), []));
+    let one = Board { cpus: 1, v2: true, ..Board::default() };
+    read(&one.tree(), |tree, hw| assert_eq!(hw.not_driven(tree).len(), 1, "it runs already"));
+}
+
+#[test]
+fn a_frame_short_is_refused() {
+    let v2 = node("")
+        .cells("#address-cells", [2])
+        .cells("#size-cells", [2])
+        .child(node("intc").text("compatible", ["arm,gic-400"]).cells("reg", [0, 0, 0, 0x1000]));
+    assert!(refusals(&v2).contains(&HardwareError::GicV2Reg { node: "/intc".into() }));
     let alone = node("")
         .cells("#address-cells", [2])
         .cells("#size-cells", [2])

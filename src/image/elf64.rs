@@ -1,83 +1,88 @@
-//! ELF64 (System V ABI, chapters 4 and 5).
+//! ELF64 (System V ABI, chapters 4 and 5). Sections are not looked at: no loader does.
 
 use arrayvec::ArrayVec;
-use elf::abi::{
-    EI_CLASS, EI_DATA, EI_NIDENT, ELFCLASS64, ELFDATA2LSB, EM_AARCH64, ET_DYN, ET_EXEC, PF_X, PT_INTERP,
-    PT_LOAD,
-};
-use elf::endian::LittleEndian;
-use elf::file::{Class, FileHeader, parse_ident};
-use elf::parse::{ParseAt, ParseError};
-use elf::segment::{ProgramHeader, SegmentTable};
 
 use super::{Image, ImageError, MAX_SEGMENTS, Segment};
+
+const ELFCLASS64: u8 = 2;
+const ELFDATA2LSB: u8 = 1;
+const EM_AARCH64: u16 = 183;
+const ET_EXEC: u16 = 2;
+const ET_DYN: u16 = 3;
+const PT_LOAD: u32 = 1;
+const PT_INTERP: u32 = 3;
+const PF_X: u32 = 1;
+
+/// Bytes of the file's header, and of a program header.
+const HEADER: usize = 64;
+const PROGRAM_HEADER: usize = 56;
 
 /// Reads an ELF file.
 pub(super) fn inspect(bytes: &[u8]) -> Result<Image, ImageError> {
     check_ident(bytes)?;
-    let file = file_header(bytes).map_err(|_| ImageError::Truncated)?;
-    if file.e_machine != EM_AARCH64 {
+    let header = bytes.get(..HEADER).ok_or(ImageError::Truncated)?;
+    if half(header, 18) != EM_AARCH64 {
         return Err(ImageError::Machine { found: "an ELF file for another CPU" });
     }
-    let table = program_headers(&file, bytes).ok_or(ImageError::Truncated)?;
-    let headers = || SegmentTable::new(LittleEndian, Class::ELF64, table).iter();
-    if !matches!(file.e_type, ET_EXEC | ET_DYN) || headers().any(|h| h.p_type == PT_INTERP) {
+    let programs = programs(header, bytes).ok_or(ImageError::Truncated)?;
+    let interpreted = programs.iter().any(|program| word(program, 0) == PT_INTERP);
+    if !matches!(half(header, 16), ET_EXEC | ET_DYN) || interpreted {
         return Err(ImageError::NotExecutable);
     }
     let mut segments = ArrayVec::<_, MAX_SEGMENTS>::new();
-    let loaded = || headers().filter(|header| header.p_type == PT_LOAD && header.p_memsz != 0);
-    for header in loaded() {
-        let segment = segment(&header, bytes.len() as u64)?;
+    let mut found = 0_usize;
+    for program in loaded(programs) {
+        found = found.saturating_add(1);
+        let segment = segment(program, bytes.len() as u64)?;
         if segments.iter().any(|other| overlap(other, &segment)) {
             return Err(ImageError::Segment { to: segment.to });
         }
-        segments.try_push(segment).map_err(|_| ImageError::Segments { found: loaded().count() })?;
+        // What has no place is counted.
+        let _ = segments.try_push(segment);
     }
-    if segments.is_empty() {
-        return Err(ImageError::Segments { found: 0 });
+    if found != segments.len() || found == 0 {
+        return Err(ImageError::Segments { found });
     }
-    let entry = file.e_entry;
-    let entry = physical_entry(entry, loaded).ok_or(ImageError::Entry { entry })?;
+    let entry = double(header, 24);
+    let entry = physical_entry(entry, programs).ok_or(ImageError::Entry { entry })?;
     Ok(Image::Elf { entry, segments })
 }
 
 fn check_ident(bytes: &[u8]) -> Result<(), ImageError> {
-    match (bytes.get(EI_CLASS), bytes.get(EI_DATA)) {
-        (Some(&ELFCLASS64), Some(&ELFDATA2LSB)) => Ok(()),
-        (Some(&ELFCLASS64), Some(_)) => Err(ImageError::Machine { found: "a big-endian ELF file" }),
-        (Some(_), Some(_)) => Err(ImageError::Machine { found: "a 32-bit ELF file" }),
-        _ => Err(ImageError::Truncated),
+    match bytes.get(4..6) {
+        Some([ELFCLASS64, ELFDATA2LSB]) => Ok(()),
+        Some([ELFCLASS64, _]) => Err(ImageError::Machine { found: "a big-endian ELF file" }),
+        Some(_) => Err(ImageError::Machine { found: "a 32-bit ELF file" }),
+        None => Err(ImageError::Truncated),
     }
 }
 
-/// The file's header alone: `ElfBytes` would read the sections too, which no loader looks at.
-fn file_header(bytes: &[u8]) -> Result<FileHeader<LittleEndian>, ParseError> {
-    let short = ParseError::SliceReadError((0, EI_NIDENT));
-    let (ident, tail) = bytes.split_at_checked(EI_NIDENT).ok_or(short)?;
-    FileHeader::parse_tail(parse_ident(ident)?, tail)
-}
-
-fn program_headers<'a>(file: &FileHeader<LittleEndian>, bytes: &'a [u8]) -> Option<&'a [u8]> {
-    if file.e_phoff == 0 {
+/// The program headers.
+fn programs<'a>(header: &[u8], bytes: &'a [u8]) -> Option<&'a [[u8; PROGRAM_HEADER]]> {
+    let (at, each, count) = (double(header, 32), half(header, 54), half(header, 56));
+    if at == 0 {
         return Some(&[]);
     }
-    let each = ProgramHeader::validate_entsize(Class::ELF64, file.e_phentsize.into()).ok()?;
-    let size = each.checked_mul(file.e_phnum.into())?;
-    bytes.get(usize::try_from(file.e_phoff).ok()?..)?.get(..size)
+    if usize::from(each) != PROGRAM_HEADER {
+        return None;
+    }
+    let size = PROGRAM_HEADER.checked_mul(count.into())?;
+    Some(bytes.get(usize::try_from(at).ok()?..)?.get(..size)?.as_chunks().0)
 }
 
-fn segment(header: &ProgramHeader, file_size: u64) -> Result<Segment, ImageError> {
-    let segment = Segment {
-        offset: header.p_offset,
-        file_size: header.p_filesz,
-        to: header.p_paddr,
-        mem_size: header.p_memsz,
-    };
-    if header.p_offset.checked_add(header.p_filesz).is_none_or(|end| end > file_size) {
+/// Those that take memory.
+fn loaded(programs: &[[u8; PROGRAM_HEADER]]) -> impl Iterator<Item = &[u8; PROGRAM_HEADER]> {
+    programs.iter().filter(|program| word(*program, 0) == PT_LOAD && double(*program, 40) != 0)
+}
+
+fn segment(program: &[u8], file_size: u64) -> Result<Segment, ImageError> {
+    let (offset, to) = (double(program, 8), double(program, 24));
+    let segment = Segment { offset, file_size: double(program, 32), to, mem_size: double(program, 40) };
+    if offset.checked_add(segment.file_size).is_none_or(|end| end > file_size) {
         return Err(ImageError::Truncated);
     }
-    if header.p_filesz > header.p_memsz || header.p_paddr.checked_add(header.p_memsz).is_none() {
-        return Err(ImageError::Segment { to: header.p_paddr });
+    if segment.file_size > segment.mem_size || to.checked_add(segment.mem_size).is_none() {
+        return Err(ImageError::Segment { to });
     }
     Ok(segment)
 }
@@ -88,9 +93,28 @@ fn overlap(a: &Segment, b: &Segment) -> bool {
 
 /// `e_entry` is a virtual address. The guest starts with its MMU off, so what counts is where the segment around it
 /// lies physically. Some programs put the physical address there themselves.
-fn physical_entry<I: Iterator<Item = ProgramHeader>>(entry: u64, segments: impl Fn() -> I) -> Option<u64> {
-    let code = || segments().filter(|header| header.p_flags & PF_X != 0);
-    let inside = |start: u64, size: u64| entry.checked_sub(start).filter(|offset| *offset < size);
-    let by_virtual = code().find_map(|h| h.p_paddr.checked_add(inside(h.p_vaddr, h.p_memsz)?));
-    by_virtual.or_else(|| code().any(|h| inside(h.p_paddr, h.p_memsz).is_some()).then_some(entry))
+fn physical_entry(entry: u64, programs: &[[u8; PROGRAM_HEADER]]) -> Option<u64> {
+    let mut physical = None;
+    for program in loaded(programs).filter(|program| word(*program, 4) & PF_X != 0) {
+        let (virt, phys, size) = (double(program, 16), double(program, 24), double(program, 40));
+        let inside = |start: u64| entry.checked_sub(start).filter(|offset| *offset < size);
+        if let Some(offset) = inside(virt) {
+            return phys.checked_add(offset);
+        }
+        physical = physical.or(inside(phys).map(|_| entry));
+    }
+    physical
+}
+
+/// Little-endian fields; 0 where there is none.
+fn half(bytes: &[u8], at: usize) -> u16 {
+    word(bytes, at) as u16
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |field| u32::from_le_bytes(*field))
+}
+
+fn double(bytes: &[u8], at: usize) -> u64 {
+    u64::from(word(bytes, at)) | u64::from(word(bytes, at.saturating_add(4))) << 32
 }

@@ -163,3 +163,36 @@ proptest::proptest! {
         let _ = Image::inspect(&file);
     }
 }
+
+#[test]
+fn a_kernel_that_is_cut_off_is_refused() {
+    // "MZ", a PE header at 64 with one section of 0x100 bytes at 0x200 (PE/COFF, 3.3 and 4).
+    let mut bytes = kernel(0, 0x10_0000, 0);
+    bytes[0..2].copy_from_slice(b"MZ");
+    bytes.resize(0x300, 0);
+    bytes[60] = 64;
+    bytes[64..68].copy_from_slice(b"PE\0\0");
+    bytes[70] = 1;
+    let section = 64 + 24;
+    bytes[section + 16..section + 20].copy_from_slice(&0x100_u32.to_le_bytes());
+    bytes[section + 20..section + 24].copy_from_slice(&0x200_u32.to_le_bytes());
+    assert!(matches!(Image::inspect(&bytes), Ok(Image::Linux { .. })));
+    for size in [0x2ff, 0x200, section + 30, section, 80] {
+        assert_eq!(error(&bytes[..size]), ImageError::Truncated, "{size}");
+    }
+    // A header that promises what cannot be.
+    bytes[section + 16..section + 20].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(error(&bytes), ImageError::Truncated);
+}
+
+#[test]
+fn kernels_of_other_machines_are_named() {
+    let mut arm = vec![0; 64];
+    arm[36..40].copy_from_slice(&0x016f_2818_u32.to_le_bytes());
+    assert_eq!(error(&arm), ImageError::Machine { found: "a 32-bit Arm kernel" });
+    arm[36..40].reverse();
+    assert_eq!(error(&arm), ImageError::Machine { found: "a 32-bit Arm kernel" });
+    let mut riscv = vec![0; 64];
+    riscv[56..60].copy_from_slice(b"RSC\x05");
+    assert_eq!(error(&riscv), ImageError::Machine { found: "a RISC-V kernel" });
+}

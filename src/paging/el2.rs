@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use super::{AddressSpace, Format, MapError, Store};
+use super::{AddressSpace, Format, MapError, Stale, Store};
 use crate::addr::{Address, Pa, Span};
 
 /// A virtual address of EL2.
@@ -85,11 +85,15 @@ impl<S: Store> AddressSpace<El2Stage1, S> {
     ///
     /// # Errors
     /// See [`MapError`].
-    pub fn map_identity(&mut self, span: Span<Pa>, window: Window) -> Result<(), MapError<Va>> {
-        let to = span.start();
-        match Span::between(Va(to.0), Va(span.end().0)) {
-            Some(from) => self.map(from, to, window),
-            None => Ok(()),
-        }
+    pub fn map_identity(&mut self, span: Span<Pa>, window: Window) -> Result<(), MapError> {
+        self.map(span.map(|at| Va(at.0)), span.start(), window)
+    }
+
+    /// Takes away what [`AddressSpace::map_identity`] mapped.
+    ///
+    /// # Errors
+    /// See [`AddressSpace::unmap`].
+    pub fn unmap_identity(&mut self, span: Span<Pa>, stale: &mut dyn FnMut(Stale)) -> Result<(), MapError> {
+        self.unmap(span.map(|at| Va(at.0)), stale)
     }
 }

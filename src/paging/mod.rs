@@ -1,7 +1,7 @@
 //! Translation tables as data: stage 2 of the cells and EL2's own map (Arm ARM DDI 0487, D8: VMSAv8-64, 4 KiB granule).
 //!
-//! One walker, [`AddressSpace`], works on any descriptor [`Format`] and takes its tables from any [`Store`]. Nothing
-//! here executes a barrier or a TLB instruction:
+//! One walker works on plain numbers and takes its tables from any [`Store`]; an [`AddressSpace`] gives it the types of one
+//! descriptor [`Format`]. Nothing here executes a barrier or a TLB instruction:
 //! - Every store to an entry is a Release, so an entry that points to a table is seen only after that table's contents.
 //! - After a batch of [`AddressSpace::map`] the caller makes the batch visible to table walks: `DSB ISHST; ISB`
 //!   (D8.16.1). A new entry replaces an invalid one, so there is nothing to invalidate.
@@ -21,17 +21,18 @@ mod table;
 mod tests;
 mod unmap;
 mod walk;
+mod walker;
 
 pub use el2::{El2Stage1, MAIR_EL2, Va, Window};
 pub use format::Format;
-pub use geometry::{Geometry, GeometryError};
+pub use geometry::{Geometry, GeometryError, can_use};
 pub use space::AddressSpace;
 pub use stage2::{Stage2, Stage2Attributes};
-pub use store::{HeapStore, Store};
+pub use store::{HeapStore, Store, TakeTables};
 pub use table::{ENTRIES, Level, Table};
-pub use walk::{Mapping, Mappings};
+pub use walk::Mapping;
 
-use crate::addr::{Address, Pa, Span};
+use crate::addr::{Input, Pa, Span};
 use crate::refusal::{Code, code};
 
 /// A cell's stage 2.
@@ -41,21 +42,21 @@ pub type El2Space<S = HeapStore> = AddressSpace<El2Stage1, S>;
 
 /// What the TLBs may hold no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stale<A> {
+pub enum Stale {
     /// Whatever translated this address, a block as a whole, and the table entries on the way to it.
-    At(A),
+    At(Input),
     /// Whatever belongs to this address space.
     All,
 }
 
 /// Why an address space stays as it is. Addresses are of the space itself, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MapError<A: Address> {
+pub enum MapError {
     /// A start or size that is no multiple of 4 KiB.
     #[error("{span} to {to} is not made of whole pages")]
     Unaligned {
         /// What was to be mapped or unmapped.
-        span: Span<A>,
+        span: Span<Input>,
         /// Where to; 0 when unmapping.
         to: Pa,
     },
@@ -63,7 +64,7 @@ pub enum MapError<A: Address> {
     #[error("{span} does not fit into {bits} bits of address")]
     InputTooLarge {
         /// What was to be mapped or unmapped.
-        span: Span<A>,
+        span: Span<Input>,
         /// The size of the space.
         bits: u8,
     },
@@ -71,7 +72,7 @@ pub enum MapError<A: Address> {
     #[error("physical address {to} for {span} does not fit into {bits} bits")]
     OutputTooLarge {
         /// What was to be mapped.
-        span: Span<A>,
+        span: Span<Input>,
         /// Where to.
         to: Pa,
         /// The size of the physical address space.
@@ -81,19 +82,19 @@ pub enum MapError<A: Address> {
     #[error("{span} overlaps {taken}, which is mapped already")]
     Overlap {
         /// What was to be mapped.
-        span: Span<A>,
+        span: Span<Input>,
         /// The first mapping in its way.
-        taken: Span<A>,
+        taken: Span<Input>,
     },
     /// The store has no table left. When mapping, the span may be mapped in part: unmap it, or give the space up.
     #[error("no memory for a translation table for {at}")]
     NoTable {
         /// The address that needs it.
-        at: A,
+        at: Input,
     },
 }
 
-impl<A: Address> MapError<A> {
+impl MapError {
     /// Its number.
     pub fn code(&self) -> Code {
         match self {

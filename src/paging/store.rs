@@ -1,8 +1,6 @@
 //! Where tables come from.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ops::Deref;
 
 use super::Geometry;
 use super::table::Table;
@@ -15,136 +13,99 @@ pub trait Store {
     /// The table at this address, root tables included.
     fn table(&self, at: Pa) -> Option<&Table>;
     /// One more table, all entries invalid; `None` if there is no memory.
-    fn grow(&mut self) -> Option<(Pa, &Table)>;
+    fn grow(&mut self) -> Option<&Table>;
     /// Takes a table back that [`Store::grow`] gave and that no walk can reach any more.
     fn release(&mut self, at: Pa);
     /// Tables in use, those of the root included.
     fn tables(&self) -> usize;
 }
 
-/// Tables from the heap, or first from an array, for the time before there is a heap.
+/// Takes memory for so many tables side by side, for good: zeroed, and aligned to their common size if their number is a power
+/// of two. `arch` has it, because safe code cannot zero memory in place: it would first make each table on EL2's short stack.
+pub type TakeTables = fn(usize) -> Option<&'static [Table]>;
+
+/// The tables of one address space. What it has taken it keeps, and uses again.
 #[derive(Debug)]
 pub struct HeapStore {
-    /// The root, and tables to spare.
-    chunk: Chunk,
-    first: usize,
+    /// The root, and behind it, in EL2's own, tables for the time before there is a heap.
+    first: &'static [Table],
     roots: usize,
-    /// A bit for each table of `chunk` that is free.
-    spare: u32,
-    others: Vec<Box<[Table]>>,
-}
-
-/// Where the first tables lie.
-#[derive(Debug)]
-enum Chunk {
-    /// On the heap: the spare ones are there because the allocator did not align the root by itself.
-    Heap(Box<[Table]>),
-    Array(&'static [Table]),
-}
-
-impl Deref for Chunk {
-    type Target = [Table];
-
-    fn deref(&self) -> &[Table] {
-        match self {
-            Self::Heap(tables) => tables,
-            Self::Array(tables) => tables,
-        }
-    }
+    /// A bit for each table of `first` that is free.
+    free: u32,
+    /// All others: those in use, then those that are free.
+    others: Vec<&'static Table>,
+    used: usize,
+    take: TakeTables,
 }
 
 impl HeapStore {
-    /// A store that begins with the tables of an array that nobody else uses, at most 32; it turns to the heap when they are used
-    /// up. `None` if it is too short for the root, or not aligned to the root's size.
-    pub fn over(geometry: &Geometry, tables: &'static [Table]) -> Option<Self> {
+    /// A store that begins with the tables of an array that nobody else uses, at most 32. `None` if it is too short for the root,
+    /// or not aligned to the root's size.
+    pub fn over(geometry: &Geometry, tables: &'static [Table], take: TakeTables) -> Option<Self> {
         let roots = geometry.root_tables();
-        let spare = u32::MAX.checked_shr(32_u32.checked_sub(u32::try_from(tables.len()).ok()?)?).unwrap_or(0);
-        let root = tables.get(..roots)?;
-        if root.first()?.pa().0 & geometry.root_size().wrapping_sub(1) != 0 {
+        let misaligned = tables.first()?.pa().0 & geometry.root_size().wrapping_sub(1) != 0;
+        if misaligned || tables.len() < roots || tables.len() > u32::BITS as usize {
             return None;
         }
         tables.iter().for_each(Table::clear);
-        let spare = spare.checked_shr(roots as u32)?.checked_shl(roots as u32)?;
-        Some(Self { chunk: Chunk::Array(tables), first: 0, roots, spare, others: Vec::new() })
+        let free = (roots..tables.len()).fold(0, |set, i| set | 1 << i);
+        Some(Self { first: tables, roots, free, others: Vec::new(), used: 0, take })
     }
 
     /// A root for this geometry; `None` if there is no memory.
-    pub fn new(geometry: &Geometry) -> Option<Self> {
-        let roots = geometry.root_tables();
-        let size = geometry.root_size();
-        let misalignment = |chunk: &[Table]| chunk.first().map_or(0, |t| t.pa().0 & size.wrapping_sub(1));
-        let mut chunk = allocate(roots)?;
-        let mut first = 0;
-        if misalignment(&chunk) != 0 {
-            // Twice as many less one hold an aligned run wherever they lie; what is over becomes lower tables.
-            drop(chunk);
-            chunk = allocate(roots.saturating_mul(2).saturating_sub(1))?;
-            let past = misalignment(&chunk);
-            first = if past == 0 { 0 } else { (size.wrapping_sub(past) / PAGE) as usize };
-        }
-        let root = first..first.saturating_add(roots);
-        let spare = (0..chunk.len()).filter(|i| !root.contains(i)).fold(0, |set, i| set | 1 << i);
-        Some(Self { chunk: Chunk::Heap(chunk), first, roots, spare, others: Vec::new() })
+    pub fn new(geometry: &Geometry, take: TakeTables) -> Option<Self> {
+        Self::over(geometry, take(geometry.root_tables())?, take)
     }
 
-    fn in_chunk(&self, at: Pa) -> Option<usize> {
-        index_in(&self.chunk, at)
+    fn in_first(&self, at: Pa) -> Option<usize> {
+        let index = (at.0.checked_sub(self.first.first()?.pa().0)? / PAGE) as usize;
+        (index < self.first.len()).then_some(index)
+    }
+
+    fn in_others(&self, at: Pa) -> Option<usize> {
+        self.others.iter().take(self.used).position(|t| t.pa() == at)
     }
 }
 
 impl Store for HeapStore {
     fn root(&self) -> &[Table] {
-        self.chunk.get(self.first..self.first.saturating_add(self.roots)).unwrap_or(&[])
+        self.first.get(..self.roots).unwrap_or(&[])
     }
 
     fn table(&self, at: Pa) -> Option<&Table> {
-        match self.in_chunk(at) {
-            Some(index) => self.chunk.get(index),
-            None => self.others.iter().flat_map(|b| b.first()).find(|t| t.pa() == at),
+        match self.in_first(at) {
+            Some(index) => self.first.get(index),
+            None => self.others.get(self.in_others(at)?).copied(),
         }
     }
 
-    fn grow(&mut self) -> Option<(Pa, &Table)> {
-        let table = if self.spare == 0 {
+    fn grow(&mut self) -> Option<&Table> {
+        if self.free != 0 {
+            let index = self.free.trailing_zeros();
+            self.free &= !(1 << index);
+            return self.first.get(index as usize);
+        }
+        if self.used == self.others.len() {
             self.others.try_reserve(1).ok()?;
-            self.others.push(allocate(1)?);
-            self.others.last()?.first()?
-        } else {
-            let index = self.spare.trailing_zeros();
-            self.spare &= !(1 << index);
-            self.chunk.get(index as usize)?
-        };
-        Some((table.pa(), table))
+            self.others.push((self.take)(1)?.first()?);
+        }
+        self.used = self.used.saturating_add(1);
+        self.others.get(self.used.saturating_sub(1)).copied()
     }
 
     fn release(&mut self, at: Pa) {
-        if let Some(index) = self.in_chunk(at) {
-            if let Some(table) = self.chunk.get(index) {
-                table.clear();
-                self.spare |= 1 << index;
-            }
-        } else {
-            self.others.retain(|b| b.first().is_none_or(|t| t.pa() != at));
+        if let Some(table) = self.table(at) {
+            table.clear();
+        }
+        if let Some(index) = self.in_first(at) {
+            self.free |= 1 << index;
+        } else if let Some(index) = self.in_others(at) {
+            self.used = self.used.saturating_sub(1);
+            self.others.swap(index, self.used);
         }
     }
 
     fn tables(&self) -> usize {
-        let spare = self.spare.count_ones() as usize;
-        self.chunk.len().saturating_add(self.others.len()).saturating_sub(spare)
+        self.first.len().saturating_add(self.used).saturating_sub(self.free.count_ones() as usize)
     }
-}
-
-fn allocate(count: usize) -> Option<Box<[Table]>> {
-    let mut tables = Vec::new();
-    tables.try_reserve_exact(count).ok()?;
-    // One at a time: the compiler then writes each in its place, without a copy on EL2's short stack.
-    for _ in 0..count {
-        tables.push(Table::new());
-    }
-    Some(tables.into_boxed_slice())
-}
-
-fn index_in(tables: &[Table], at: Pa) -> Option<usize> {
-    let index = (at.0.checked_sub(tables.first()?.pa().0)? / PAGE) as usize;
-    tables.get(index).filter(|t| t.pa() == at).map(|_| index)
 }

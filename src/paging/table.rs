@@ -10,6 +10,11 @@ pub const ENTRIES: usize = 512;
 /// The output or next-table address in an entry: 48 bits, no FEAT_LPA2.
 pub(super) const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 
+/// Where a raw entry leads.
+pub(super) fn output(raw: u64) -> Pa {
+    Pa(raw & ADDRESS)
+}
+
 /// A translation table. The hardware walks it while it is written, hence the atomics.
 #[repr(C, align(4096))]
 #[derive(Debug)]
@@ -24,8 +29,7 @@ impl Default for Table {
 }
 
 impl Table {
-    /// A table of invalid entries.
-    #[inline(always)]
+    /// A table of invalid entries, for a `static`: it is too large for EL2's stack.
     pub const fn new() -> Self {
         Self([const { AtomicU64::new(0) }; ENTRIES])
     }
@@ -124,7 +128,7 @@ impl Level {
 
     pub(super) fn decode(self, raw: u64) -> Entry {
         match (raw & 0b11, self.below()) {
-            (0b11, Some(below)) => Entry::Table(Pa(raw & ADDRESS), below),
+            (0b11, Some(below)) => Entry::Table(output(raw), below),
             (0b11, None) => Entry::Leaf(raw),
             (0b01, Some(_)) if self != Self::L0 => Entry::Leaf(raw),
             _ => Entry::Invalid,

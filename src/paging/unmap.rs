@@ -2,29 +2,17 @@
 
 use arrayvec::ArrayVec;
 
-use super::format::{Format, attribute_bits};
-use super::space::{AddressSpace, Slot};
-use super::table::{ADDRESS, ENTRIES, Entry, Level};
+use super::format::attribute_bits;
+use super::table::{ENTRIES, Entry, Level, output};
+use super::walker::{Slot, Walker};
 use super::{MapError, Stale, Store};
-use crate::addr::{Address, Pa, Span};
+use crate::addr::{Input, Pa, Span};
 
-impl<F: Format, S: Store> AddressSpace<F, S> {
-    /// Unmaps whatever is mapped in the span. Blocks that stick out are split first; what sticks out is unmapped for
-    /// a moment then, so a CPU that runs in this space may fault there and must try again.
-    ///
-    /// `stale` is called after entries have become invalid, before anything takes their place; it returns when no CPU
-    /// holds them any more.
-    ///
-    /// # Errors
-    /// [`MapError::Unaligned`], [`MapError::InputTooLarge`]; [`MapError::NoTable`] if a block cannot be split. The
-    /// same addresses are mapped as before then.
-    pub fn unmap(
-        &mut self,
-        span: Span<F::Address>,
-        stale: &mut impl FnMut(Stale<F::Address>),
-    ) -> Result<(), MapError<F::Address>> {
+impl<S: Store> Walker<S> {
+    /// See [`super::AddressSpace::unmap`].
+    pub(super) fn unmap(&mut self, span: Span<Input>, stale: &mut dyn FnMut(Stale)) -> Result<(), MapError> {
         self.check(span, Pa(0))?;
-        let (mut at, end) = (span.start().get(), span.end().get());
+        let (mut at, end) = (span.start().0, span.end().0);
         self.split(at, stale)?;
         self.split(end, stale)?;
         while at < end {
@@ -34,30 +22,27 @@ impl<F: Format, S: Store> AddressSpace<F, S> {
     }
 
     /// Makes `at` a boundary between entries.
-    fn split(
-        &mut self,
-        at: u64,
-        stale: &mut impl FnMut(Stale<F::Address>),
-    ) -> Result<(), MapError<F::Address>> {
+    fn split(&mut self, at: u64, stale: &mut dyn FnMut(Stale)) -> Result<(), MapError> {
         loop {
             let (slot, Entry::Leaf(raw)) = self.find(at) else { return Ok(()) };
             let base = slot.base(at);
             let (true, Some(below)) = (base != at, slot.level.below()) else { return Ok(()) };
-            let (pa, table) = self.store.grow().ok_or(MapError::NoTable { at: Address::new(at) })?;
-            let mut to = raw & ADDRESS;
+            let table = self.grow(at)?;
+            let mut to = output(raw).0;
             for index in 0..ENTRIES {
                 table.set(index, below.leaf(to, attribute_bits(raw)));
                 to = to.wrapping_add(below.size());
             }
+            let table = table.pa();
             self.save(slot, 0);
-            stale(Stale::At(Address::new(base)));
-            self.save(slot, Level::table(pa));
+            stale(Stale::At(Input(base)));
+            self.save(slot, Level::table(table));
         }
     }
 
     /// Clears one table, or a run of entries in one table, or skips what is not mapped; gives where to go on. No
     /// block sticks out of `at..end`.
-    fn clear(&mut self, at: u64, end: u64, stale: &mut impl FnMut(Stale<F::Address>)) -> u64 {
+    fn clear(&mut self, at: u64, end: u64, stale: &mut dyn FnMut(Stale)) -> u64 {
         let mut path = ArrayVec::<Slot, 4>::new();
         let mut slot = self.top(at);
         loop {
@@ -73,7 +58,8 @@ impl<F: Format, S: Store> AddressSpace<F, S> {
                     return next;
                 }
                 Entry::Table(table, level) => {
-                    path.push(slot);
+                    // A walk is no deeper than that.
+                    let _ = path.try_push(slot);
                     slot = Slot::new(table, level, at);
                 }
                 Entry::Leaf(_) => {
@@ -85,19 +71,13 @@ impl<F: Format, S: Store> AddressSpace<F, S> {
         }
     }
 
-    fn clear_run(
-        &self,
-        mut slot: Slot,
-        mut at: u64,
-        end: u64,
-        stale: &mut impl FnMut(Stale<F::Address>),
-    ) -> u64 {
+    fn clear_run(&self, mut slot: Slot, mut at: u64, end: u64, stale: &mut dyn FnMut(Stale)) -> u64 {
         while at < end
             && slot.index < ENTRIES
             && let Entry::Leaf(_) = slot.level.decode(self.load(slot))
         {
             self.save(slot, 0);
-            stale(Stale::At(Address::new(at)));
+            stale(Stale::At(Input(at)));
             at = at.wrapping_add(slot.level.size());
             slot.index = slot.index.saturating_add(1);
         }
@@ -105,18 +85,12 @@ impl<F: Format, S: Store> AddressSpace<F, S> {
     }
 
     /// Gives back the tables on the way to `at` that are empty now, lowest first.
-    fn prune(
-        &mut self,
-        mut path: ArrayVec<Slot, 4>,
-        mut table: Pa,
-        at: u64,
-        stale: &mut impl FnMut(Stale<F::Address>),
-    ) {
+    fn prune(&mut self, mut path: ArrayVec<Slot, 4>, mut table: Pa, at: u64, stale: &mut dyn FnMut(Stale)) {
         while let Some(parent) = path.pop()
             && self.store.table(table).is_some_and(|t| t.is_empty())
         {
             self.save(parent, 0);
-            stale(Stale::At(Address::new(at)));
+            stale(Stale::At(Input(at)));
             self.store.release(table);
             table = parent.table;
         }

@@ -1,15 +1,15 @@
 //! The hypervisor's console: which UART it is, and where cells see theirs.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::devices::{self, Claims};
 use super::draft::Draw;
-use super::{PlanError, devices};
+use super::error;
 use crate::addr::{Ipa, PAGE, Pa, Span};
 use crate::config::{CellConfig, CellConsole, ConsoleChoice};
-use crate::cpu::CellId;
 use crate::hardware::{Device, is_console};
 use crate::intid::{Spi, Trigger};
+use crate::refusal::{Refused, refuse};
 use crate::tree::NodeId;
 
 /// Where a cell other than root sees its virtual UART.
@@ -56,57 +56,48 @@ pub struct VirtualUart {
 }
 
 /// Which UART the hypervisor has. A board whose console it cannot drive leaves it without one, unless the description names it.
-pub(super) fn choose(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Option<Console> {
+pub(super) fn choose(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) -> Option<Console> {
     let node = match &draw.config.hypervisor.console {
         ConsoleChoice::None => return None,
         ConsoleChoice::Stdout => draw.board.node(draw.hardware.stdout?.node),
-        ConsoleChoice::Name(name) => match draw.board.resolve(name) {
-            Ok(node) => node,
-            Err(error) => {
-                errors.push(PlanError::Name { cell: "hypervisor".to_string(), property: "console", error });
-                return None;
-            }
-        },
+        ConsoleChoice::Name(name) => draw.resolve_for("hypervisor", "console", name, errors)?,
     };
     let device = draw.hardware.device(node.id()).filter(|_| node.compatibles().any(is_console));
     let console = device.and_then(|device| Console::of(device, !node.is_compatible("arm,pl011")));
     if console.is_none() && draw.config.hypervisor.console != ConsoleChoice::Stdout {
-        errors.push(PlanError::ConsoleUnfit { node: node.path() });
+        refuse(errors, &error::CONSOLE_UNFIT).cell("hypervisor", "console").node(&node);
     }
     console
 }
 
 /// Refuses cells' devices that cannot be apart from the console: on its page, or on its interrupt.
-pub(super) fn check_shared<'d>(
-    draw: &Draw<'d, '_>,
+pub(super) fn check_shared(
+    draw: &Draw<'_, '_>,
     console: Option<Console>,
-    owned: impl Iterator<Item = (Option<CellId>, &'d Device)>,
-    errors: &mut Vec<PlanError>,
+    claims: &Claims,
+    errors: &mut Vec<Refused>,
 ) {
     let Some((console, page)) = console.and_then(|console| Some((console, console.page()?))) else { return };
-    for (owner, device) in owned {
+    for (owner, device) in claims.all(draw) {
         let Some(owner) = owner else { continue };
-        let what = if devices::pages(device).any(|span| span.overlaps(&page)) {
+        let what = if devices::pages(device).into_iter().any(|span| span.overlaps(&page)) {
             "a page"
         } else if device.spis.iter().any(|(spi, _)| *spi == console.spi) {
             "an interrupt"
         } else {
             continue;
         };
-        errors.push(PlanError::ConsoleShared {
-            cell: draw.name(Some(owner)),
-            nodes: [device.node, console.node].map(|node| draw.board.node(node).path()),
-            what,
-        });
+        let cell = draw.name(Some(owner)).unwrap_or_default();
+        let refused = refuse(errors, &error::CONSOLE_SHARED).cell(cell, "devices");
+        refused.node(&draw.board.node(device.node)).word(what).node(&draw.board.node(console.node));
     }
 }
 
 /// A cell's virtual UART, if it has one.
 pub(super) fn of_cell(
-    draw: &Draw<'_, '_>,
     console: Option<Console>,
     cell: &CellConfig,
-    errors: &mut Vec<PlanError>,
+    errors: &mut Vec<Refused>,
 ) -> Option<VirtualUart> {
     if cell.console != CellConsole::Virtual {
         return None;
@@ -114,8 +105,7 @@ pub(super) fn of_cell(
     let Some(console) = console else {
         // The root cell has not asked for one: it has the board's own UART then.
         if !cell.root {
-            let stdout = draw.hardware.stdout.map(|stdout| draw.board.node(stdout.node).path());
-            errors.push(PlanError::NoConsole { cell: cell.name.to_string(), stdout });
+            refuse(errors, &error::CONSOLE_MISSING).cell(&cell.name, "console");
         }
         return None;
     };

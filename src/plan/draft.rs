@@ -1,30 +1,36 @@
 //! From a description and a board to a plan that nobody has checked yet.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use super::devices::Claims;
 use super::{
-    Boot, CellPlan, CpuPlan, Draft, Plan, PlanError, VirtualUart, console, cpus, devices, load, memory,
+    Boot, CellPlan, CpuPlan, Draft, Plan, Region, VirtualUart, console, cpus, devices, error, load, memory,
 };
-use crate::addr::{Ipa, Pa, Span};
+use crate::addr::{Ipa, Span};
 use crate::archive::Archive;
 use crate::config::{CellConfig, Config};
-use crate::cpu::{CellId, PcpuId, VcpuId};
+use crate::cpu::{CellId, VcpuId};
 use crate::hardware::Hardware;
-use crate::sort;
-use crate::tree::Tree;
+use crate::refusal::{Refused, refuse};
+use crate::tree::{Node, ResolveError, Tree};
 
 /// Where a cell other than root sees its distributor.
 pub const CELL_GICD: Ipa = Ipa(0x0800_0000);
 /// Where a cell other than root sees its first redistributor.
 pub const CELL_GICR: Ipa = Ipa(0x080a_0000);
+/// Where a cell other than root sees its CPU interface, with a GICv2.
+pub const CELL_GICC: Ipa = Ipa(0x0801_0000);
 /// Bytes of a distributor (IHI 0069H 12.8).
 pub const GICD_SIZE: u64 = 64 << 10;
 /// Bytes of a redistributor: RD_base and SGI_base (IHI 0069H 12.10).
 pub const GICR_SIZE: u64 = 128 << 10;
+/// Bytes of a GICv2's distributor (IHI 0048B 4.1.1).
+const GICD_V2_SIZE: u64 = 4 << 10;
+/// Bytes of a GICv2's virtual CPU interface (IHI 0048B 5.5).
+const GICV_SIZE: u64 = 8 << 10;
 
 /// What a draft is made of.
 pub(super) struct Draw<'d, 'a> {
@@ -35,16 +41,51 @@ pub(super) struct Draw<'d, 'a> {
     pub(super) boot: Boot,
 }
 
-impl Draw<'_, '_> {
-    /// Who has something, in a sentence.
-    pub(super) fn who(&self, owner: Option<CellId>) -> String {
-        owner.map_or_else(|| "nobody".to_string(), |cell| format!("cell `{}`", self.name(Some(cell))))
+impl<'d, 'a> Draw<'d, 'a> {
+    /// The cells with their numbers.
+    pub(super) fn cells(&self) -> impl Iterator<Item = (CellId, &'d CellConfig)> + use<'d> {
+        (0..=u8::MAX).map(CellId).zip(&self.config.cells)
     }
 
     /// The cell's name in a message.
-    pub(super) fn name(&self, cell: Option<CellId>) -> String {
-        let cell = cell.and_then(|cell| self.config.cells.get(cell.index()));
-        cell.map_or_else(|| "nobody".to_string(), |cell| cell.name.to_string())
+    #[inline(never)]
+    pub(super) fn name(&self, cell: Option<CellId>) -> Option<&'d str> {
+        self.config.cells.get(cell?.index()).map(|cell| cell.name.as_str())
+    }
+
+    /// The node that a cell's property names.
+    #[inline(never)]
+    pub(super) fn resolve(
+        &self,
+        cell: &CellConfig,
+        property: &'static str,
+        name: &str,
+        errors: &mut Vec<Refused>,
+    ) -> Option<Node<'d, 'a>> {
+        self.resolve_for(&cell.name, property, name, errors)
+    }
+
+    /// The same of any node of the description.
+    pub(super) fn resolve_for(
+        &self,
+        cell: &str,
+        property: &'static str,
+        name: &str,
+        errors: &mut Vec<Refused>,
+    ) -> Option<Node<'d, 'a>> {
+        match self.board.resolve(name) {
+            Ok(node) => return Some(node),
+            Err(ResolveError::NotFound { name, nearest }) => {
+                let refused = refuse(errors, &error::NAME_UNKNOWN).cell(cell, property).word(property);
+                refused.quoted(&name).guess(nearest.as_deref());
+            }
+            Err(ResolveError::Ambiguous { name, candidates }) => {
+                let refused = refuse(errors, &error::NAME_AMBIGUOUS).cell(cell, property).word(property);
+                refused.quoted(&name);
+                candidates.into_iter().for_each(|path| _ = refused.and(path));
+            }
+        }
+        None
     }
 }
 
@@ -59,7 +100,7 @@ impl Plan<Draft> {
         hardware: &Hardware,
         archive: &Archive<'_>,
         boot: Boot,
-    ) -> Result<Self, Vec<PlanError>> {
+    ) -> Result<Self, Vec<Refused>> {
         let draw = Draw { config, board, hardware, archive, boot };
         let mut errors = Vec::new();
         let shares = cpus::assign(&draw, &mut errors);
@@ -68,30 +109,23 @@ impl Plan<Draft> {
         let claims = devices::claim(&draw, console, &mut errors);
 
         let mut cells = Vec::with_capacity(config.cells.len());
-        for (((id, cell), cpus), ram) in ids().zip(&config.cells).zip(shares).zip(ram) {
+        for (((id, cell), cpus), ram) in draw.cells().zip(shares).zip(ram) {
             let (gicd, gicr) = frames(hardware, cell.root, cpus.len());
-            // A cell without a CPU is an error already.
+            // A cell without a CPU, or without memory, is an error already.
             let Some((gicd, gicr)) = gicd.zip(gicr) else { continue };
-            // Without memory, which is an error already, there is nowhere to load to.
-            let load = (!ram.is_empty()).then(|| load::place(&draw, cell, &ram));
-            let load = match load {
-                Some(Ok(load)) => load,
-                Some(Err(error)) => {
-                    errors.push(error);
-                    continue;
-                }
-                None => continue,
-            };
-            let mmio = claims.mmio(&draw, id);
-            let uart = console::of_cell(&draw, console, cell, &mut errors);
-            errors.extend(collisions(&draw, cell, &ram, &claims, id, [gicd, gicr], uart));
+            if ram.is_empty() {
+                continue;
+            }
+            let uart = console::of_cell(console, cell, &mut errors);
+            check_space(&draw, (id, cell), &ram, &claims, ([gicd, gicr], uart), &mut errors);
+            let Some(load) = load::place(&draw, cell, &ram, &mut errors) else { continue };
             cells.push(CellPlan {
                 id,
                 name: cell.name.to_string(),
                 root: cell.root,
                 cpus,
                 ram,
-                mmio,
+                mmio: claims.mmio(&draw, id),
                 gicd,
                 gicr,
                 spis: claims.spis(&draw, id),
@@ -99,94 +133,96 @@ impl Plan<Draft> {
                 uart,
                 stdout: console::device_of_cell(&draw, cell),
                 load,
-                warnings: claims.warnings(&draw, id),
+                warnings: claims.warnings(&draw, (id, cell)),
             });
         }
         if !errors.is_empty() {
             return Err(errors);
         }
-        let cpus = owned_cpus(hardware, &cells);
-        report_idle(&draw, &cpus, &mut cells);
+        let cpus = owned_cpus(&draw, &mut cells);
         let timer = &hardware.timer;
         let own_ppis =
-            [hardware.gic.maintenance, timer.hyp_physical, timer.hyp_virtual, timer.secure].to_vec();
+            Vec::from([hardware.gic.maintenance, timer.hyp_physical, timer.hyp_virtual, timer.secure]);
         let reserved = memory::reserved(hardware).iter().collect();
         Ok(Self { cells, cpus, boot: draw.boot, console, own_ppis, reserved, state: PhantomData })
     }
 }
 
-pub(super) fn ids() -> impl Iterator<Item = CellId> {
-    (0..=u8::MAX).map(CellId)
-}
-
-/// Where a cell sees the GIC: root where it is, the others where the ABI says.
-pub(super) fn frames(hardware: &Hardware, root: bool, cpus: usize) -> (Option<Span<Ipa>>, Option<Span<Ipa>>) {
+/// Where a cell sees the GIC: root where it is, the others where the ABI says. With a GICv2 the CPU interface stands in
+/// for the redistributors.
+#[inline(never)]
+fn frames(hardware: &Hardware, root: bool, cpus: usize) -> (Option<Span<Ipa>>, Option<Span<Ipa>>) {
     let gic = &hardware.gic;
-    let (gicd, gicr) = if root {
-        (Ipa(gic.gicd.start().0), gic.gicr.first().map(|region| Ipa(region.start().0)))
-    } else {
-        (CELL_GICD, Some(CELL_GICR))
+    let first = gic.gicc.as_ref().or(gic.gicr.first()).map(|region| Ipa(region.start().0));
+    let (size, gicr_size, gicr) = match gic.gicc {
+        Some(_) => (GICD_V2_SIZE, Some(GICV_SIZE), CELL_GICC),
+        None => (GICD_SIZE, GICR_SIZE.checked_mul(cpus as u64), CELL_GICR),
     };
-    let size = GICR_SIZE.checked_mul(cpus as u64);
-    (Span::new(gicd, GICD_SIZE), gicr.zip(size).and_then(|(gicr, size)| Span::new(gicr, size)))
+    let (gicd, gicr) = if root { (Ipa(gic.gicd.start().0), first) } else { (CELL_GICD, Some(gicr)) };
+    (Span::new(gicd, size), gicr.zip(gicr_size).and_then(|(gicr, size)| Span::new(gicr, size)))
 }
 
-/// What would be at one address of the cell together.
-fn collisions(
+/// Refuses what would be at one address of the cell together. Devices of one cell may share a page.
+#[inline(never)]
+fn check_space(
     draw: &Draw<'_, '_>,
-    cell: &CellConfig,
-    ram: &[super::Region],
+    (id, cell): (CellId, &CellConfig),
+    ram: &[Region],
     claims: &Claims,
-    id: CellId,
-    [gicd, gicr]: [Span<Ipa>; 2],
-    uart: Option<VirtualUart>,
-) -> Vec<PlanError> {
-    let mut seen: Vec<(Span<Ipa>, String)> = ram
-        .iter()
-        .filter_map(|region| Some((region.seen()?, "its memory".to_string())))
-        .chain([(gicd, "its distributor".to_string()), (gicr, "its redistributors".to_string())])
-        .chain(uart.map(|uart| (uart.at, "its virtual UART".to_string())))
-        .collect();
-    if !cell.root {
-        let device = |(span, node): (Span<Pa>, _)| (span.identity(), draw.board.node(node).path());
-        seen.extend(claims.pages(draw, id).map(device));
+    (gic, uart): ([Span<Ipa>; 2], Option<VirtualUart>),
+    errors: &mut Vec<Refused>,
+) {
+    let mut seen: Vec<(Span<Ipa>, &'static str)> = Vec::new();
+    for region in ram {
+        seen.extend(region.seen().map(|span| (span, "its memory")));
     }
-    sort::by_key(&mut seen, |(span, _)| span.start());
-    let mut errors = Vec::new();
-    for (at, (span, what)) in seen.iter().enumerate() {
-        // Two devices of one cell may share a page.
-        let device = |what: &str| what.starts_with('/');
-        let other = seen
-            .iter()
-            .take(at)
-            .find(|(other, name)| other.overlaps(span) && !(device(name) && device(what)));
-        if let Some((_, other)) = other {
-            let what = [other.clone(), what.clone()];
-            errors.push(PlanError::IpaTwice { cell: cell.name.to_string(), what, at: span.start() });
+    for (frame, name) in gic.into_iter().zip(["its distributor", "its redistributors"]) {
+        if let Some((other, what)) = seen.iter().find(|(other, _)| other.overlaps(&frame)) {
+            let at = frame.start().max(other.start());
+            let refused = refuse(errors, &error::GIC_IN_THE_WAY).cell(&cell.name, "ram-base");
+            refused.word(what).word(name).address(at.0);
+        }
+        seen.push((frame, name));
+    }
+    if let Some(uart) = uart {
+        if let Some((other, what)) = seen.iter().find(|(other, _)| other.overlaps(&uart.at)) {
+            let at = uart.at.start().max(other.start());
+            let refused = refuse(errors, &error::UART_IN_THE_WAY).cell(&cell.name, "ram-base");
+            refused.word(what).address(at.0);
+        }
+        seen.push((uart.at, "its virtual UART"));
+    }
+    if cell.root {
+        return;
+    }
+    claims.each_page(draw, id, |page, node| {
+        let page = page.identity();
+        if let Some((other, what)) = seen.iter().find(|(other, _)| other.overlaps(&page)) {
+            let at = page.start().max(other.start());
+            let refused = refuse(errors, &error::DEVICE_IN_THE_WAY).cell(&cell.name, "devices");
+            refused.word(what).node(&draw.board.node(node)).address(at.0);
+        }
+    });
+}
+
+/// The CPUs that have an owner. The first cell is told which ones have none.
+#[inline(never)]
+fn owned_cpus(draw: &Draw<'_, '_>, cells: &mut [CellPlan]) -> Vec<CpuPlan> {
+    let mut owned = Vec::new();
+    for cpu in &draw.hardware.cpus {
+        let before = owned.len();
+        for cell in cells.iter() {
+            let at = cell.cpus.iter().position(|id| *id == cpu.id);
+            if let Some(vcpu) = at.and_then(|at| u8::try_from(at).ok()) {
+                owned.push(CpuPlan { id: cpu.id, affinity: cpu.affinity, cell: cell.id, vcpu: VcpuId(vcpu) });
+            }
+        }
+        if owned.len() == before
+            && let Some(first) = cells.first_mut()
+        {
+            let node = draw.board.node(cpu.node).path();
+            first.warnings.push(format!("{} ({node}) is in no cell and stays off", cpu.id));
         }
     }
-    errors
-}
-
-fn owned_cpus(hardware: &Hardware, cells: &[CellPlan]) -> Vec<CpuPlan> {
-    let owner = |id: PcpuId| {
-        cells.iter().find_map(|cell| {
-            let at = cell.cpus.iter().position(|cpu| *cpu == id)?;
-            Some((cell.id, VcpuId(u8::try_from(at).ok()?)))
-        })
-    };
-    let plan = |cpu: &crate::hardware::Cpu| {
-        let (cell, vcpu) = owner(cpu.id)?;
-        Some(CpuPlan { id: cpu.id, affinity: cpu.affinity, cell, vcpu })
-    };
-    hardware.cpus.iter().filter_map(plan).collect()
-}
-
-/// Says in the first cell which CPUs nobody has.
-fn report_idle(draw: &Draw<'_, '_>, cpus: &[CpuPlan], cells: &mut [CellPlan]) {
-    let Some(first) = cells.first_mut() else { return };
-    for cpu in draw.hardware.cpus.iter().filter(|cpu| !cpus.iter().any(|owned| owned.id == cpu.id)) {
-        let node = draw.board.node(cpu.node).path();
-        first.warnings.push(format!("{} ({node}) is in no cell and stays off", cpu.id));
-    }
+    owned
 }

@@ -1,6 +1,6 @@
 //! A plan as JSON: the same bytes at the desk and from the image, one item a line.
 //!
-//! Addresses and sizes are strings of hexadecimal digits, because JSON's numbers lose bits above 2^53.
+//! Interrupts have the numbers that a device tree gives them: SPIs and PPIs count from 0. Addresses and sizes are strings of hexadecimal digits, because JSON's numbers lose bits above 2^53.
 
 use core::fmt::{self, Write};
 
@@ -31,7 +31,7 @@ pub fn write(plan: &Plan<Checked>, board: &Tree<'_>, out: &mut dyn Write) -> fmt
     if let Some(console) = &plan.console {
         json.item("console", &[("", Value::Text(&board.node(console.node).path()))])?;
     }
-    json.list("ppis", plan.own_ppis.iter().map(|ppi| u64::from(ppi.intid())))?;
+    json.list("ppis", plan.own_ppis.iter().map(|ppi| u64::from(ppi.intid().saturating_sub(16))))?;
     json.close('}')?;
     json.open("reserved", '[')?;
     for region in &plan.reserved {
@@ -82,7 +82,7 @@ fn write_cell(cell: &CellPlan, board: &Tree<'_>, json: &mut Json<'_>) -> fmt::Re
     if let Some(uart) = &cell.uart {
         json.item("uart", &span(&uart.at))?;
     }
-    json.list("spis", cell.spis.iter().map(u64::from))?;
+    json.list("spis", cell.spis.iter().map(|id| u64::from(id.saturating_sub(32))))?;
     json.open("devices", '[')?;
     for device in &cell.devices {
         json.item("", &[("", Value::Text(&board.node(*device).path()))])?;

@@ -1,19 +1,21 @@
 //! Where in a cell's RAM its image, its initrd and its tree go.
 
-use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::draft::Draw;
+use super::error;
 use super::spans::SpanSet;
-use super::{Load, Piece, PlanError, Region, memory};
+use super::{Load, Piece, Region, TreeSource, memory};
 use crate::addr::{BLOCK_2M, Ipa, PAGE, Span};
 use crate::archive::File;
-use crate::config::{CellConfig, Payload};
+use crate::config::{Bootargs, CellConfig, CellTree, Payload};
+use crate::guest_tree::overlay;
 use crate::image::{Image, Segment};
+use crate::refusal::{Refused, Sentence, refuse};
+use crate::tree::Tree;
 
-/// Where the RAM of a cell other than root begins.
+/// Where the RAM of a cell other than root begins, unless the description says otherwise.
 pub const CELL_RAM: Ipa = Ipa(0x4000_0000);
 /// Room for a guest's tree: what Linux allows (arm64 booting.rst, section 2).
 pub const TREE_ROOM: u64 = 2 << 20;
@@ -21,169 +23,284 @@ pub const TREE_ROOM: u64 = 2 << 20;
 const FULL_TREE_FROM: u64 = 16 << 20;
 
 /// The work on one cell.
-struct Loader<'d> {
+struct Loader<'d, 'a, 'e> {
+    draw: &'d Draw<'d, 'a>,
     cell: &'d CellConfig,
+    errors: &'e mut Vec<Refused>,
     /// What nothing lies in yet.
     free: SpanSet<Ipa>,
     /// The first address of its RAM.
     ram: Ipa,
     /// All of its RAM, in bytes.
     size: u64,
+    pieces: Vec<Piece>,
+    zeroed: Vec<Span<Ipa>>,
 }
 
-pub(super) fn place(draw: &Draw<'_, '_>, cell: &CellConfig, ram: &[Region]) -> Result<Load, PlanError> {
+/// The refusal of a file that is not there.
+pub fn no_file(cell: &str, property: &'static str, file: &str) -> Refused {
+    let mut refused = Refused::new(&error::NO_FILE);
+    refused.cell(cell, property).word(property).file(file);
+    refused
+}
+
+/// What is put into a cell's RAM; `None` if something of it is refused.
+#[inline(never)]
+pub(super) fn place(
+    draw: &Draw<'_, '_>,
+    cell: &CellConfig,
+    ram: &[Region],
+    errors: &mut Vec<Refused>,
+) -> Option<Load> {
+    let before = errors.len();
     let mut free: SpanSet<Ipa> = ram.iter().filter_map(Region::seen).collect();
     let (ram, size) = (free.iter().next().map_or(Ipa(0), |span| span.start()), free.size());
     if cell.root {
         let reserved = memory::reserved(draw.hardware);
-        let kept = reserved.iter().chain(draw.boot.tree.widened_to(PAGE));
-        kept.for_each(|span| free.remove(span.identity()));
+        reserved.iter().for_each(|span| free.remove(span.identity()));
+        draw.boot.tree.widened_to(PAGE).into_iter().for_each(|span| free.remove(span.identity()));
     }
-    let mut loader = Loader { cell, free, ram, size };
-    match &cell.payload {
-        Payload::Linux { kernel, initrd, bootargs } => {
-            let file = loader.file(draw, "kernel", kernel)?;
-            match loader.inspect(kernel, &file)? {
-                Image::Linux { text_offset, image_size } => {
-                    let initrd = initrd.as_ref().map(|name| Ok((name, loader.file(draw, "initrd", name)?)));
-                    let initrd = initrd.transpose()?;
-                    loader.linux((kernel, file), (text_offset, image_size), initrd, bootargs.clone())
-                }
-                _ => Err(PlanError::NotLinux { cell: cell.name.to_string(), file: kernel.to_string() }),
-            }
+    let (pieces, zeroed) = (Vec::new(), Vec::new());
+    let mut loader = Loader { draw, cell, errors, free, ram, size, pieces, zeroed };
+    let (property, name) = match &cell.payload {
+        Payload::Linux { kernel, .. } => ("kernel", kernel),
+        Payload::Image { file, .. } => ("image", file),
+    };
+    let image = loader.image(property, name);
+    let initrd = match &cell.payload {
+        Payload::Linux { initrd: Some(name), .. } => {
+            loader.file("initrd", name).map(|file| (name.as_str(), file))
         }
-        Payload::Image { file: name, bootargs } => {
-            let file = loader.file(draw, "image", name)?;
-            match loader.inspect(name, &file)? {
-                Image::Linux { text_offset, image_size } => {
-                    loader.linux((name, file), (text_offset, image_size), None, bootargs.clone())
-                }
-                Image::Elf { entry, segments } => loader.elf(name, &file, entry, &segments, bootargs.clone()),
-                Image::Raw => loader.raw(name, &file, bootargs.clone()),
+        _ => None,
+    };
+    // An empty initrd is none.
+    let initrd = initrd.filter(|(_, file)| !file.data.is_empty());
+    let (entry, low) = image?;
+    let tree = loader.tree(low);
+    let initrd = match initrd {
+        Some((name, file)) => {
+            Some(loader.lowest(file.data.len() as u64, PAGE, "the initrd ", name).inspect(|at| {
+                loader.pieces.push(piece(&file, at.start()));
+            })?)
+        }
+        None => None,
+    };
+    let source = loader.tree_source(tree)?;
+    let (pieces, zeroed) = (loader.pieces, loader.zeroed);
+    (errors.len() == before).then_some(Load {
+        pieces,
+        zeroed,
+        tree: tree?,
+        source,
+        entry,
+        initrd,
+        bootargs: bootargs(draw, cell),
+    })
+}
+
+fn bootargs(draw: &Draw<'_, '_>, cell: &CellConfig) -> Option<String> {
+    match &cell.bootargs {
+        Bootargs::None => None,
+        Bootargs::Own(own) => Some(own.clone()),
+        Bootargs::BoardsAnd(more) => {
+            let mut all = String::new();
+            if let Some(prop) = draw.board.at("/chosen").and_then(|chosen| chosen.prop("bootargs")) {
+                all.push_str(prop.str().unwrap_or_default());
+                all.push(' ');
             }
+            all.push_str(more);
+            Some(all)
         }
     }
 }
 
-impl Loader<'_> {
-    fn file<'a>(
-        &self,
-        draw: &Draw<'_, 'a>,
-        property: &'static str,
-        name: &str,
-    ) -> Result<File<'a>, PlanError> {
-        draw.archive.file(name).ok_or_else(|| PlanError::NoFile {
-            cell: self.cell.name.to_string(),
-            property,
-            file: name.to_string(),
-        })
+impl<'a> Loader<'_, 'a, '_> {
+    /// A refusal that begins with the cell.
+    fn refuse(&mut self, sentence: &'static Sentence, property: &'static str) -> &mut Refused {
+        refuse(self.errors, sentence).cell(&self.cell.name, property)
     }
 
-    fn inspect(&self, name: &str, file: &File<'_>) -> Result<Image, PlanError> {
-        Image::inspect(file.data).map_err(|error| PlanError::Image {
-            cell: self.cell.name.to_string(),
-            file: name.to_string(),
-            error,
-        })
+    #[inline(never)]
+    fn file(&mut self, property: &'static str, name: &str) -> Option<File<'a>> {
+        let file = self.draw.archive.file(name);
+        if file.is_none() {
+            self.errors.push(no_file(&self.cell.name, property, name));
+        }
+        file
     }
 
-    /// Kernel, tree and initrd, from the lowest free RAM up (arm64 booting.rst, sections 2 to 4).
-    fn linux(
-        &mut self,
-        (name, kernel): (&str, File<'_>),
-        (text_offset, image_size): (u64, u64),
-        initrd: Option<(&String, File<'_>)>,
-        bootargs: Option<String>,
-    ) -> Result<Load, PlanError> {
+    /// Puts the image into its place. Its first instruction, and whether the rest goes behind it rather than to the end.
+    fn image(&mut self, property: &'static str, name: &str) -> Option<(Ipa, bool)> {
+        let file = self.file(property, name)?;
+        let image = match Image::inspect(file.data) {
+            Ok(image) => image,
+            Err(error) => {
+                self.refuse(&error::BAD_IMAGE, property).file(name).text(&error).numbered(error.code());
+                return None;
+            }
+        };
+        let (load_address, entry) = match self.cell.payload {
+            Payload::Image { load_address, entry, .. } => (load_address, entry),
+            Payload::Linux { .. } => (None, None),
+        };
+        let by_itself = match &image {
+            Image::Linux { .. } => "an arm64 Linux Image",
+            Image::Elf { .. } => "an ELF file",
+            Image::Raw => "",
+        };
+        let placed = match (load_address, entry) {
+            (Some(_), _) => Some("load-address"),
+            (None, Some(_)) => Some("entry"),
+            (None, None) => None,
+        };
+        match image {
+            Image::Elf { .. } | Image::Raw if property == "kernel" => {
+                self.refuse(&error::NOT_LINUX, property).file(name);
+                None
+            }
+            Image::Raw => Some((self.raw(name, &file, load_address, entry)?, false)),
+            _ if let Some(placed) = placed => {
+                self.refuse(&error::PLACED_BY_ITSELF, placed).file(name).word(by_itself).word(placed);
+                None
+            }
+            Image::Linux { text_offset, image_size } => {
+                Some((self.linux(name, &file, text_offset, image_size)?, true))
+            }
+            Image::Elf { entry, segments } => Some((self.elf(name, &file, Ipa(entry), &segments)?, false)),
+        }
+    }
+
+    /// A kernel: from the lowest free RAM up (arm64 booting.rst, sections 2 to 4).
+    fn linux(&mut self, name: &str, kernel: &File<'_>, text_offset: u64, image_size: u64) -> Option<Ipa> {
         let size = image_size.max(kernel.data.len() as u64);
         // text_offset bytes below the kernel are not its own, but must be there.
-        let place =
-            self.lowest(text_offset.saturating_add(size), BLOCK_2M, || format!("the kernel `{name}`"))?;
+        let place = self.lowest(text_offset.saturating_add(size), BLOCK_2M, "the kernel ", name)?;
         let entry = Ipa(place.start().0.saturating_add(text_offset));
-        let mut pieces = vec![piece(&kernel, entry)];
-        let tree = self.tree(true)?;
-        let initrd = match initrd {
-            Some((name, file)) if !file.data.is_empty() => {
-                let at = self.lowest(file.data.len() as u64, PAGE, || format!("the initrd `{name}`"))?;
-                pieces.push(piece(&file, at.start()));
-                Some(at)
-            }
-            _ => None,
-        };
-        Ok(Load { pieces, zeroed: Vec::new(), tree, entry, initrd, bootargs })
+        self.pieces.push(piece(kernel, entry));
+        Some(entry)
     }
 
     /// Segments where they are linked for.
-    fn elf(
-        &mut self,
-        name: &str,
-        file: &File<'_>,
-        entry: u64,
-        segments: &[Segment],
-        bootargs: Option<String>,
-    ) -> Result<Load, PlanError> {
-        let (mut pieces, mut zeroed) = (Vec::new(), Vec::new());
-        let entry = Ipa(entry);
+    fn elf(&mut self, name: &str, file: &File<'_>, entry: Ipa, segments: &[Segment]) -> Option<Ipa> {
         let mut entered = false;
         for segment in segments {
             let Some(span) = Span::new(Ipa(segment.to), segment.mem_size) else { continue };
-            self.exactly(name, span)?;
+            if !self.free.covers(&span) {
+                let ram = self.ram.0;
+                let refused = self.refuse(&error::LINKED_ELSEWHERE, "image").file(name);
+                refused.span(span.start().0, span.end().0).address(ram);
+                return None;
+            }
+            self.free.remove(span);
             entered |= span.contains(entry);
             if segment.file_size != 0 {
                 let offset = file.offset.saturating_add(segment.offset);
-                pieces.push(Piece { offset, size: segment.file_size, to: Ipa(segment.to) });
+                self.pieces.push(Piece { offset, size: segment.file_size, to: Ipa(segment.to) });
             }
             let in_file = Ipa(segment.to.saturating_add(segment.file_size));
-            zeroed.extend(Span::new(in_file, segment.mem_size.saturating_sub(segment.file_size)));
+            self.zeroed.extend(Span::new(in_file, segment.mem_size.saturating_sub(segment.file_size)));
         }
         if !entered {
-            return Err(PlanError::Entry { cell: self.cell.name.to_string(), file: name.to_string(), entry });
+            self.refuse(&error::ELF_ENTRY, "image").file(name).address(entry.0);
+            return None;
         }
-        Ok(Load { pieces, zeroed, tree: self.tree(false)?, entry, initrd: None, bootargs })
+        Some(entry)
     }
 
-    /// All of it at the start of RAM.
-    fn raw(&mut self, name: &str, file: &File<'_>, bootargs: Option<String>) -> Result<Load, PlanError> {
+    /// All of it where the description says, or else at the start of RAM.
+    fn raw(&mut self, name: &str, file: &File<'_>, at: Option<u64>, entry: Option<u64>) -> Option<Ipa> {
         let size = file.data.len() as u64;
-        let entry = self.lowest(size, PAGE, || format!("`{name}`"))?.start();
-        let (pieces, tree) = (vec![piece(file, entry)], self.tree(false)?);
-        Ok(Load { pieces, zeroed: Vec::new(), tree, entry, initrd: None, bootargs })
+        let place = match at {
+            None => self.lowest(size, PAGE, "", name)?,
+            Some(at) => {
+                let Some(place) = Span::new(Ipa(at), size).filter(|place| self.free.covers(place)) else {
+                    let (ram, end) = (self.ram.0, at.saturating_add(size));
+                    let refused = self.refuse(&error::LOAD_ADDRESS, "load-address").file(name);
+                    refused.span(at, end).address(ram);
+                    return None;
+                };
+                self.free.remove(place.widened_to(PAGE).unwrap_or(place));
+                place
+            }
+        };
+        self.pieces.push(piece(file, place.start()));
+        let entry = entry.map_or(place.start(), Ipa);
+        if !place.contains(entry) {
+            let refused = self.refuse(&error::RAW_ENTRY, "entry").file(name);
+            refused.address(entry.0).span(place.start().0, place.end().0);
+            return None;
+        }
+        Some(entry)
     }
 
     /// The tree's slot, which no 2 MiB boundary crosses: for Linux behind the kernel, else at the end of RAM, out of
     /// the way of an image that just uses what is behind it.
-    fn tree(&mut self, low: bool) -> Result<Span<Ipa>, PlanError> {
+    fn tree(&mut self, low: bool) -> Option<Span<Ipa>> {
         let small =
             self.size.checked_div(8).and_then(|eighth| eighth.checked_ilog2()).map_or(0, |bits| 1 << bits);
         let size = if self.size >= FULL_TREE_FROM { TREE_ROOM } else { small.clamp(PAGE, TREE_ROOM) };
-        if low {
-            return self.lowest(size, size, || "its device tree".to_string());
-        }
-        let place = self.free.highest(size, size);
-        let place = place.ok_or_else(|| self.no_room("its device tree".to_string(), size))?;
-        self.free.remove(place);
-        Ok(place)
+        let place = if low { self.free.lowest(size, size) } else { self.free.highest(size, size) };
+        self.taken(place, size, "its device tree", "")
     }
 
-    fn lowest(&mut self, size: u64, align: u64, what: impl Fn() -> String) -> Result<Span<Ipa>, PlanError> {
-        let place = self.free.lowest(size, align).ok_or_else(|| self.no_room(what(), size))?;
+    /// What the tree is made of. One that is given is copied like an image.
+    fn tree_source(&mut self, room: Option<Span<Ipa>>) -> Option<TreeSource> {
+        match &self.cell.tree {
+            CellTree::Derived => Some(TreeSource::Derived),
+            CellTree::Given(name) => {
+                let file = self.file("dtb", name)?;
+                let (size, room) = (file.data.len() as u64, room?);
+                if let Err(error) = Tree::parse(file.data) {
+                    self.refuse(&error::BAD_DTB, "dtb").file(name).text(&error);
+                    return None;
+                }
+                if size > room.size() {
+                    self.refuse(&error::DTB_TOO_LARGE, "dtb").file(name).bytes(size).bytes(room.size());
+                    return None;
+                }
+                self.pieces.push(piece(&file, room.start()));
+                Some(TreeSource::Given)
+            }
+            CellTree::Overlaid(name) => {
+                let file = self.file("dtb-overlay", name)?;
+                let checked = Tree::parse(file.data).map(|tree| overlay::objection(&tree));
+                let refused = match &checked {
+                    Ok(None) => return Some(TreeSource::Overlaid(file.place())),
+                    Ok(Some(_)) | Err(_) => self.refuse(&error::BAD_OVERLAY, "dtb-overlay").file(name),
+                };
+                match checked {
+                    Ok(why) => refused.word(why.unwrap_or_default()),
+                    Err(error) => refused.text(&error),
+                };
+                None
+            }
+        }
+    }
+
+    fn lowest(&mut self, size: u64, align: u64, what: &'static str, name: &str) -> Option<Span<Ipa>> {
+        let place = self.free.lowest(size, align);
+        self.taken(place, size, what, name)
+    }
+
+    /// Takes a place, or says that there is none.
+    #[inline(never)]
+    fn taken(
+        &mut self,
+        place: Option<Span<Ipa>>,
+        size: u64,
+        what: &'static str,
+        name: &str,
+    ) -> Option<Span<Ipa>> {
+        let Some(place) = place else {
+            let largest = self.free.largest();
+            let refused = self.refuse(&error::NO_ROOM, "memory").word(what);
+            let refused = if name.is_empty() { refused.word("") } else { refused.file(name) };
+            refused.bytes(size).bytes(largest);
+            return None;
+        };
         // What shares a page with it stays its own.
         self.free.remove(place.widened_to(PAGE).unwrap_or(place));
-        Ok(place)
-    }
-
-    fn exactly(&mut self, name: &str, span: Span<Ipa>) -> Result<(), PlanError> {
-        if !self.free.covers(&span) {
-            let (cell, file) = (self.cell.name.to_string(), name.to_string());
-            return Err(PlanError::Linked { cell, file, span, ram: self.ram });
-        }
-        self.free.remove(span);
-        Ok(())
-    }
-
-    fn no_room(&self, what: String, size: u64) -> PlanError {
-        let largest = self.free.iter().map(|span| span.size()).max().unwrap_or(0);
-        PlanError::NoRoom { cell: self.cell.name.to_string(), what, size, largest }
+        Some(place)
     }
 }
 

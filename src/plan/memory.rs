@@ -1,87 +1,97 @@
 //! Which cell has which RAM.
 
-use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::draft::Draw;
 use super::load::CELL_RAM;
 use super::spans::SpanSet;
-use super::{Boot, PlanError, Region};
+use super::{Region, error};
 use crate::addr::{BLOCK_1G, BLOCK_2M, PAGE, Pa, Span};
 use crate::config::CellConfig;
 use crate::hardware::Hardware;
+use crate::refusal::{Refused, refuse};
 use crate::sort;
 
-/// Whole pages that a cell can have: memory without what the hypervisor and firmware keep.
-pub(super) fn usable(hardware: &Hardware, boot: &Boot) -> SpanSet<Pa> {
-    let mut usable: SpanSet<Pa> = hardware.memory.iter().filter_map(|bank| bank.narrowed_to(PAGE)).collect();
-    let kept = [boot.image, boot.pool, boot.archive].into_iter().chain(hardware.firmware.iter().copied());
-    kept.filter_map(|span| span.widened_to(PAGE)).for_each(|span| usable.remove(span));
-    usable
-}
-
 /// The static regions of /reserved-memory as whole pages.
+#[inline(never)]
 pub(super) fn reserved(hardware: &Hardware) -> SpanSet<Pa> {
     hardware.reserved.iter().filter_map(|region| region.span.widened_to(PAGE)).collect()
 }
 
+/// The whole pages of memory.
+#[inline(never)]
+pub(super) fn banks(hardware: &Hardware) -> SpanSet<Pa> {
+    hardware.memory.iter().filter_map(|bank| bank.narrowed_to(PAGE)).collect()
+}
+
+/// What the hypervisor and firmware keep, as whole pages.
+#[inline(never)]
+pub(super) fn kept(hardware: &Hardware, boot: &super::Boot) -> SpanSet<Pa> {
+    let boot = [boot.image, boot.pool, boot.archive];
+    boot.iter().chain(&hardware.firmware).filter_map(|span| span.widened_to(PAGE)).collect()
+}
+
 /// Each cell's RAM, by rising IPA.
-pub(super) fn divide(draw: &Draw<'_, '_>, errors: &mut Vec<PlanError>) -> Vec<Vec<Region>> {
+#[inline(never)]
+pub(super) fn divide(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) -> Vec<Vec<Region>> {
     let mut shares = vec![Vec::new(); draw.config.cells.len()];
-    let usable = usable(draw.hardware, &draw.boot);
+    let kept = kept(draw.hardware, &draw.boot);
     let reserved = reserved(draw.hardware);
-    let mut root = usable.clone();
-    let mut free = usable;
+    let mut root = banks(draw.hardware);
+    root.remove_all(&kept);
+    let mut free = root.clone();
     free.remove_all(&reserved);
     // The board's tree is still being read while cells are loaded.
-    draw.boot.tree.widened_to(PAGE).into_iter().for_each(|tree| free.remove(tree));
+    if let Some(tree) = draw.boot.tree.widened_to(PAGE) {
+        free.remove(tree);
+    }
 
     // The largest first, so that it finds a place for large blocks.
     let mut order: Vec<_> =
         draw.config.cells.iter().zip(&mut shares).filter(|(cell, _)| !cell.root).collect();
     sort::by_key(&mut order, |(cell, _)| core::cmp::Reverse(cell.memory));
     for (cell, share) in order {
-        match wanted(cell).and_then(|size| take(cell, size, &mut free)) {
-            Ok(spans) => {
-                spans.iter().for_each(|span| root.remove(*span));
-                *share = from_cell_ram(&spans);
-            }
-            Err(error) => errors.push(error),
+        for span in take(cell, &mut free, errors) {
+            root.remove(span);
+            let base = cell.ram_base.unwrap_or(CELL_RAM.0);
+            let ipa = share.last().map_or(base, |last: &Region| last.ipa.0.saturating_add(last.size));
+            share.push(Region { ipa: crate::addr::Ipa(ipa), pa: span.start(), size: span.size() });
         }
     }
 
     // Reserved regions are root's even where the tree does not count them as memory.
     let mut beside = reserved;
-    let boot = [draw.boot.image, draw.boot.pool, draw.boot.archive];
-    let counted = draw.hardware.memory.iter().chain(&draw.hardware.firmware).chain(&boot);
-    counted.filter_map(|span| span.widened_to(PAGE)).for_each(|span| beside.remove(span));
+    beside.remove_all(&kept);
+    for bank in &draw.hardware.memory {
+        // A page that is memory in part is nobody's.
+        bank.widened_to(PAGE).into_iter().for_each(|bank| beside.remove(bank));
+    }
     beside.iter().for_each(|span| root.insert(span));
     for (cell, share) in draw.config.cells.iter().zip(&mut shares).filter(|(cell, _)| cell.root) {
         if cell.memory.is_some() {
-            errors.push(PlanError::RootMemory { cell: cell.name.to_string() });
+            refuse(errors, &error::ROOT_MEMORY).cell(&cell.name, "memory");
         }
-        *share = root.iter().map(Region::from).collect();
+        for span in root.iter() {
+            share.push(Region::from(span));
+        }
     }
     shares
 }
 
-fn wanted(cell: &CellConfig) -> Result<u64, PlanError> {
-    let size = cell.memory.filter(|size| *size != 0);
-    let size = size.ok_or_else(|| PlanError::NoMemory { cell: cell.name.to_string() })?;
-    if size.is_multiple_of(PAGE) {
-        Ok(size)
-    } else {
-        Err(PlanError::OddMemory { cell: cell.name.to_string(), size })
+/// Takes a cell's memory from the top: one span where there is one, at a multiple of what stage 2 maps in one entry. Empty
+/// if that is refused.
+fn take(cell: &CellConfig, free: &mut SpanSet<Pa>, errors: &mut Vec<Refused>) -> Vec<Span<Pa>> {
+    let size = cell.memory.unwrap_or(0);
+    if size == 0 || !size.is_multiple_of(PAGE) {
+        let sentence = if size == 0 { &error::NO_MEMORY } else { &error::ODD_MEMORY };
+        refuse(errors, sentence).cell(&cell.name, "memory").address(size);
+        return Vec::new();
     }
-}
-
-/// Takes a cell's memory from the top: one span where there is one, at a multiple of what stage 2 maps in one entry.
-fn take(cell: &CellConfig, size: u64, free: &mut SpanSet<Pa>) -> Result<Vec<Span<Pa>>, PlanError> {
-    let large = (size >= BLOCK_1G).then(|| free.highest(size, BLOCK_1G)).flatten();
+    let large = if size >= BLOCK_1G { free.highest(size, BLOCK_1G) } else { None };
     if let Some(span) = large.or_else(|| free.highest(size, BLOCK_2M)) {
         free.remove(span);
-        return Ok(vec![span]);
+        return vec![span];
     }
     let (mut spans, mut left) = (Vec::new(), size);
     let blocks: SpanSet<Pa> = free.iter().filter_map(|span| span.narrowed_to(BLOCK_2M)).collect();
@@ -93,19 +103,9 @@ fn take(cell: &CellConfig, size: u64, free: &mut SpanSet<Pa>) -> Result<Vec<Span
         left = left.saturating_sub(most);
         if left == 0 {
             spans.iter().for_each(|span| free.remove(*span));
-            return Ok(spans);
+            return spans;
         }
     }
-    Err(PlanError::TooLittleMemory { cell: cell.name.to_string(), wanted: size, free: blocks.size() })
-}
-
-/// One span behind the other from the ABI's address on.
-fn from_cell_ram(spans: &[Span<Pa>]) -> Vec<Region> {
-    let mut ipa = CELL_RAM;
-    let mut regions: Vec<Region> = Vec::with_capacity(spans.len());
-    for span in spans {
-        regions.push(Region { ipa, pa: span.start(), size: span.size() });
-        ipa.0 = ipa.0.saturating_add(span.size());
-    }
-    regions
+    refuse(errors, &error::TOO_LITTLE_MEMORY).cell(&cell.name, "memory").bytes(size).bytes(blocks.size());
+    Vec::new()
 }

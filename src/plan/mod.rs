@@ -3,6 +3,7 @@
 //! checked plan boots.
 
 mod check;
+mod conflicts;
 mod console;
 mod cpus;
 mod devices;
@@ -21,12 +22,15 @@ use core::marker::PhantomData;
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{Affinity, CellId, PcpuId, VcpuId};
 use crate::intid::{IntidSet, Ppi, Spi};
+use crate::refusal::Refused;
 use crate::tree::NodeId;
 
 pub use console::{CELL_UART, Console, UART_SIZE, VirtualUart};
 pub use draft::{CELL_GICD, CELL_GICR, GICD_SIZE, GICR_SIZE};
-pub use error::PlanError;
-pub use load::{CELL_RAM, TREE_ROOM};
+pub use load::{CELL_RAM, TREE_ROOM, no_file};
+
+/// Why a description cannot be had on a board. Cells are named as in the description, nodes by their path in the board's tree.
+pub type PlanError = Refused;
 
 /// A plan that nobody has checked yet.
 #[derive(Debug)]
@@ -148,9 +152,9 @@ pub struct CellPlan {
     pub ram: Vec<Region>,
     /// Device registers that it reaches untrapped, whole pages, by rising IPA, disjoint.
     pub mmio: Vec<Region>,
-    /// Where it sees its distributor, 64 KiB.
+    /// Where it sees its distributor, 64 KiB; 4 KiB of a GICv2.
     pub gicd: Span<Ipa>,
-    /// Where it sees its redistributors, 128 KiB for each vCPU, contiguous.
+    /// Where it sees its redistributors, 128 KiB for each vCPU, contiguous; with a GICv2 its CPU interface, 8 KiB.
     pub gicr: Span<Ipa>,
     /// Its shared interrupts.
     pub spis: IntidSet,
@@ -177,12 +181,25 @@ pub struct Load {
     pub zeroed: Vec<Span<Ipa>>,
     /// Where the guest's tree goes, and the room for it.
     pub tree: Span<Ipa>,
+    /// What the tree is made of.
+    pub source: TreeSource,
     /// The first instruction. x0 holds `tree.start()`, x1 to x3 are 0.
     pub entry: Ipa,
     /// Where the initrd lies, for /chosen.
     pub initrd: Option<Span<Ipa>>,
     /// The kernel's command line, for /chosen.
     pub bootargs: Option<String>,
+}
+
+/// What a cell's tree is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeSource {
+    /// It is derived from the board's.
+    Derived,
+    /// The same, with an overlay: where in the archive that lies, and its bytes.
+    Overlaid((u64, u64)),
+    /// It is a file, which is one of the pieces; nothing is derived.
+    Given,
 }
 
 /// One copy out of the archive.

@@ -7,18 +7,21 @@ use arrayvec::ArrayVec;
 use super::spans::{fit_high, fit_low};
 use crate::addr::{BLOCK_2M, PAGE, Pa, Span};
 use crate::refusal::{Code, Place, Refusal, code};
-use crate::tree::early::{self, Early, EarlyError, MAX_RESERVED};
+use crate::tree::early::{Early, EarlyError, MAX_RESERVED};
 
 /// For the boot CPU's work and what is there once.
-const BASE: u64 = 96 << 10;
-/// For each CPU: stacks, guard pages, per-CPU state, its vCPU.
-const PER_CPU: u64 = 24 << 10;
+const BASE: u64 = 24 << 10;
+/// For each CPU: 16 KiB of stack, and what is kept of it and its vCPU.
+const PER_CPU: u64 = 20 << 10;
 /// For each cell: stage 2 tables, distributor, plan.
-const PER_CELL: u64 = 48 << 10;
-/// For each byte that the board's tree uses: the tree and the hardware, read.
-const PER_TREE_BYTE: u64 = 4;
-/// The pool's size and place are multiples of this.
-const UNIT: u64 = 64 << 10;
+const PER_CELL: u64 = 24 << 10;
+/// For each byte that the board's tree uses: the tree and the hardware, read; the root cell's own tree, and its tables, which grow
+/// with the board's devices. On an i.MX8MP with its tree of 75 kB it comes to 4.2 in all, at the worst moment.
+const PER_TREE_BYTE: u64 = 5;
+/// The pool's size is a multiple of this.
+const UNIT: u64 = 16 << 10;
+/// Its place is a multiple of this, as the tables of the largest root want to lie.
+const ALIGN: u64 = 64 << 10;
 
 /// Bytes that EL2 needs.
 pub fn size(cpus: usize, cells: usize, tree: usize) -> u64 {
@@ -40,11 +43,11 @@ pub struct Placed {
 }
 
 /// Why EL2 has no memory.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {
-    /// The tree cannot be used.
-    #[error(transparent)]
-    Early(#[from] EarlyError),
+    /// The tree has too much of something.
+    #[error("{0}")]
+    Early(EarlyError),
     /// No initramfs was loaded.
     #[error(
         "the board's tree has no /chosen/linux,initrd-start and -end: give the archive to the loader as initramfs"
@@ -120,20 +123,22 @@ pub fn find_archive(early: &Early<'_>) -> Result<Span<Pa>, PoolError> {
     Span::between(Pa(start), Pa(end)).ok_or(PoolError::EmptyArchive { start, end })
 }
 
-/// Finds EL2's memory, for a machine that will have `cells` cells. The blob lies at `tree`.
+/// Finds EL2's memory, for a machine that will have `cells` cells. The board's tree lies at `tree`.
 ///
 /// The pool goes into the 2 MiB block of the image where it can, so that the two make one hole and the root
 /// cell's stage 2 is split once; else as high as it can.
 ///
 /// # Errors
 /// When the archive, the image or the tree lie wrongly, or nothing is free.
-pub fn place(blob: &[u8], image: Span<Pa>, tree: Span<Pa>, cells: usize) -> Result<Placed, PoolError> {
-    let early = early::read(blob)?;
-    let archive = find_archive(&early)?;
+pub fn place(early: &Early<'_>, image: Span<Pa>, tree: Span<Pa>, cells: usize) -> Result<Placed, PoolError> {
+    if let Some(left_out) = early.left_out {
+        return Err(PoolError::Early(left_out));
+    }
+    let archive = find_archive(early)?;
     let loaded = [("hypervisor's image", image), ("archive", archive), ("board's tree", tree)];
     for (at, (what, span)) in loaded.iter().enumerate() {
         // Banks may touch; a thing that crosses from one to the next lies in memory all the same.
-        if outside(&early, *span) {
+        if outside(early, *span) {
             return Err(PoolError::OutsideMemory { what, span: *span });
         }
         if let Some((other, over)) = loaded.iter().take(at).find(|(_, s)| s.overlaps(span)) {
@@ -146,8 +151,8 @@ pub fn place(blob: &[u8], image: Span<Pa>, tree: Span<Pa>, cells: usize) -> Resu
     taken.extend([image, archive, tree]);
     let taken: ArrayVec<_, { MAX_RESERVED + 3 }> = taken.iter().filter_map(|s| s.widened_to(PAGE)).collect();
     let size = size(early.cpus, cells, early.used);
-    let pool = beside(&early, image, size, &taken)
-        .or_else(|| highest(&early, size, &taken))
+    let pool = beside(early, image, size, &taken)
+        .or_else(|| highest(early, size, &taken))
         .ok_or(PoolError::NoRoom { size })?;
     Ok(Placed { archive, pool })
 }
@@ -168,7 +173,7 @@ fn beside(early: &Early<'_>, image: Span<Pa>, size: u64, taken: &[Span<Pa>]) -> 
     let block = Span::between(image.end(), image.widened_to(BLOCK_2M)?.end())?;
     let mut room = early.memory.iter().find_map(|bank| bank.intersection(&block))?;
     loop {
-        let place = fit_low(&room, size, UNIT)?;
+        let place = fit_low(&room, size, ALIGN)?;
         match taken.iter().find(|t| t.overlaps(&place)) {
             Some(taken) => room = Span::between(taken.end(), room.end())?,
             None => return Some(place),
@@ -181,7 +186,7 @@ fn highest(early: &Early<'_>, size: u64, taken: &[Span<Pa>]) -> Option<Span<Pa>>
     let best = early.memory.iter().filter_map(|bank| {
         let mut room = *bank;
         loop {
-            let place = fit_high(&room, size, UNIT)?;
+            let place = fit_high(&room, size, ALIGN)?;
             match taken.iter().find(|t| t.overlaps(&place)) {
                 Some(taken) => room = Span::between(room.start(), taken.start())?,
                 None => return Some(place),

@@ -1,117 +1,164 @@
 //! Sets of addresses.
 
 use alloc::vec::Vec;
+use core::marker::PhantomData;
 
-use crate::addr::{Address, Span};
-use crate::sort;
+use crate::addr::{Address, PAGE, Span};
 
 /// A set of addresses: spans by rising start, none touching the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpanSet<A>(Vec<Span<A>>);
+pub struct SpanSet<A> {
+    spans: Spans,
+    space: PhantomData<A>,
+}
 
-impl<A: Address> Default for SpanSet<A> {
+/// The same, of numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Spans(Vec<Span<u64>>);
+
+impl Spans {
+    /// The place of the first span that ends at `at` or behind it.
+    fn place(&self, at: u64) -> usize {
+        self.0.partition_point(|span| span.end() < at)
+    }
+
+    /// The first span with something at `at` or behind it.
+    fn first(&self, at: u64) -> Option<&Span<u64>> {
+        self.0.iter().find(|span| span.last() >= at)
+    }
+
+    fn insert(&mut self, span: Span<u64>) {
+        let at = self.place(span.start());
+        let (mut start, mut end) = (span.start(), span.end());
+        while let Some(touched) = self.0.get(at).filter(|next| next.start() <= end) {
+            (start, end) = (start.min(touched.start()), end.max(touched.end()));
+            self.0.remove(at);
+        }
+        self.0.insert(at, Span::between(start, end).unwrap_or(span));
+    }
+
+    fn remove(&mut self, hole: &Span<u64>) {
+        let mut at = self.place(hole.start());
+        while let Some(span) = self.0.get(at).copied().filter(|span| span.start() <= hole.last()) {
+            self.0.remove(at);
+            for rest in span.without(hole).into_iter().flatten() {
+                self.0.insert(at, rest);
+                at = at.saturating_add(1);
+            }
+        }
+    }
+}
+
+fn number<A: Address>(span: &Span<A>) -> Span<u64> {
+    span.map(A::get)
+}
+
+impl<A> Default for SpanSet<A> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { spans: Spans::default(), space: PhantomData }
     }
 }
 
 impl<A: Address> FromIterator<Span<A>> for SpanSet<A> {
     fn from_iter<I: IntoIterator<Item = Span<A>>>(spans: I) -> Self {
-        let mut all: Vec<_> = spans.into_iter().collect();
-        sort::by_key(&mut all, |span| *span);
-        let mut merged: Vec<Span<A>> = Vec::new();
-        for span in all {
-            match merged.last_mut() {
-                Some(last) if span.start() <= last.end() => {
-                    let end = last.end().max(span.end());
-                    *last = Span::between(last.start(), end).unwrap_or(*last);
-                }
-                _ => merged.push(span),
-            }
+        let mut set = Self::default();
+        for span in spans {
+            set.insert(span);
         }
-        Self(merged)
+        set
     }
 }
 
 impl<A: Address> SpanSet<A> {
     /// The spans, rising.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Span<A>> + '_ {
-        self.0.iter().copied()
+        self.spans.0.iter().map(|span| span.map(A::new))
     }
 
     /// Whether nothing is in.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.spans.0.is_empty()
     }
 
     /// How many bytes.
     pub fn size(&self) -> u64 {
-        self.iter().fold(0, |sum, span| sum.saturating_add(span.size()))
+        self.spans.0.iter().fold(0, |sum, span| sum.saturating_add(span.size()))
+    }
+
+    /// Bytes of the largest span.
+    pub fn largest(&self) -> u64 {
+        self.spans.0.iter().fold(0, |most, span| most.max(span.size()))
     }
 
     /// Puts a span in.
     pub fn insert(&mut self, span: Span<A>) {
-        let first = self.0.partition_point(|s| s.end() < span.start());
-        let behind = self.0.partition_point(|s| s.start() <= span.end());
-        let touched = self.0.get(first..behind).unwrap_or(&[]);
-        let start = touched.first().map_or(span.start(), |s| s.start().min(span.start()));
-        let end = touched.last().map_or(span.end(), |s| s.end().max(span.end()));
-        self.0.splice(first..behind.max(first), Span::between(start, end));
+        self.spans.insert(number(&span));
+    }
+
+    /// Puts spans in, widened to whole pages.
+    pub fn insert_pages(&mut self, spans: &[Span<A>]) {
+        for span in spans {
+            if let Some(pages) = number(span).widened_to(PAGE) {
+                self.spans.insert(pages);
+            }
+        }
     }
 
     /// Takes a span out.
     pub fn remove(&mut self, hole: Span<A>) {
-        let first = self.0.partition_point(|s| s.last() < hole.start());
-        let behind = self.0.partition_point(|s| s.start() <= hole.last()).max(first);
-        let rest: Vec<_> = self
-            .0
-            .get(first..behind)
-            .unwrap_or(&[])
-            .iter()
-            .flat_map(|s| s.without(&hole))
-            .flatten()
-            .collect();
-        self.0.splice(first..behind, rest);
+        self.spans.remove(&number(&hole));
     }
 
     /// Takes all of another set out.
     pub fn remove_all(&mut self, holes: &Self) {
-        holes.iter().for_each(|hole| self.remove(hole));
+        for hole in &holes.spans.0 {
+            self.spans.remove(hole);
+        }
     }
 
     /// Whether all of a span is in.
     pub fn covers(&self, span: &Span<A>) -> bool {
-        let at = self.0.partition_point(|s| s.last() < span.start());
-        self.0.get(at).is_some_and(|s| s.covers(span))
+        let span = number(span);
+        self.spans.first(span.start()).is_some_and(|s| s.covers(&span))
     }
 
     /// The first piece of a span that is in.
     pub fn overlap(&self, span: &Span<A>) -> Option<Span<A>> {
-        let at = self.0.partition_point(|s| s.last() < span.start());
-        self.0.get(at)?.intersection(span)
+        let span = number(span);
+        Some(self.spans.first(span.start())?.intersection(&span)?.map(A::new))
     }
 
     /// The lowest place for `size` bytes at a multiple of `align`, a power of two.
     pub fn lowest(&self, size: u64, align: u64) -> Option<Span<A>> {
-        self.iter().find_map(|s| fit_low(&s, size, align))
+        let place = self.spans.0.iter().find_map(|room| lowest(room, size, align));
+        place.map(|place| place.map(A::new))
     }
 
     /// The highest place for `size` bytes at a multiple of `align`, a power of two.
     pub fn highest(&self, size: u64, align: u64) -> Option<Span<A>> {
-        self.iter().rev().find_map(|s| fit_high(&s, size, align))
+        let place = self.spans.0.iter().rev().find_map(|room| highest(room, size, align));
+        place.map(|place| place.map(A::new))
     }
 }
 
 /// The lowest place inside `room`.
 pub(super) fn fit_low<A: Address>(room: &Span<A>, size: u64, align: u64) -> Option<Span<A>> {
-    let start = room.start().get().checked_next_multiple_of(align)?;
-    Span::new(A::new(start), size).filter(|span| room.covers(span))
+    lowest(&number(room), size, align).map(|place| place.map(A::new))
 }
 
 /// The highest place inside `room`.
 pub(super) fn fit_high<A: Address>(room: &Span<A>, size: u64, align: u64) -> Option<Span<A>> {
-    let start = room.end().get().checked_sub(size)? & !align.checked_sub(1)?;
-    Span::new(A::new(start), size).filter(|span| room.covers(span))
+    highest(&number(room), size, align).map(|place| place.map(A::new))
+}
+
+fn lowest(room: &Span<u64>, size: u64, align: u64) -> Option<Span<u64>> {
+    let start = room.start().checked_next_multiple_of(align)?;
+    Span::new(start, size).filter(|span| room.covers(span))
+}
+
+fn highest(room: &Span<u64>, size: u64, align: u64) -> Option<Span<u64>> {
+    let start = room.end().checked_sub(size)? & !align.checked_sub(1)?;
+    Span::new(start, size).filter(|span| room.covers(span))
 }
 
 #[cfg(test)]

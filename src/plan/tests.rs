@@ -7,7 +7,9 @@ mod refusals;
 use super::*;
 use crate::addr::BLOCK_2M;
 use crate::archive::Archive;
-use crate::config::{CellConfig, CellConsole, Config, CpuChoice, HypervisorConfig, Payload};
+use crate::config::{
+    Bootargs, CellConfig, CellConsole, CellTree, Config, CpuChoice, HypervisorConfig, Payload,
+};
 use crate::hardware::Hardware;
 use crate::hardware::sample::Board;
 use crate::tree::Tree;
@@ -71,20 +73,25 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| name.to_string()).collect()
 }
 
+/// A program that says nothing of where it lies.
+fn image(file: &str) -> Payload {
+    Payload::Image { file: file.into(), load_address: None, entry: None }
+}
+
 fn root() -> CellConfig {
     CellConfig {
         name: "linux".into(),
         root: true,
         cpus: CpuChoice::Rest,
         memory: None,
-        payload: Payload::Linux {
-            kernel: "Image".into(),
-            initrd: Some("initrd".into()),
-            bootargs: Some("quiet".into()),
-        },
+        ram_base: None,
+        payload: Payload::Linux { kernel: "Image".into(), initrd: Some("initrd".into()) },
+        bootargs: Bootargs::Own("quiet".into()),
+        tree: CellTree::Derived,
         devices: Vec::new(),
         console: CellConsole::Virtual,
         unprotected_dma: true,
+        foreign_dependencies: false,
     }
 }
 
@@ -94,10 +101,14 @@ fn cell(name: &str, cpu: &str, devices: &[&str]) -> CellConfig {
         root: false,
         cpus: CpuChoice::Names(names(&[cpu])),
         memory: Some(16 * MIB),
-        payload: Payload::Image { file: "control.elf".into(), bootargs: None },
+        ram_base: None,
+        payload: image("control.elf"),
+        bootargs: Bootargs::None,
+        tree: CellTree::Derived,
         devices: names(devices),
         console: CellConsole::None,
         unprotected_dma: false,
+        foreign_dependencies: false,
     }
 }
 

@@ -58,6 +58,7 @@ pub struct DataAbort {
 
 impl DataAbort {
     /// SAS.
+    #[inline]
     pub fn width(&self) -> Width {
         match self.size() {
             0 => Width::Byte,
@@ -80,6 +81,7 @@ pub struct InstructionAbort {
 }
 
 /// A fault status: a translation fault of levels 0 to 3, or of level -1. HPFAR_EL2 is valid then.
+#[inline]
 pub fn is_translation_fault(status: u8) -> bool {
     status & 0x3c == 0x04 || status == 0x2b
 }

@@ -4,7 +4,7 @@
 use super::check::{MAX_DEPTH, MAX_NODES, MAX_PROPS, MAX_SIZE, TreeError, total_size};
 use super::name::name_at;
 use super::node::Prop;
-use crate::addr::{Address, Pa, Span};
+use crate::addr::{Pa, Span};
 
 const BEGIN_NODE: u32 = 1;
 const END_NODE: u32 = 2;
@@ -33,7 +33,7 @@ pub enum Token<'a> {
     End,
 }
 
-/// All tokens in order; after an error, nothing.
+/// All tokens in order.
 #[derive(Clone, Debug)]
 pub struct Walk<'a> {
     blob: Blob<'a>,
@@ -43,7 +43,6 @@ pub struct Walk<'a> {
     props: usize,
     /// Whether a property may come next: a node's properties stand before its children.
     open: bool,
-    done: bool,
 }
 
 impl<'a> Blob<'a> {
@@ -82,30 +81,12 @@ impl<'a> Blob<'a> {
 
     /// The structure block's tokens.
     pub fn walk(&self) -> Walk<'a> {
-        Walk { blob: *self, at: 0, depth: 0, nodes: 0, props: 0, open: false, done: false }
+        Walk { blob: *self, at: 0, depth: 0, nodes: 0, props: 0, open: false }
     }
 
     /// The memory reservation block (5.3), entries of no size left out.
-    pub fn reservations(&self) -> impl Iterator<Item = Result<Span<Pa>, TreeError>> + use<'a> {
-        let mut entries = self.reservations.as_chunks::<16>().0.iter();
-        let mut done = false;
-        core::iter::from_fn(move || {
-            while !done {
-                let Some(entry) = entries.next() else {
-                    done = true;
-                    return Some(Err(TreeError::Reservations));
-                };
-                let entry = u128::from_be_bytes(*entry);
-                let (start, size) = ((entry >> 64) as u64, entry as u64);
-                if size != 0 {
-                    let span = Span::new(Pa::new(start), size).ok_or(TreeError::Reservations);
-                    done = span.is_err();
-                    return Some(span);
-                }
-                done = start == 0;
-            }
-            None
-        })
+    pub fn reservations(&self) -> Reservations<'a> {
+        Reservations(self.reservations)
     }
 
     /// The block's bytes that are in use: entries up to and with the one that ends it.
@@ -127,13 +108,47 @@ impl<'a> Blob<'a> {
     }
 }
 
+/// See [`Blob::reservations`].
+#[derive(Clone, Debug)]
+pub struct Reservations<'a>(&'a [u8]);
+
+impl Reservations<'_> {
+    /// The next one; `None` behind the last.
+    ///
+    /// # Errors
+    /// [`TreeError::Reservations`] if there is no end, or the span cannot be. What comes behind it means nothing.
+    pub fn next(&mut self) -> Result<Option<Span<Pa>>, TreeError> {
+        while let Some((entry, rest)) = self.0.split_first_chunk::<16>() {
+            let entry = u128::from_be_bytes(*entry);
+            let (start, size) = ((entry >> 64) as u64, entry as u64);
+            if entry == 0 {
+                return Ok(None);
+            }
+            self.0 = rest;
+            if size != 0 {
+                return Span::new(Pa(start), size).map(Some).ok_or(TreeError::Reservations);
+            }
+        }
+        Err(TreeError::Reservations)
+    }
+}
+
 impl<'a> Walk<'a> {
     /// How many bytes of the structure block were read.
     pub(super) fn position(&self) -> usize {
         self.at
     }
 
-    fn step(&mut self) -> Result<Option<Token<'a>>, TreeError> {
+    /// How many nodes and properties there were.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.nodes, self.props)
+    }
+
+    /// The next token; `None` behind the last.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; there are no steps after it.
+    pub fn step(&mut self) -> Result<Option<Token<'a>>, TreeError> {
         loop {
             let at = self.at;
             match self.word()? {
@@ -198,19 +213,6 @@ impl<'a> Walk<'a> {
 
     fn advance(&mut self, by: usize) {
         self.at = self.at.saturating_add(by).saturating_add(3) & !3;
-    }
-}
-
-impl<'a> Iterator for Walk<'a> {
-    type Item = Result<Token<'a>, TreeError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let step = self.step().transpose();
-        self.done = !matches!(step, Some(Ok(_)));
-        step
     }
 }
 

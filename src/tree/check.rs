@@ -1,9 +1,10 @@
 //! The structure of a flattened tree, proved before anything believes it.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::blob::{Blob, word};
+use super::blob::{Blob, Walk, word};
 use crate::refusal::{Code, Place, Refusal, code};
 
 /// The largest blob, in bytes: what Linux allows a tree (its arm64 booting.rst, section 2).
@@ -87,12 +88,12 @@ pub enum TreeError {
         path: String,
     },
     /// Two nodes have the same phandle.
-    #[error("the device tree gives phandle {phandle:#x} to two nodes, {nodes:?}")]
+    #[error("the device tree gives phandle {phandle:#x} to two nodes, {} and {}", .nodes.0, .nodes.1)]
     PhandleTwice {
         /// The phandle.
         phandle: u32,
         /// The nodes' paths.
-        nodes: [String; 2],
+        nodes: Box<(String, String)>,
     },
 }
 
@@ -111,7 +112,7 @@ impl Refusal for TreeError {
     fn places(&self) -> Vec<Place> {
         match self {
             Self::Twice { path } => Vec::from([Place::board(path)]),
-            Self::PhandleTwice { nodes, .. } => nodes.iter().map(|node| Place::board(node)).collect(),
+            Self::PhandleTwice { nodes, .. } => Vec::from([Place::board(&nodes.0), Place::board(&nodes.1)]),
             _ => Vec::new(),
         }
     }
@@ -135,7 +136,7 @@ pub fn total_size(header: &[u8]) -> Result<usize, TreeError> {
 /// What is wrong with the header; in version 16, also with the structure.
 pub fn used_size(blob: &[u8]) -> Result<usize, TreeError> {
     let blob = Blob::open(blob)?;
-    let structure = if blob.has_structure_size() { blob.structure().len() } else { structure(&blob)? };
+    let structure = if blob.has_structure_size() { blob.structure().len() } else { walk(&blob)?.position() };
     let sizes = [structure, blob.strings().len(), blob.reservations_size()];
     Ok(sizes.iter().fold(0, |sum: usize, size| sum.saturating_add(*size)))
 }
@@ -148,13 +149,19 @@ pub fn used_size(blob: &[u8]) -> Result<usize, TreeError> {
 /// The first thing that is wrong.
 pub fn check(blob: &[u8]) -> Result<(), TreeError> {
     let blob = Blob::open(blob)?;
-    blob.reservations().try_for_each(|entry| entry.map(drop))?;
-    structure(&blob).map(drop)
+    let mut reservations = blob.reservations();
+    while reservations.next()?.is_some() {}
+    walk(&blob).map(drop)
 }
 
-/// Checks the structure block; its size up to its end token comes back.
-fn structure(blob: &Blob<'_>) -> Result<usize, TreeError> {
+/// How many nodes and properties a blob has.
+pub(super) fn count(blob: &Blob<'_>) -> Result<(usize, usize), TreeError> {
+    walk(blob).map(|walk| walk.counts())
+}
+
+/// Checks the structure block up to its end token.
+fn walk<'a>(blob: &Blob<'a>) -> Result<Walk<'a>, TreeError> {
     let mut walk = blob.walk();
-    walk.by_ref().try_for_each(|token| token.map(drop))?;
-    Ok(walk.position())
+    while walk.step()?.is_some() {}
+    Ok(walk)
 }

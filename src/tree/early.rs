@@ -1,10 +1,11 @@
-//! What boot needs of the board's tree before there is a heap: one walk over the tokens, nothing allocated.
+//! What boot needs of the board's tree before there is a heap: walks over the tokens, nothing allocated.
 
 use alloc::vec::Vec;
 
 use arrayvec::ArrayVec;
 
-use super::ranges::{Bus, BusAddress, translate};
+use super::ranges::{Bus, translate};
+use super::values::{Strings, up_to};
 use super::{Blob, MAX_DEPTH, Prop, Token, TreeError, used_size};
 use crate::addr::{Pa, Span};
 use crate::refusal::{Code, Place, Refusal, code};
@@ -15,11 +16,8 @@ pub const MAX_BANKS: usize = 32;
 pub const MAX_RESERVED: usize = 64;
 
 /// A tree holds more of something than Bulkhead has room for before it has a heap.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EarlyError {
-    /// The blob is damaged.
-    #[error(transparent)]
-    Tree(#[from] TreeError),
     /// Banks of memory.
     #[error("the board's tree has more than {MAX_BANKS} banks of memory: merge those that touch")]
     Banks,
@@ -30,15 +28,11 @@ pub enum EarlyError {
 
 impl Refusal for EarlyError {
     fn code(&self) -> Code {
-        match self {
-            Self::Tree(error) => error.code(),
-            Self::Banks | Self::Reserved => code::TOO_MANY_REGIONS,
-        }
+        code::TOO_MANY_REGIONS
     }
 
     fn places(&self) -> Vec<Place> {
         match self {
-            Self::Tree(error) => error.places(),
             Self::Banks => Vec::from([Place::board("/memory")]),
             Self::Reserved => Vec::from([Place::board("/reserved-memory")]),
         }
@@ -56,6 +50,8 @@ pub struct Early<'a> {
     pub memory: ArrayVec<Span<Pa>, MAX_BANKS>,
     /// The memory reservation block and the static regions of /reserved-memory.
     pub reserved: ArrayVec<Span<Pa>, MAX_RESERVED>,
+    /// What there was no room for.
+    pub left_out: Option<EarlyError>,
     /// How many CPU nodes there are.
     pub cpus: usize,
     /// Bytes of the blob that hold something.
@@ -72,55 +68,51 @@ pub struct Stdout<'a> {
 
 impl<'a> Stdout<'a> {
     /// The strings of its `compatible`, most specific first.
-    pub fn compatibles(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.compatible
-            .split(|b| *b == 0)
-            .filter_map(|s| core::str::from_utf8(s).ok())
-            .filter(|s| !s.is_empty())
+    pub fn compatibles(&self) -> Strings<'a> {
+        Strings(self.compatible)
     }
 }
 
-/// Walks over a blob.
+/// Walks over a blob, which is checked by that ([`super::check`]).
 ///
 /// # Errors
-/// When it is damaged, or has more of something than fits.
-pub fn read(blob: &[u8]) -> Result<Early<'_>, EarlyError> {
+/// When it is damaged.
+pub fn read(blob: &[u8]) -> Result<Early<'_>, TreeError> {
     let mut early = Early { used: used_size(blob)?, ..Early::default() };
     let blob = Blob::open(blob)?;
-    for span in blob.reservations() {
-        early.reserved.try_push(span?).map_err(|_| EarlyError::Reserved)?;
+    let mut reservations = blob.reservations();
+    while let Some(span) = reservations.next()? {
+        early.reserve(span);
     }
-    let (mut path, mut here) = (Path::default(), NodeProps::default());
+    let mut path = Path::default();
     let (mut stdout, mut initrd) = (None, (None, None));
-    for token in blob.walk() {
-        match token? {
+    let mut walk = blob.walk();
+    while let Some(token) = walk.step()? {
+        match token {
             Token::Begin(name) => {
-                path.enter(name, &here);
-                here = NodeProps::default();
-                let [_, "cpus", cpu] = path.names() else { continue };
-                early.cpus = early.cpus.saturating_add(usize::from(cpu.starts_with("cpu@")));
+                path.enter(name);
+                if let [_, cpus, cpu] = path.0.as_slice() {
+                    let is_cpu = cpus.name == "cpus" && cpu.name.starts_with("cpu@");
+                    early.cpus = early.cpus.saturating_add(usize::from(is_cpu));
+                }
             }
-            Token::Prop(prop) => match (path.names(), prop.name()) {
-                ([_, "chosen"], "linux,initrd-start") => initrd.0 = prop.u64(),
-                ([_, "chosen"], "linux,initrd-end") => initrd.1 = prop.u64(),
-                ([_, "chosen"], "stdout-path" | "linux,stdout-path") => stdout = prop.str(),
-                _ => here.note(&prop),
+            Token::Prop(prop) => match (path.0.as_slice(), prop.name()) {
+                ([_, node], "linux,initrd-start") if node.name == "chosen" => initrd.0 = prop.u64(),
+                ([_, node], "linux,initrd-end") if node.name == "chosen" => initrd.1 = prop.u64(),
+                ([_, node], "stdout-path" | "linux,stdout-path") if node.name == "chosen" => {
+                    stdout = prop.str();
+                }
+                _ => path.note(&prop),
             },
             Token::End => {
-                match path.names() {
-                    [_, name] if here.is_memory(name) => {
-                        for span in path.spans(&here) {
-                            early.memory.try_push(span).map_err(|_| EarlyError::Banks)?;
-                        }
-                    }
-                    [_, "reserved-memory", _] if !here.disabled => {
-                        for span in path.spans(&here) {
-                            early.reserved.try_push(span).map_err(|_| EarlyError::Reserved)?;
-                        }
+                match path.0.as_slice() {
+                    [root, node] if node.is_memory() => root.spans(node, |span| early.add_bank(span)),
+                    [_, parent, node] if parent.name == "reserved-memory" && !node.disabled => {
+                        parent.spans(node, |span| early.reserve(span));
                     }
                     _ => {}
                 }
-                here = path.leave();
+                path.0.pop();
             }
         }
     }
@@ -129,14 +121,29 @@ pub fn read(blob: &[u8]) -> Result<Early<'_>, EarlyError> {
     Ok(early)
 }
 
-/// How many nodes the root of a blob has whose name is `wanted`: cells, when the blob is a description. Behind damage
+impl Early<'_> {
+    fn add_bank(&mut self, span: Span<Pa>) {
+        if self.memory.try_push(span).is_err() {
+            self.left_out = Some(EarlyError::Banks);
+        }
+    }
+
+    fn reserve(&mut self, span: Span<Pa>) {
+        if self.reserved.try_push(span).is_err() {
+            self.left_out = Some(EarlyError::Reserved);
+        }
+    }
+}
+
+/// How many nodes the root of a blob has: cells, when the blob is a description. Behind damage
 /// nothing is counted; who reads the blob in earnest will find it.
-pub fn count_children(blob: &[u8], wanted: impl Fn(&str) -> bool) -> usize {
-    let (mut depth, mut count) = (0_usize, 0_usize);
-    for token in Blob::open(blob).into_iter().flat_map(|blob| blob.walk()).map_while(Result::ok) {
+pub fn count_children(blob: &[u8]) -> usize {
+    let Ok(blob) = Blob::open(blob) else { return 0 };
+    let (mut depth, mut count, mut walk) = (0_usize, 0_usize, blob.walk());
+    while let Ok(Some(token)) = walk.step() {
         match token {
-            Token::Begin(name) => {
-                count = count.saturating_add(usize::from(depth == 1 && wanted(name)));
+            Token::Begin(_) => {
+                count = count.saturating_add(usize::from(depth == 1));
                 depth = depth.saturating_add(1);
             }
             Token::End => depth = depth.saturating_sub(1),
@@ -147,55 +154,43 @@ pub fn count_children(blob: &[u8], wanted: impl Fn(&str) -> bool) -> usize {
 }
 
 fn find_stdout<'a>(blob: &Blob<'a>, name: &'a str) -> Option<Stdout<'a>> {
-    let name = name.split(':').next()?;
+    let name = name.get(..up_to(name.as_bytes(), b':'))?;
     let target = if name.starts_with('/') { name } else { alias(blob, name)? };
-    let (mut path, mut here) = (Path::default(), NodeProps::default());
-    for token in blob.walk().map_while(Result::ok) {
+    let (mut path, mut walk) = (Path::default(), blob.walk());
+    while let Ok(Some(token)) = walk.step() {
         match token {
             // The properties of a node end where its first child begins.
-            Token::Begin(_) | Token::End if path.is(target) => break,
-            Token::Begin(name) => {
-                path.enter(name, &here);
-                here = NodeProps::default();
-            }
-            Token::Prop(prop) => here.note(&prop),
-            Token::End => here = path.leave(),
+            Token::Begin(_) | Token::End if path.is(target) => return path.stdout(),
+            Token::Begin(name) => path.enter(name),
+            Token::Prop(prop) => path.note(&prop),
+            Token::End => drop(path.0.pop()),
         }
     }
-    let (at, _) = path.is(target).then(|| path.above())?.and_then(|bus| bus.reg(here.reg).next())?;
-    Some(Stdout { compatible: here.compatible, at: path.translate(at)? })
+    None
 }
 
 fn alias<'a>(blob: &Blob<'a>, name: &str) -> Option<&'a str> {
-    let mut path = Path::default();
-    blob.walk().map_while(Result::ok).find_map(|token| {
+    let (mut path, mut walk) = (Path::default(), blob.walk());
+    while let Ok(Some(token)) = walk.step() {
         match token {
-            Token::Begin(name) => path.enter(name, &NodeProps::default()),
-            Token::Prop(prop) if prop.name() == name && matches!(path.names(), [_, "aliases"]) => {
-                return prop.str();
-            }
+            Token::Begin(name) => path.enter(name),
+            Token::Prop(prop) if prop.name() == name && path.is("/aliases") => return prop.str(),
             Token::Prop(_) => {}
-            Token::End => drop(path.leave()),
+            Token::End => drop(path.0.pop()),
         }
-        None
-    })
+    }
+    None
 }
 
 /// What is kept of a node on the way.
 #[derive(Clone, Copy)]
 struct NodeProps<'a> {
+    name: &'a str,
     bus: Bus<'a>,
     reg: &'a [u8],
     compatible: &'a [u8],
     memory: bool,
     disabled: bool,
-}
-
-impl Default for NodeProps<'_> {
-    fn default() -> Self {
-        let bus = Bus { address_cells: 2, size_cells: 1, ranges: None };
-        Self { bus, reg: &[], compatible: &[], memory: false, disabled: false }
-    }
 }
 
 impl<'a> NodeProps<'a> {
@@ -212,57 +207,56 @@ impl<'a> NodeProps<'a> {
         }
     }
 
-    fn is_memory(&self, name: &str) -> bool {
-        !self.disabled && (self.memory || name == "memory" || name.starts_with("memory@"))
+    fn is_memory(&self) -> bool {
+        !self.disabled && (self.memory || self.name == "memory" || self.name.starts_with("memory@"))
+    }
+
+    /// The entries of a child's `reg`, as they stand there.
+    fn spans(&self, child: &Self, mut each: impl FnMut(Span<Pa>)) {
+        for (at, size) in self.bus.reg(child.reg) {
+            if let Some(span) = Span::new(Pa(at.at), size) {
+                each(span);
+            }
+        }
     }
 }
 
 /// From the root down to the node that the walk is in.
 #[derive(Default)]
-struct Path<'a> {
-    names: ArrayVec<&'a str, MAX_DEPTH>,
-    /// The nodes above.
-    above: ArrayVec<NodeProps<'a>, MAX_DEPTH>,
-}
+struct Path<'a>(ArrayVec<NodeProps<'a>, MAX_DEPTH>);
 
 impl<'a> Path<'a> {
-    fn names(&self) -> &[&'a str] {
-        &self.names
+    /// A walk goes no deeper than there is room for.
+    fn enter(&mut self, name: &'a str) {
+        let bus = Bus { address_cells: 2, size_cells: 1, ranges: None };
+        let node = NodeProps { name, bus, reg: &[], compatible: &[], memory: false, disabled: false };
+        let _ = self.0.try_push(node);
     }
 
-    /// Goes down from a node with these properties; a walk goes no deeper than there is room for.
-    fn enter(&mut self, name: &'a str, from: &NodeProps<'a>) {
-        if self.names.try_push(name).is_ok() {
-            let _ = self.above.try_push(*from);
+    fn note(&mut self, prop: &Prop<'a>) {
+        if let Some(node) = self.0.last_mut() {
+            node.note(prop);
         }
-    }
-
-    fn leave(&mut self) -> NodeProps<'a> {
-        self.names.pop();
-        self.above.pop().unwrap_or_default()
     }
 
     /// Whether the walk is in the node at this path.
-    fn is(&self, path: &str) -> bool {
-        if self.names.is_empty() {
-            return false;
+    fn is(&self, mut path: &str) -> bool {
+        for node in self.0.iter().skip(1) {
+            let rest = path.trim_start_matches('/').strip_prefix(node.name);
+            match rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+                Some(rest) => path = rest,
+                None => return false,
+            }
         }
-        let mut wanted = path.split('/').filter(|name| !name.is_empty());
-        self.names.iter().skip(1).all(|name| wanted.next() == Some(name)) && wanted.next().is_none()
+        !self.0.is_empty() && path.bytes().all(|byte| byte == b'/')
     }
 
-    fn above(&self) -> Option<Bus<'a>> {
-        self.above.last().map(|node| node.bus)
-    }
-
-    fn translate(&self, at: BusAddress) -> Option<Pa> {
-        // The first node above the root is nothing.
-        translate(self.above.iter().skip(1).rev().map(|node| node.bus), at)
-    }
-
-    fn spans(&self, node: &NodeProps<'a>) -> impl Iterator<Item = Span<Pa>> {
-        let entries = self.above().into_iter().flat_map(|bus| bus.reg(node.reg));
-        entries.filter_map(|(at, size)| Span::new(Pa(at.at), size))
+    /// The node that the walk is in, as a console.
+    fn stdout(&self) -> Option<Stdout<'a>> {
+        let [above @ .., node] = self.0.as_slice() else { return None };
+        let (at, _) = above.last()?.bus.reg(node.reg).next()?;
+        let at = translate(&mut above.iter().rev().map(|node| node.bus), at)?;
+        Some(Stdout { compatible: node.compatible, at })
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 mod twice;
+mod values;
 
 pub mod early;
 pub mod ranges;
@@ -27,14 +28,23 @@ pub use check::{
     MAX_DEPTH, MAX_NAME, MAX_NODES, MAX_PROPS, MAX_SIZE, TreeError, check, total_size, used_size,
 };
 pub use nearest::{Guess, nearest};
-pub use node::{Node, Prop};
+pub use node::{Ancestors, Node, Nodes, Prop};
 pub use resolve::ResolveError;
+pub use values::{Cells, Strings, has_part};
 
 use crate::addr::{Pa, Span};
+use values::up_to;
 
 /// A node's place in tree order; the root is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(u32);
+
+impl NodeId {
+    /// As a place in a list of all nodes.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 #[derive(Debug)]
 struct NodeData<'a> {
@@ -62,22 +72,25 @@ impl<'a> Tree<'a> {
     /// What [`check`] finds, and names or phandles that are there twice.
     pub fn parse(blob: &'a [u8]) -> Result<Self, TreeError> {
         let blob = Blob::open(blob)?;
-        let mut tree = Self {
-            nodes: Vec::new(),
-            props: Vec::new(),
-            phandles: Vec::new(),
-            reservations: blob.reservations().collect::<Result<_, _>>()?,
-        };
+        let mut tree =
+            Self { nodes: Vec::new(), props: Vec::new(), phandles: Vec::new(), reservations: Vec::new() };
+        let mut reservations = blob.reservations();
+        while let Some(span) = reservations.next()? {
+            tree.reservations.push(span);
+        }
+        let (nodes, props) = check::count(&blob)?;
+        tree.nodes.reserve_exact(nodes);
+        tree.props.reserve_exact(props);
         tree.read(blob.walk())?;
         twice::check_names(&tree)?;
         tree.phandles = twice::sorted_phandles(&tree)?;
         Ok(tree)
     }
 
-    fn read(&mut self, walk: Walk<'a>) -> Result<(), TreeError> {
+    fn read(&mut self, mut walk: Walk<'a>) -> Result<(), TreeError> {
         let mut open = ArrayVec::<NodeId, MAX_DEPTH>::new();
-        for token in walk {
-            match token? {
+        while let Some(token) = walk.step()? {
+            match token {
                 Token::Begin(name) => {
                     let id = NodeId(self.nodes.len() as u32);
                     let props = self.props.len() as u32;
@@ -113,9 +126,14 @@ impl<'a> Tree<'a> {
         Node::new(self, id)
     }
 
+    /// How many nodes there are.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// All nodes in tree order.
-    pub fn nodes(&self) -> impl Iterator<Item = Node<'_, 'a>> {
-        (0..self.nodes.len() as u32).map(|id| self.node(NodeId(id)))
+    pub fn nodes(&self) -> Nodes<'_, 'a> {
+        Nodes { tree: self, at: 0, end: self.nodes.len() as u32, below: false }
     }
 
     /// The node that comes after this one in tree order, or after all its descendants.
@@ -134,8 +152,13 @@ impl<'a> Tree<'a> {
     /// The node at a full path, unit addresses included: `/soc/serial@30890000`.
     pub fn at(&self, path: &str) -> Option<Node<'_, 'a>> {
         let mut node = self.root();
-        for name in path.strip_prefix('/')?.split('/').filter(|name| !name.is_empty()) {
-            node = node.children().find(|child| child.name() == name)?;
+        let mut rest = path.as_bytes().strip_prefix(b"/")?;
+        while !rest.is_empty() {
+            let (name, behind) = rest.split_at_checked(up_to(rest, b'/'))?;
+            rest = behind.get(1..).unwrap_or(&[]);
+            if !name.is_empty() {
+                node = node.child(name)?;
+            }
         }
         Some(node)
     }

@@ -1,9 +1,9 @@
 //! Nodes and properties of a [`Tree`].
 
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 
+use super::values::{Cells, Strings, up_to};
 use super::{NodeId, Tree};
 
 /// A node of a tree.
@@ -40,7 +40,8 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Its name without the unit address.
     pub fn base_name(&self) -> &'a str {
-        self.name().split('@').next().unwrap_or("")
+        let name = self.name();
+        name.get(..up_to(name.as_bytes(), b'@')).unwrap_or(name)
     }
 
     /// Its unit address.
@@ -50,16 +51,21 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// Its full path.
     pub fn path(&self) -> String {
-        let mut names: Vec<&str> = Vec::new();
-        let mut at = *self;
-        while let Some(parent) = at.parent() {
-            names.push(at.name());
-            at = parent;
+        let mut path = String::new();
+        self.write_path(&mut path);
+        if path.is_empty() {
+            path.push('/');
         }
-        if names.is_empty() {
-            return String::from("/");
+        path
+    }
+
+    /// As deep as a tree nests.
+    fn write_path(&self, path: &mut String) {
+        if let Some(parent) = self.parent() {
+            parent.write_path(path);
+            path.push('/');
+            path.push_str(self.name());
         }
-        names.iter().rev().flat_map(|name| ["/", name]).collect()
     }
 
     /// Its parent; the root has none.
@@ -68,24 +74,28 @@ impl<'t, 'a> Node<'t, 'a> {
     }
 
     /// Its parent, its parent's parent and so on up to the root.
-    pub fn ancestors(&self) -> impl Iterator<Item = Self> + use<'t, 'a> {
-        core::iter::successors(self.parent(), |node| node.parent())
+    pub fn ancestors(&self) -> Ancestors<'t, 'a> {
+        Ancestors(*self)
+    }
+
+    /// Itself and everything below it, in tree order.
+    pub fn and_below(&self) -> Nodes<'t, 'a> {
+        Nodes { at: self.id.0, ..self.descendants() }
     }
 
     /// Its children in order.
-    pub fn children(&self) -> impl Iterator<Item = Self> + use<'t, 'a> {
-        let tree = self.tree;
-        let end = tree.data(self.id).map_or(0, |d| d.end);
-        let first = self.id.0.saturating_add(1);
-        let next = move |id: u32| (id < end).then(|| tree.node(NodeId(id)));
-        core::iter::successors(next(first), move |node| next(tree.data(node.id)?.end))
+    pub fn children(&self) -> Nodes<'t, 'a> {
+        Nodes { below: true, ..self.descendants() }
+    }
+
+    /// The child of this name.
+    pub(super) fn child(&self, name: &[u8]) -> Option<Self> {
+        self.children().find(|child| child.name().as_bytes() == name)
     }
 
     /// Everything below it, in tree order, itself left out.
-    pub fn descendants(&self) -> impl Iterator<Item = Self> + use<'t, 'a> {
-        let tree = self.tree;
-        let end = tree.data(self.id).map_or(0, |d| d.end);
-        (self.id.0.saturating_add(1)..end).map(move |id| tree.node(NodeId(id)))
+    pub fn descendants(&self) -> Nodes<'t, 'a> {
+        Nodes { tree: self.tree, at: self.id.0.saturating_add(1), end: self.end().0, below: false }
     }
 
     /// Its properties in order.
@@ -99,14 +109,39 @@ impl<'t, 'a> Node<'t, 'a> {
         self.props().iter().find(|p| p.name() == name).copied()
     }
 
+    /// Whether it has a property.
+    pub fn has(&self, name: &str) -> bool {
+        self.prop(name).is_some()
+    }
+
+    /// The value of a property that is one cell.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        self.prop(name)?.u32()
+    }
+
+    /// Whether a property is this one string.
+    pub fn says(&self, name: &str, text: &str) -> bool {
+        self.prop(name).is_some_and(|p| p.str() == Some(text))
+    }
+
+    /// The value of a property; nothing where it is missing.
+    pub fn bytes(&self, name: &str) -> &'a [u8] {
+        self.prop(name).map_or(&[], |p| p.bytes())
+    }
+
     /// Whether `compatible` has this string.
     pub fn is_compatible(&self, with: &str) -> bool {
-        self.compatibles().any(|c| c == with)
+        self.is_any(&[with])
+    }
+
+    /// Whether `compatible` has one of these strings.
+    pub fn is_any(&self, of: &[&str]) -> bool {
+        self.compatibles().any(|c| of.contains(&c))
     }
 
     /// The strings of `compatible`, most specific first.
-    pub fn compatibles(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.prop("compatible").into_iter().flat_map(|p| p.strings())
+    pub fn compatibles(&self) -> Strings<'a> {
+        Strings(self.bytes("compatible"))
     }
 
     /// Whether `status` is absent, `okay` or `ok` (Devicetree Specification 2.3.4). Ancestors are not asked.
@@ -116,12 +151,49 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// `#address-cells` for its children; 2 where it is left out.
     pub fn address_cells(&self) -> u32 {
-        self.prop("#address-cells").and_then(|p| p.u32()).unwrap_or(2)
+        self.number("#address-cells").unwrap_or(2)
     }
 
     /// `#size-cells` for its children; 1 where it is left out.
     pub fn size_cells(&self) -> u32 {
-        self.prop("#size-cells").and_then(|p| p.u32()).unwrap_or(1)
+        self.number("#size-cells").unwrap_or(1)
+    }
+}
+
+/// See [`Node::ancestors`].
+#[derive(Clone, Debug)]
+pub struct Ancestors<'t, 'a>(Node<'t, 'a>);
+
+impl<'t, 'a> Iterator for Ancestors<'t, 'a> {
+    type Item = Node<'t, 'a>;
+
+    fn next(&mut self) -> Option<Node<'t, 'a>> {
+        self.0 = self.0.parent()?;
+        Some(self.0)
+    }
+}
+
+/// See [`Node::children`], [`Node::descendants`].
+#[derive(Clone, Debug)]
+pub struct Nodes<'t, 'a> {
+    pub(super) tree: &'t Tree<'a>,
+    pub(super) at: u32,
+    pub(super) end: u32,
+    /// Whether what is below each of them is left out.
+    pub(super) below: bool,
+}
+
+impl<'t, 'a> Iterator for Nodes<'t, 'a> {
+    type Item = Node<'t, 'a>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Node<'t, 'a>> {
+        let node = self.tree.node(NodeId(self.at));
+        if self.at >= self.end {
+            return None;
+        }
+        self.at = if self.below { node.end().0 } else { self.at.saturating_add(1) };
+        Some(node)
     }
 }
 
@@ -154,8 +226,8 @@ impl<'a> Prop<'a> {
     }
 
     /// Its value as 32-bit cells; bytes behind the last whole cell are left out.
-    pub fn cells(&self) -> impl Iterator<Item = u32> + use<'a> {
-        self.bytes.as_chunks::<4>().0.iter().map(|cell| u32::from_be_bytes(*cell))
+    pub fn cells(&self) -> Cells<'a> {
+        Cells(self.bytes)
     }
 
     /// Its value as one cell.
@@ -178,8 +250,7 @@ impl<'a> Prop<'a> {
     }
 
     /// Its value as a list of strings; those that are not UTF-8 are left out.
-    pub fn strings(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let text = self.bytes.strip_suffix(&[0]).unwrap_or(self.bytes);
-        text.split(|byte| *byte == 0).filter_map(|s| core::str::from_utf8(s).ok()).filter(|s| !s.is_empty())
+    pub fn strings(&self) -> Strings<'a> {
+        Strings(self.bytes)
     }
 }

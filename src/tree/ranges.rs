@@ -1,6 +1,6 @@
 //! Addresses behind buses: `reg` and `ranges` (Devicetree Specification 0.4, 2.3.6 and 2.3.8).
 
-use super::Node;
+use super::{Cells, Node};
 use crate::addr::{Pa, Span};
 
 /// How a node's children give their addresses.
@@ -27,27 +27,10 @@ pub struct BusAddress {
 const SPACE: u32 = 0x0300_0000;
 
 impl BusAddress {
-    /// Takes `cells` cells off the front of `bytes`; `None` when they are too few, or more than three are asked for.
-    pub fn take(bytes: &mut &[u8], cells: u32) -> Option<Self> {
-        let high = if cells == 3 { take(bytes, 1)? as u32 } else { 0 };
-        Some(Self { high, at: take(bytes, cells.min(if cells == 3 { 2 } else { cells }))? })
-    }
-}
-
-fn take(bytes: &mut &[u8], cells: u32) -> Option<u64> {
-    match cells {
-        0 => Some(0),
-        1 => {
-            let (cell, rest) = bytes.split_first_chunk::<4>()?;
-            *bytes = rest;
-            Some(u64::from(u32::from_be_bytes(*cell)))
-        }
-        2 => {
-            let (cells, rest) = bytes.split_first_chunk::<8>()?;
-            *bytes = rest;
-            Some(u64::from_be_bytes(*cells))
-        }
-        _ => None,
+    /// Takes `cells` cells off the front; `None` when they are too few, or more than three are asked for.
+    fn take(from: &mut Cells<'_>, cells: u32) -> Option<Self> {
+        let (high, low) = if cells == 3 { (from.next()?, 2) } else { (0, cells) };
+        Some(Self { high, at: from.take_number(low)? })
     }
 }
 
@@ -63,6 +46,9 @@ pub struct Range {
 }
 
 impl<'a> Bus<'a> {
+    /// Of what has no bus above it.
+    const NONE: Self = Self { address_cells: 0, size_cells: 0, ranges: None };
+
     /// The bus that a node is to its children.
     pub fn of(node: &Node<'_, 'a>) -> Self {
         Self {
@@ -72,29 +58,14 @@ impl<'a> Bus<'a> {
         }
     }
 
-    /// The entries of a child's `reg`: where, and how many bytes.
-    pub fn reg(self, mut bytes: &'a [u8]) -> impl Iterator<Item = (BusAddress, u64)> {
-        // Without this an empty entry would repeat for ever.
-        let some = self.address_cells != 0;
-        core::iter::from_fn(move || {
-            let at = BusAddress::take(&mut bytes, self.address_cells).filter(|_| some)?;
-            Some((at, take(&mut bytes, self.size_cells)?))
-        })
+    /// The entries of a child's `reg`.
+    pub fn reg(self, bytes: &'a [u8]) -> Reg<'a> {
+        Reg { bus: self, left: Cells(bytes) }
     }
 
     /// The entries of `ranges`, when the bus above has `parent_cells` address cells.
-    pub fn ranges(self, parent_cells: u32) -> impl Iterator<Item = Range> + use<'a> {
-        let mut bytes = self.ranges.unwrap_or(&[]);
-        core::iter::from_fn(move || {
-            if bytes.is_empty() {
-                return None;
-            }
-            Some(Range {
-                child: BusAddress::take(&mut bytes, self.address_cells)?,
-                parent: BusAddress::take(&mut bytes, parent_cells)?,
-                size: take(&mut bytes, self.size_cells)?,
-            })
-        })
+    pub fn ranges(self, parent_cells: u32) -> Ranges<'a> {
+        Ranges { bus: self, parent_cells, left: Cells(self.ranges.unwrap_or(&[])) }
     }
 
     /// A child's address as the bus above sees it; `None` when no range has it.
@@ -106,18 +77,67 @@ impl<'a> Bus<'a> {
         if self.ranges?.is_empty() {
             return Some(from);
         }
-        self.ranges(parent_cells).find_map(|range| {
-            let offset = from.at.checked_sub(range.child.at).filter(|by| *by < range.size)?;
+        for range in self.ranges(parent_cells) {
             let same_space = !pci || from.high & SPACE == range.child.high & SPACE;
-            let at = range.parent.at.checked_add(offset).filter(|_| same_space)?;
-            Some(BusAddress { high: range.parent.high, at })
+            if let Some(offset) = from.at.checked_sub(range.child.at)
+                && offset < range.size
+                && same_space
+                && let Some(at) = range.parent.at.checked_add(offset)
+            {
+                return Some(BusAddress { high: range.parent.high, at });
+            }
+        }
+        None
+    }
+}
+
+/// See [`Bus::reg`]: where, and how many bytes.
+#[derive(Clone, Debug)]
+pub struct Reg<'a> {
+    bus: Bus<'a>,
+    left: Cells<'a>,
+}
+
+impl Iterator for Reg<'_> {
+    type Item = (BusAddress, u64);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Self::Item> {
+        // An empty entry would repeat for ever.
+        if self.bus.address_cells == 0 {
+            return None;
+        }
+        let at = BusAddress::take(&mut self.left, self.bus.address_cells)?;
+        Some((at, self.left.take_number(self.bus.size_cells)?))
+    }
+}
+
+/// See [`Bus::ranges`].
+#[derive(Clone, Debug)]
+pub struct Ranges<'a> {
+    bus: Bus<'a>,
+    parent_cells: u32,
+    left: Cells<'a>,
+}
+
+impl Iterator for Ranges<'_> {
+    type Item = Range;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Range> {
+        if self.left.0.is_empty() {
+            return None;
+        }
+        Some(Range {
+            child: BusAddress::take(&mut self.left, self.bus.address_cells)?,
+            parent: BusAddress::take(&mut self.left, self.parent_cells)?,
+            size: self.left.take_number(self.bus.size_cells)?,
         })
     }
 }
 
 /// An address on the first of these buses as a CPU sees it. The buses go up to the root, which comes last.
-pub fn translate<'a>(buses: impl IntoIterator<Item = Bus<'a>>, from: BusAddress) -> Option<Pa> {
-    let mut buses = buses.into_iter();
+pub fn translate<'a>(buses: &mut dyn Iterator<Item = Bus<'a>>, from: BusAddress) -> Option<Pa> {
     let (mut bus, mut at) = (buses.next()?, from);
     for above in buses {
         at = bus.up(at, above.address_cells)?;
@@ -127,26 +147,41 @@ pub fn translate<'a>(buses: impl IntoIterator<Item = Bus<'a>>, from: BusAddress)
 }
 
 impl<'t, 'a> Node<'t, 'a> {
-    /// The buses above this node, the nearest first.
-    fn buses(&self) -> impl Iterator<Item = Bus<'a>> + use<'t, 'a> {
-        self.ancestors().map(|node| Bus::of(&node))
+    /// A span on the bus above this node, as a CPU sees it.
+    fn translate(&self, at: BusAddress, size: u64) -> Option<Span<Pa>> {
+        Span::new(translate(&mut self.ancestors().map(|node| Bus::of(&node)), at)?, size)
     }
 
     /// The entries of `reg` as a CPU sees them. What no CPU can address (a bus without `ranges` is between, or the
     /// entry is empty or wraps) comes as `None`, so that the order is kept.
-    pub fn reg(&self) -> impl Iterator<Item = Option<Span<Pa>>> + use<'t, 'a> {
-        let node = *self;
-        let bus = self.parent().map(|parent| Bus::of(&parent));
-        let entries = bus.zip(self.prop("reg")).map(|(bus, reg)| bus.reg(reg.bytes()));
-        entries.into_iter().flatten().map(move |(at, size)| Span::new(translate(node.buses(), at)?, size))
+    pub fn reg(&self) -> NodeReg<'t, 'a> {
+        let bytes = self.bytes("reg");
+        let bus = self.parent().map_or(Bus::NONE, |parent| Bus::of(&parent));
+        NodeReg { node: *self, entries: bus.reg(bytes) }
     }
 
     /// What this node, a bus, passes on to its children, as a CPU sees it: the windows of a PCI host.
     pub fn windows(&self) -> impl Iterator<Item = Span<Pa>> + use<'t, 'a> {
         let node = *self;
         let cells = self.parent().map_or(2, |parent| parent.address_cells());
-        Bus::of(self)
-            .ranges(cells)
-            .filter_map(move |range| Span::new(translate(node.buses(), range.parent)?, range.size))
+        let ranges = Bus::of(self).ranges(cells);
+        ranges.filter_map(move |range| node.translate(range.parent, range.size))
+    }
+}
+
+/// See [`Node::reg`].
+#[derive(Clone, Debug)]
+pub struct NodeReg<'t, 'a> {
+    node: Node<'t, 'a>,
+    entries: Reg<'a>,
+}
+
+impl Iterator for NodeReg<'_, '_> {
+    type Item = Option<Span<Pa>>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Option<Span<Pa>>> {
+        let (at, size) = self.entries.next()?;
+        Some(self.node.translate(at, size))
     }
 }

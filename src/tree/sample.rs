@@ -2,9 +2,8 @@
 
 use vm_fdt::{FdtReserveEntry, FdtWriter};
 
-/// `dtc -@` writes this node, but `vm-fdt` does not take the name.
-const SYMBOLS: &str = "__symbols__";
-const PLACEHOLDER: &str = "x.symbols.x";
+/// `dtc` writes these nodes, but `vm-fdt` does not take the names.
+const SPECIAL: [(&str, &str); 2] = [("__symbols__", "x.symbols.x"), ("__overlay__", "x.overlay.x")];
 
 /// A node to be.
 pub(crate) struct Sample {
@@ -58,14 +57,17 @@ impl Sample {
         let mut writer = FdtWriter::new_with_mem_reserv(&entries).unwrap();
         self.write(&mut writer);
         let mut blob = writer.finish().unwrap();
-        while let Some(at) = blob.windows(SYMBOLS.len()).position(|bytes| bytes == PLACEHOLDER.as_bytes()) {
-            blob[at..at + SYMBOLS.len()].copy_from_slice(SYMBOLS.as_bytes());
+        for (name, placeholder) in SPECIAL {
+            while let Some(at) = blob.windows(name.len()).position(|b| b == placeholder.as_bytes()) {
+                blob[at..at + name.len()].copy_from_slice(name.as_bytes());
+            }
         }
         blob
     }
 
     fn write(&self, writer: &mut FdtWriter) {
-        let node = writer.begin_node(&self.name.replace(SYMBOLS, PLACEHOLDER)).unwrap();
+        let special = SPECIAL.iter().find(|(name, _)| *name == self.name);
+        let node = writer.begin_node(special.map_or(&self.name, |(_, placeholder)| placeholder)).unwrap();
         for (name, value) in &self.props {
             writer.property(name, value).unwrap();
         }

@@ -189,7 +189,7 @@ fn nothing_may_be_there_twice() {
     assert!(Tree::parse(&phandles.blob()).is_ok());
     let phandles = phandles.child(node("d").cells("linux,phandle", [7])).blob();
     let error = Tree::parse(&phandles).unwrap_err();
-    assert_eq!(error, TreeError::PhandleTwice { phandle: 7, nodes: ["/a".into(), "/d".into()] });
+    assert_eq!(error, TreeError::PhandleTwice { phandle: 7, nodes: Box::new(("/a".into(), "/d".into())) });
 }
 
 #[test]

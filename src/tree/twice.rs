@@ -1,5 +1,6 @@
 //! Things that a tree must not have twice: otherwise a name could mean one thing to Bulkhead and another to a guest.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{NodeId, Tree, TreeError};
@@ -7,32 +8,51 @@ use crate::sort;
 
 /// Looks for siblings and properties of one name.
 pub(super) fn check_names(tree: &Tree<'_>) -> Result<(), TreeError> {
+    let mut names = Vec::new();
     let mut hashes = Vec::new();
     for node in tree.nodes() {
-        let name = find(&mut hashes, || node.props().iter().map(|prop| prop.name()))
-            .or_else(|| find(&mut hashes, || node.children().map(|child| child.name())));
-        if let Some(name) = name {
-            return Err(TreeError::Twice {
-                path: alloc::format!("{}/{name}", node.path().trim_end_matches('/')),
-            });
+        let mut twice = None;
+        for list in [List::Props, List::Children] {
+            names.clear();
+            match list {
+                List::Props => names.extend(node.props().iter().map(|prop| prop.name())),
+                List::Children => names.extend(node.children().map(|child| child.name())),
+            }
+            twice = twice.or(find(&names, &mut hashes));
+        }
+        if let Some(name) = twice {
+            let mut path = node.path();
+            if !path.ends_with('/') {
+                path.push('/');
+            }
+            path.push_str(name);
+            return Err(TreeError::Twice { path });
         }
     }
     Ok(())
 }
 
+/// What a node has that have names.
+enum List {
+    Props,
+    Children,
+}
+
 /// A name that comes twice. Sorted hashes show whether there is one, without comparing each with each.
-fn find<'a, I: Iterator<Item = &'a str>>(hashes: &mut Vec<u64>, names: impl Fn() -> I) -> Option<&'a str> {
+fn find<'a>(names: &[&'a str], hashes: &mut Vec<u64>) -> Option<&'a str> {
     hashes.clear();
-    hashes.extend(names().map(hash));
+    hashes.extend(names.iter().map(|name| hash(name)));
     sort::numbers(hashes);
     if !has_equal_neighbours(hashes) {
         return None;
     }
-    names().enumerate().find(|(at, name)| names().take(*at).any(|other| other == *name)).map(|(_, name)| name)
+    let (_, twice) =
+        names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|n| n == *name))?;
+    Some(twice)
 }
 
 fn has_equal_neighbours(hashes: &[u64]) -> bool {
-    hashes.iter().zip(hashes.iter().skip(1)).any(|(a, b)| a == b)
+    hashes.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
 }
 
 /// FNV-1a.
@@ -46,20 +66,26 @@ fn hash(name: &str) -> u64 {
 pub(super) fn sorted_phandles(tree: &Tree<'_>) -> Result<Vec<u64>, TreeError> {
     let mut phandles = Vec::new();
     for node in tree.nodes() {
-        let named = node.props().iter().filter(|prop| matches!(prop.name(), "phandle" | "linux,phandle"));
-        for phandle in named.filter_map(|prop| prop.u32()).filter(|phandle| !matches!(*phandle, 0 | u32::MAX))
-        {
-            phandles.push(u64::from(phandle) << 32 | u64::from(node.id().0));
+        for prop in node.props() {
+            if matches!(prop.name(), "phandle" | "linux,phandle")
+                && let Some(phandle) = prop.u32().filter(|phandle| !matches!(*phandle, 0 | u32::MAX))
+            {
+                phandles.push(u64::from(phandle) << 32 | u64::from(node.id().0));
+            }
         }
     }
     sort::numbers(&mut phandles);
     phandles.dedup();
-    let same = phandles.iter().zip(phandles.iter().skip(1)).find(|(a, b)| *a >> 32 == *b >> 32);
-    match same {
-        None => Ok(phandles),
-        Some((a, b)) => Err(TreeError::PhandleTwice {
-            phandle: (*a >> 32) as u32,
-            nodes: [*a, *b].map(|entry| tree.node(NodeId(entry as u32)).path()),
-        }),
+    for pair in phandles.windows(2) {
+        if let [a, b] = pair
+            && a >> 32 == b >> 32
+        {
+            let path = |entry: &u64| tree.node(NodeId(*entry as u32)).path();
+            return Err(TreeError::PhandleTwice {
+                phandle: (a >> 32) as u32,
+                nodes: Box::new((path(a), path(b))),
+            });
+        }
     }
+    Ok(phandles)
 }

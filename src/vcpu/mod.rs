@@ -27,20 +27,27 @@ const _: () = assert!(size_of::<Frame>() == 34 * 8);
 
 impl Frame {
     /// Register `n` as an instruction reads it: 31 is XZR.
+    #[inline]
     pub fn get(&self, n: u8) -> u64 {
         self.x.get(usize::from(n)).copied().unwrap_or(0)
     }
 
     /// Register `n` as an instruction writes it: 31 goes nowhere.
+    #[inline]
     pub fn set(&mut self, n: u8, value: u64) {
         if let Some(x) = self.x.get_mut(usize::from(n)) {
             *x = value;
         }
     }
 
-    /// Past the 32-bit instruction that trapped.
+    /// Past the 32-bit A64 instruction that trapped, as if the CPU had run it: a software step of it is done, so that the debugger is
+    /// called before the next one (Arm ARM D2.11, SSAdvance), and it was no branch.
+    #[inline]
     pub fn skip(&mut self) {
+        const SS: u64 = 1 << 21;
+        const BTYPE: u64 = 3 << 10;
         self.elr = self.elr.wrapping_add(4);
+        self.spsr &= !(SS | BTYPE);
     }
 }
 

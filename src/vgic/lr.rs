@@ -62,16 +62,19 @@ const EOI: u16 = 1 << 9;
 
 impl Lr {
     /// A pending interrupt whose deactivation by the guest deactivates the physical one.
+    #[inline]
     pub(super) fn hardware(intid: u32, priority: u8) -> Self {
         Self::software(intid, priority).with_pintid((intid & 0x1fff) as u16).with_hw(true)
     }
 
     /// A pending interrupt that is no more physical.
+    #[inline]
     pub(super) fn software(intid: u32, priority: u8) -> Self {
         Self::new().with_vintid(intid).with_priority(priority).with_group1(true).with_state(State::Pending)
     }
 
     /// SGIs have no physical part once they are here, all others do.
+    #[inline]
     pub(super) fn pending(intid: u32, priority: u8) -> Self {
         if intid < 16 { Self::software(intid, priority) } else { Self::hardware(intid, priority) }
     }

@@ -34,6 +34,7 @@ pub(super) struct Scope {
 
 impl Scope {
     /// A word of the distributor's, or the private ones of a vCPU; `None` where that is nothing.
+    #[inline(always)]
     pub(super) fn of<M>(ctx: &GicCtx<'_, M>, vcpu: Option<VcpuId>, word: u32) -> Option<Self> {
         let Some(id) = vcpu else {
             let hw = ctx.cell.spis.word(word as usize);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::board::Board;
+use crate::board::{Board, BoardError};
 use crate::new::CellWish;
 use crate::qemu::Machine;
 
@@ -212,7 +212,10 @@ pub struct OnBoard {
 
 impl OnBoard {
     /// The board.
-    pub fn board(&self) -> Board {
+    ///
+    /// # Errors
+    /// See [`BoardArguments::board`].
+    pub fn board(&self) -> Result<Board, BoardError> {
         self.board.board()
     }
 
@@ -234,8 +237,16 @@ pub struct BoardArguments {
 
 impl BoardArguments {
     /// The board.
-    pub fn board(&self) -> Board {
-        Board::named(&self.board, self.machine.machine())
+    ///
+    /// # Errors
+    /// It is a file, and QEMU's machine was described beside it.
+    pub fn board(&self) -> Result<Board, BoardError> {
+        let MachineArguments { cpu, cpus, memory } = &self.machine;
+        let described = cpu.is_some() || cpus.is_some() || memory.is_some();
+        match Board::named(&self.board, self.machine.machine()) {
+            Board::File(path) if described => Err(BoardError::NoMachine { path }),
+            board => Ok(board),
+        }
     }
 }
 
@@ -278,4 +289,35 @@ pub enum Figures {
     Size,
     /// Instructions of each trap
     Traps,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_teaches() {
+        let command = Arguments::command();
+        command.clone().debug_assert();
+        for sub in
+            command.get_subcommands().filter(|sub| !["board", "initramfs", "bench"].contains(&sub.get_name()))
+        {
+            let help = sub.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "{} has no example:\n{help}", sub.get_name());
+            let name = format!("bulkhead {}", sub.get_name());
+            assert!(
+                help.contains(&name),
+                "the examples of {} are of something else:\n{help}",
+                sub.get_name()
+            );
+        }
+    }
+
+    #[test]
+    fn images_lie_beside_the_description() {
+        assert_eq!(images(Path::new("a/cells.dts"), None), Path::new("a"));
+        assert_eq!(images(Path::new("cells.dts"), None).join("x"), Path::new("x"));
+        assert_eq!(images(Path::new("a/cells.dts"), Some(Path::new("b"))), Path::new("b"));
+    }
 }

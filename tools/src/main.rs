@@ -26,12 +26,13 @@ fn main() -> ExitCode {
                 anstream::eprint!("{}", report.render());
                 return ExitCode::from(REFUSED);
             }
+            let refused = matches!(error.downcast_ref(), Some(new::NewError::Refused(_)));
             let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
             anstream::eprintln!("{ERROR}error{ERROR:#}: {}", causes.join(": "));
             if let Some(help) = error.help() {
                 anstream::eprintln!("  help: {help}");
             }
-            ExitCode::from(FAILED)
+            ExitCode::from(if refused { REFUSED } else { FAILED })
         }
     }
 }
@@ -66,7 +67,7 @@ fn command(command: Command) -> Result<ExitCode> {
             }
         },
         Command::New { board, root, cells, output } => {
-            let text = new::new(&board.board(), root, cells)?;
+            let text = new::new(&board.board()?, root, cells)?;
             match output {
                 Some(file) => write(&file, text.as_bytes())?,
                 None => print!("{text}"),
@@ -128,7 +129,7 @@ fn command(command: Command) -> Result<ExitCode> {
 
 /// Checks, and prints what its owners should know.
 fn check(on_board: &OnBoard) -> Result<Fit> {
-    let fit = plan::check(&on_board.cells, &on_board.board(), &on_board.images())?;
+    let fit = plan::check(&on_board.cells, &on_board.board()?, &on_board.images())?;
     for warning in fit.warnings() {
         anstream::eprint!("{}", report::warning(&warning));
     }

@@ -10,7 +10,7 @@ use bulkhead::archive::Archive;
 use bulkhead::config::Config;
 use bulkhead::hardware::Hardware;
 use bulkhead::plan::{Plan, PlanError, pool};
-use bulkhead::refusal::Refusal;
+use bulkhead::refusal::{Place, Refusal, code};
 use bulkhead::tree::Tree;
 
 pub use wish::{CellWish, WishError};
@@ -127,16 +127,26 @@ fn try_out(source: &str, board: &Tree<'_>, hardware: &Hardware, board_size: u64)
     };
     let plan = Plan::draft(&config, board, hardware, &archive, boot).and_then(|draft| draft.check(hardware));
     let Err(errors) = plan else { return Ok(()) };
-    let dma = |error: &PlanError| match error {
-        PlanError::UnprotectedDma { cell, devices } => Some((cell.clone(), devices.clone())),
-        _ => None,
-    };
+    let dma = |error: &PlanError| (error.code() == code::UNPROTECTED_DMA).then(|| named_by(&error.places()));
     if errors.iter().all(|error| dma(error).is_some()) {
         return Err(NotYet::Dma(errors.iter().filter_map(dma).collect()));
     }
     let others =
         errors.iter().filter(|error| dma(error).is_none()).map(|error| Mistake::of(error as &dyn Refusal));
     Err(refused(others.collect()))
+}
+
+/// The cell and the devices that a refusal names.
+fn named_by(places: &[Place]) -> (String, Vec<String>) {
+    let (mut cell, mut devices) = (String::new(), Vec::new());
+    for place in places {
+        match place {
+            Place::Description { node, .. } => cell = node.trim_start_matches('/').into(),
+            Place::Board { node } => devices.push(node.clone()),
+            Place::File { .. } => {}
+        }
+    }
+    (cell, devices)
 }
 
 /// An archive in which each image is the smallest of its kind.

@@ -1,5 +1,6 @@
 //! A description held against a board's tree, by the same code that decides at boot.
 
+mod assumed;
 pub mod loaded;
 pub mod regions;
 mod svg;
@@ -11,7 +12,7 @@ use bulkhead::archive::{self, Archive, ArchiveError};
 use bulkhead::config::Config;
 use bulkhead::guest_tree;
 use bulkhead::hardware::Hardware;
-use bulkhead::plan::{Boot, Checked, Plan, PlanError, json, pool};
+use bulkhead::plan::{Boot, Checked, Plan, json, no_file, pool};
 use bulkhead::refusal::{Place, code};
 use bulkhead::tree::{Tree, TreeError, used_size};
 
@@ -55,6 +56,8 @@ pub struct Fit {
     pub board: Vec<u8>,
     /// The description's name.
     pub name: String,
+    /// What was assumed of the board, and what keeps this version from booting there.
+    pub notes: Vec<String>,
 }
 
 /// Divides the board as the description says, with the images of `folder`.
@@ -82,11 +85,12 @@ pub fn check_as_loaded(
     let desk = Desk { cells, board };
     let given = Given::read(cells).or_else(|error| desk.source(error))?;
     let blob = given.description().map_err(|error| desk.refuse(vec![Mistake::of(&error)], vec![]))?;
-    let board_blob = board.blob().or_else(|error| match error {
+    let mut board_blob = board.blob().or_else(|error| match error {
         BoardError::Dtc(error) => desk.source(error),
         other => Err(other.into()),
     })?;
 
+    let mut notes: Vec<String> = assumed::memory(&mut board_blob).into_iter().collect();
     // Both are read before either is refused, so that the mistakes of both come at once.
     let config = read_description(blob);
     let tree = Tree::parse(&board_blob);
@@ -117,7 +121,7 @@ pub fn check_as_loaded(
         .and_then(|draft| draft.check(&hardware))
         .map_err(|errors| desk.refuse(with_notes(Mistake::all(&errors), &missing), vec![]))?;
     let trees = plan.cells.iter().filter_map(|cell| {
-        let error = guest_tree::build(&tree, &hardware, &plan, cell.id).err()?;
+        let error = guest_tree::planned(&tree, &hardware, &plan, cell, &packed).err()?;
         let place = Place::Description { node: format!("/{}", cell.name), property: None };
         Some(Mistake {
             code: Some(error.code()),
@@ -129,8 +133,9 @@ pub fn check_as_loaded(
     if !trees.is_empty() {
         return Err(desk.refuse(trees, vec![]));
     }
+    notes.extend(assumed::not_bootable(&hardware, &tree));
     let name = cells.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Fit { plan, config, hardware, board: board_blob, name })
+    Ok(Fit { plan, config, hardware, board: board_blob, name, notes })
 }
 
 /// A description by itself.
@@ -163,7 +168,7 @@ fn with_notes(mut mistakes: Vec<Mistake>, missing: &[pack::Missing]) -> Vec<Mist
         match mistakes.iter_mut().find(told) {
             Some(mistake) => mistake.note = Some(note),
             None => {
-                let error = PlanError::NoFile { cell: cell.clone(), property, file: name.clone() };
+                let error = no_file(cell, property, name);
                 mistakes.push(Mistake { note: Some(note), ..Mistake::of(&error) });
             }
         }
@@ -250,7 +255,7 @@ impl Fit {
     /// # Errors
     /// See [`Fit::tree`].
     pub fn table(&self) -> Result<String, TreeError> {
-        Ok(table::table(&self.plan, &self.hardware, &self.tree()?))
+        Ok(table::table(&self.plan, &self.config, &self.hardware, &self.tree()?))
     }
 
     /// Who owns what, as the image writes it.
@@ -270,16 +275,16 @@ impl Fit {
     /// See [`Fit::tree`].
     pub fn svg(&self) -> Result<String, TreeError> {
         let board = &self.tree()?;
-        let Self { plan, hardware, name, .. } = self;
-        Ok(svg::svg(&Subject { plan, hardware, board, description: name }))
+        let Self { plan, hardware, config, name, .. } = self;
+        Ok(svg::svg(&Subject { plan, hardware, config, board, description: name }))
     }
 
-    /// What the cells' owners should know.
+    /// What was assumed of the board, and what the cells' owners should know.
     pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
         let of = |cell: &bulkhead::plan::CellPlan| {
             let name = cell.name.clone();
             cell.warnings.clone().into_iter().map(move |warning| format!("cell `{name}`: {warning}"))
         };
-        self.plan.cells.iter().flat_map(of)
+        self.notes.iter().cloned().chain(self.plan.cells.iter().flat_map(of))
     }
 }

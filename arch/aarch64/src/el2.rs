@@ -53,6 +53,11 @@ impl Features {
         field(self.mmfr1, 8) != 0
     }
 
+    /// The GIC's CPU interface as system registers, which a GICv2 has not.
+    pub fn gic(&self) -> bool {
+        field(self.pfr0, 24) != 0
+    }
+
     /// FEAT_SVE.
     pub fn sve(&self) -> bool {
         field(self.pfr0, 32) != 0
@@ -63,6 +68,14 @@ impl Features {
         !matches!(field(self.dfr0, 8), 0 | 0xf)
     }
 
+    /// How many breakpoints and watchpoints there are (ID_AA64DFR0_EL1.BRPs and WRPs are one less).
+    pub fn debug_registers(&self) -> (u64, u64) {
+        (field(self.dfr0, 12) + 1, field(self.dfr0, 20) + 1)
+    }
+    /// FEAT_RAS.
+    pub fn ras(&self) -> bool {
+        field(self.pfr0, 28) != 0
+    }
     /// FEAT_RNG.
     pub fn rng(&self) -> bool {
         field(ID_AA64ISAR0_EL1::get(), 60) != 0
@@ -117,7 +130,9 @@ pub fn init(features: &Features) {
     HACR_EL2::set(0);
     ACTLR_EL2.set(0);
     VPIDR_EL2::set(MIDR_EL1.get());
-    ICC_SRE_EL2.set(0xf);
+    if features.gic() {
+        ICC_SRE_EL2.set(0xf);
+    }
     isb(SY);
 }
 

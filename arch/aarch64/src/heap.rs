@@ -5,6 +5,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::NonNull;
 
 use buddy_system_allocator::Heap;
+use bulkhead::paging::Table;
 use spin::Mutex;
 
 /// Orders up to 2 GiB blocks, far beyond any pool.
@@ -44,6 +45,19 @@ pub unsafe fn add(start: u64, size: u64) {
     let (start, size) = (start as usize, size as usize);
     // SAFETY: passed on to our caller.
     unsafe { POOL.0.lock().heap.add_to_heap(start, start + size) };
+}
+
+/// See [`bulkhead::paging::TakeTables`].
+pub fn take_tables(count: usize) -> Option<&'static [Table]> {
+    if count == 0 {
+        return Some(&[]);
+    }
+    let layout =
+        Layout::array::<Table>(count).ok()?.align_to(count.next_power_of_two() * size_of::<Table>()).ok()?;
+    // SAFETY: the layout has a size: there is a table, and a table has one.
+    let tables = NonNull::new(unsafe { alloc::alloc::alloc_zeroed(layout) })?;
+    // SAFETY: memory for so many tables, aligned, never freed; zeros are a table of invalid entries.
+    Some(unsafe { core::slice::from_raw_parts(tables.as_ptr().cast(), count) })
 }
 
 /// Bytes in use, the most that ever were, and bytes in all, rounded as the allocator rounds.

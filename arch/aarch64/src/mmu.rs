@@ -3,11 +3,11 @@
 use aarch64_cpu::asm::barrier::{ISHST, SY, dsb, isb};
 use aarch64_cpu::registers::{Readable, SP};
 use bulkhead::addr::{PAGE, Pa, Span};
-use bulkhead::paging::{Geometry, HeapStore, MAIR_EL2, MapError, Stale, Table, Va, Window};
+use bulkhead::paging::{Geometry, HeapStore, MAIR_EL2, MapError, Stale, Table, Window};
 use spin::Mutex;
 
 use crate::entry::MmuRegisters;
-use crate::tlb;
+use crate::{heap, tlb};
 
 /// EL2's address space. The first tables are part of the image, more come from the heap.
 pub type Space = bulkhead::paging::El2Space<HeapStore>;
@@ -23,7 +23,7 @@ const SCTLR_ON: u64 = 0x30c5_0830 | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 pub fn new_space(pa_range: u8, tables: &'static [Table]) -> Option<Space> {
     let widest = Geometry::for_el2(pa_range, 0).ok()?.output_bits();
     let geometry = Geometry::for_el2(pa_range, (1 << widest) - 1).ok()?;
-    Space::new(geometry, HeapStore::over(&geometry, tables)?)
+    Space::new(geometry, HeapStore::over(&geometry, tables, heap::take_tables)?)
 }
 
 /// What turns this space on.
@@ -35,7 +35,7 @@ pub fn registers(space: &Space) -> MmuRegisters {
 ///
 /// # Errors
 /// See [`MapError`].
-pub fn map(space: &mut Space, span: Span<Pa>, window: Window) -> Result<(), MapError<Va>> {
+pub fn map(space: &mut Space, span: Span<Pa>, window: Window) -> Result<(), MapError> {
     let Some(pages) = span.widened_to(PAGE) else { return Ok(()) };
     space.map_identity(pages, window)?;
     // The walker sees the new entries (Arm ARM D8.17.7): no TLBI, they were invalid before.
@@ -48,10 +48,9 @@ pub fn map(space: &mut Space, span: Span<Pa>, window: Window) -> Result<(), MapE
 ///
 /// # Errors
 /// See [`MapError`].
-pub fn unmap(space: &mut Space, span: Span<Pa>) -> Result<(), MapError<Va>> {
+pub fn unmap(space: &mut Space, span: Span<Pa>) -> Result<(), MapError> {
     let Some(pages) = span.widened_to(PAGE) else { return Ok(()) };
-    let Some(pages) = Span::between(Va(pages.start().0), Va(pages.end().0)) else { return Ok(()) };
-    space.unmap(pages, &mut |stale: Stale<Va>| match stale {
+    space.unmap_identity(pages, &mut |stale| match stale {
         Stale::At(va) => tlb::invalidate_el2(va.0),
         Stale::All => tlb::invalidate_el2_all(),
     })
@@ -62,7 +61,7 @@ pub fn unmap(space: &mut Space, span: Span<Pa>) -> Result<(), MapError<Va>> {
 ///
 /// # Errors
 /// See [`MapError`]; `work` was not run.
-pub fn window(space: &Mutex<Space>, span: Span<Pa>, work: impl FnOnce()) -> Result<(), MapError<Va>> {
+pub fn window(space: &Mutex<Space>, span: Span<Pa>, work: impl FnOnce()) -> Result<(), MapError> {
     map(&mut space.lock(), span, Window::Data)?;
     work();
     unmap(&mut space.lock(), span)

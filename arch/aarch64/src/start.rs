@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt::{Display, Write};
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use bulkhead::addr::{Address, PAGE, Pa, Span};
 use bulkhead::archive;
-use bulkhead::boot::{BootError, Survey};
+use bulkhead::boot::{BootError, Survey, Translation};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
 use bulkhead::hardware::{Conduit, Hardware, is_console};
@@ -19,7 +19,8 @@ use bulkhead::plan::{Boot, Console, pool};
 use bulkhead::ports::Serial;
 use bulkhead::refusal::{Code, Refusal, code};
 use bulkhead::run;
-use bulkhead::tree::{self, early};
+use bulkhead::tree;
+use bulkhead::tree::early::{self, Early};
 use bulkhead::vgic::{SgiPlan, physical};
 use log::{error, info};
 use spin::Mutex;
@@ -35,9 +36,10 @@ static TABLES: [Table; mmu::BOOT_TABLES] = [const { Table::new() }; mmu::BOOT_TA
 
 /// The largest tree that `booting.rst` allows.
 const TREE_MAX: usize = 2 << 20;
-/// Pages of a secondary CPU's stack: a guard page, the stack, the emergency stack.
+/// Pages of a secondary CPU's stack: a guard page, the stack, the emergency stack. The heap hands out powers of two.
 const STACK_PAGES: usize = 1 + STACK_DATA_PAGES + 1;
-const STACK_DATA_PAGES: usize = 3;
+const STACK_DATA_PAGES: usize = 2;
+const _: () = assert!(STACK_PAGES.is_power_of_two());
 
 /// The boot CPU, EL2, MMU and caches off: no lock and no exclusive works yet (Arm ARM B2.9.2).
 #[unsafe(no_mangle)]
@@ -51,11 +53,13 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
     unsafe { entry::enable_mmu(&mmu::registers(&space)) };
     // SAFETY: mapped by `first_map`; nobody writes to it before a guest runs, and none runs before it is copied.
     let blob: &'static [u8] = unsafe { bytes(tree) };
-    console(&mut space, blob);
+    // Without a tree that can be read there is no console to say so on.
+    let Ok(early) = early::read(blob) else { stop::halt() };
+    console(&mut space, &early);
     el2::init(&features);
     info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
-    let done =
-        reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
+    let done = reserve(&mut space, &early, tree)
+        .and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
     let Err(Refused) = done;
     error!("nothing was started");
     stop::halt()
@@ -87,8 +91,8 @@ unsafe fn bytes(span: Span<Pa>) -> &'static [u8] {
 }
 
 /// Finds the console, before anything can go wrong that someone should read about.
-fn console(space: &mut Space, blob: &[u8]) {
-    let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout) else { return };
+fn console(space: &mut Space, early: &Early<'_>) {
+    let Some(stdout) = early.stdout else { return };
     if !stdout.compatibles().any(is_console) {
         return;
     }
@@ -99,16 +103,14 @@ fn console(space: &mut Space, blob: &[u8]) {
 }
 
 /// Maps the archive, and gives the heap its memory.
-fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refused> {
+fn reserve(space: &mut Space, early: &Early<'_>, tree: Span<Pa>) -> Result<Boot, Refused> {
     let image = entry::image().ok_or_else(|| refuse(code::MAP_BUG, &"the image has no size"))?;
-    tree::check(blob).map_err(|e| refuse(e.code(), &e))?;
-    let early = early::read(blob).map_err(|e| refuse(e.code(), &e))?;
-    let span = pool::find_archive(&early).map_err(|e| refuse(e.code(), &e))?;
+    let span = pool::find_archive(early).map_err(|e| refuse(e.code(), &e))?;
     mmu::map(space, span, Window::ReadOnly).map_err(|e| refuse(e.code(), &e))?;
     // SAFETY: mapped just now; it is never written.
     let description = archive::description(unsafe { bytes(span) }).map_err(|e| refuse(e.code(), &e))?;
-    let cells = early::count_children(description, |_| true);
-    let placed = pool::place(blob, image, tree, cells).map_err(|e| refuse(e.code(), &e))?;
+    let cells = early::count_children(description);
+    let placed = pool::place(early, image, tree, cells).map_err(|e| refuse(e.code(), &e))?;
     mmu::map(space, placed.pool, Window::Data).map_err(|e| refuse(e.code(), &e))?;
     // SAFETY: mapped just now; `place` found it free, and nobody else learns of it.
     unsafe { heap::add(placed.pool.start().0, placed.pool.size()) };
@@ -139,6 +141,10 @@ fn boot_cells(
     let archive = unsafe { bytes(loaded.archive) };
     let tree = loaded.tree;
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
+    if !features.gic() {
+        let why = "this CPU has no GICv3 system registers: is it the right tree for this board?";
+        return Err(refuse(code::NO_GICV3, &why));
+    }
     let gic = map_gic(&mut space, &survey.hardware).map_err(|why| refuse(code::NO_REDISTRIBUTOR, &why))?;
     let own = survey.plan.console;
     let serial = own.and_then(|own| start_serial(&mut space, &own));
@@ -159,9 +165,10 @@ fn boot_cells(
     })?;
     physical::init_redistributor(&mut machine, me, &sgi, survey.hardware.gic.maintenance)
         .map_err(|e| refuse(e.code(), &e))?;
-    let mut system = survey
-        .build(&mut machine, sgi, features.pa_range(), features.wide_vmid(), serial)
-        .map_err(refuse_all)?;
+    let translation =
+        Translation { pa_range: features.pa_range(), vmid16: features.wide_vmid(), take: heap::take_tables };
+    let mut system =
+        survey.build(&mut machine, sgi, translation, serial).map_err(|e| refuse_all(alloc::vec![e]))?;
     system.entered = entered;
     let system: &'static System = Box::leak(Box::new(system));
     // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
@@ -261,8 +268,14 @@ struct Secondary {
     id: PcpuId,
     context: Context,
     system: &'static System,
-    arrived: AtomicBool,
+    state: AtomicU8,
 }
+
+/// What became of a CPU that was started.
+const CALLED: u8 = 0;
+const ARRIVED: u8 = 1;
+/// Its cell needs more bits of physical address than it has.
+const TOO_NARROW: u8 = 2;
 
 const _: () = assert!(offset_of!(MmuRegisters, tcr) == 8 && offset_of!(MmuRegisters, sctlr) == 24);
 const _: () = assert!(offset_of!(Secondary, mmu) == 0);
@@ -272,12 +285,14 @@ const _: () = assert!(offset_of!(Secondary, emergency) == 40);
 /// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
 fn start_secondaries(system: &'static System, me: PcpuId, context: Context, machine: &mut Cpu) {
     let others = || system.cpus().filter(|(id, _)| *id != me);
-    let mut stacks = Vec::new();
-    stacks.resize_with(others().count() * STACK_PAGES, Table::new);
-    let stacks: &'static [Table] = stacks.leak();
     let mmu = mmu::registers(&context.space.lock());
     let mut called: Vec<&'static Secondary> = Vec::new();
-    for ((id, seat), pages) in others().zip(stacks.chunks(STACK_PAGES)) {
+    for (id, seat) in others() {
+        let Some(pages) = heap::take_tables(STACK_PAGES) else {
+            error!("no memory for the stack of {id}");
+            system.never_came(id, machine);
+            continue;
+        };
         let base = pages.first().map_or(0, |page| page.pa().get());
         if let Some(guard) = Span::new(Pa(base), PAGE)
             && let Err(e) = mmu::unmap(&mut context.space.lock(), guard)
@@ -291,7 +306,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
             id,
             context,
             system,
-            arrived: AtomicBool::new(false),
+            state: AtomicU8::new(CALLED),
         }));
         // The other CPU reads this with its caches off.
         cache::clean_value(secondary);
@@ -309,28 +324,36 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
     }
     let deadline = time::counter() + CNTFRQ_EL0.get();
     for secondary in called {
-        while !secondary.arrived.load(Ordering::Acquire) && time::counter() < deadline {
+        while secondary.state.load(Ordering::Acquire) == CALLED && time::counter() < deadline {
             core::hint::spin_loop();
         }
-        if !secondary.arrived.load(Ordering::Acquire) {
-            error!("{} was started and did not arrive within a second", secondary.id);
-            system.never_came(secondary.id, machine);
-        }
+        let why = match secondary.state.load(Ordering::Acquire) {
+            ARRIVED => continue,
+            TOO_NARROW => "reaches fewer physical addresses than its cell has: give that CPU to another cell",
+            _ => "was started and did not arrive within a second",
+        };
+        error!("{} {why}", secondary.id);
+        system.never_came(secondary.id, machine);
     }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
-    el2::init(&Features::read());
+    let features = Features::read();
+    el2::init(&features);
     gic::init_cpu_interface();
     let mut machine = me.context.cpu();
+    if !me.system.can_run(me.id, features.pa_range(), features.wide_vmid()) {
+        me.state.store(TOO_NARROW, Ordering::Release);
+        stop::halt();
+    }
     if let Err(e) =
         physical::init_redistributor(&mut machine, me.id, &me.system.gic.sgi, me.system.gic.maintenance)
     {
         error!("{}: {e}", me.id);
         stop::halt();
     }
-    me.arrived.store(true, Ordering::Release);
+    me.state.store(ARRIVED, Ordering::Release);
     run::cpu(me.system, me.id, &mut machine)
 }
 
@@ -345,7 +368,6 @@ extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
     if let Some(span) = size.and_then(|size| Span::new(Pa(tree), size as u64))
         // SAFETY: as above.
         && let blob = unsafe { bytes(span) }
-        && tree::check(blob).is_ok()
         && let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout)
         && stdout.compatibles().any(is_console)
     {

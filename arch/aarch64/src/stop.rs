@@ -8,6 +8,7 @@ use aarch64_cpu::asm;
 use aarch64_cpu::registers::{DAIF, ESR_EL2, FAR_EL2, MPIDR_EL1, Readable, SP, Writeable};
 use bulkhead::vcpu::Frame;
 
+use crate::el2::Features;
 use crate::{entry, gic, uart};
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
@@ -71,7 +72,10 @@ fn report(what: fmt::Arguments<'_>, frame_pointer: u64) {
         at = next;
     }
     shout!("\n");
-    gic::call_all();
+    // Without these registers the call would be the next exception, for ever; and no other CPU has been started.
+    if Features::read().gic() {
+        gic::call_all();
+    }
 }
 
 /// Bulkhead cannot go on. Not for anything that a guest can bring about.

@@ -78,8 +78,6 @@ register_structs! {
 
 /// Bytes to map for a UART.
 pub const SIZE: u64 = 0x1000;
-/// The most bytes that go into a FIFO at once; hardware has 32, emulators have no end.
-const FIFO: usize = 32;
 
 /// A UART that is ready to print: the loader set baud rate and pins.
 pub struct Uart {
@@ -146,7 +144,7 @@ impl Write for Uart {
 impl Serial for Uart {
     fn put(&mut self, bytes: &[u8]) -> usize {
         let mut count = 0;
-        for byte in bytes.iter().take(FIFO) {
+        for byte in bytes {
             if self.registers.flags.is_set(Flags::TXFF) {
                 break;
             }

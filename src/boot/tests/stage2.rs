@@ -5,11 +5,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::addr::PAGE;
-use crate::paging::Mapping;
+use crate::paging::{Mapping, Stage2};
 use crate::plan::Region;
 use crate::plan::tests::random::{Random, random};
 
-type Leaf = Mapping<Ipa, Stage2Attributes>;
+type Leaf = Mapping<Stage2>;
 
 /// ID_AA64MMFR0_EL1.PARange of a CPU with 48 bits.
 const BITS_48: u8 = 5;
@@ -111,7 +111,7 @@ proptest! {
         let Some((hardware, Ok(plan))) = random.plan() else { return Ok(()) };
         let (mut ram, mut devices) = (Vec::new(), Vec::new());
         for cell in &plan.cells {
-            let space = stage2(cell, BITS_48).unwrap();
+            let space = stage2(cell, plan.boot.pool.last(), super::translation(BITS_48)).unwrap();
             let leaves: Vec<_> = space.mappings().collect();
             maps_what_the_plan_says(cell, &leaves);
             ram.extend(behind(&leaves, Stage2Attributes::Ram));

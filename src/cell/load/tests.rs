@@ -1,5 +1,5 @@
 use super::*;
-use crate::plan::Piece;
+use crate::plan::{Piece, TreeSource};
 
 /// RAM as bytes from 0; what was cleaned, in order.
 struct Ram {
@@ -44,7 +44,15 @@ const SPLIT: [Region; 2] = [
 
 fn plan(pieces: Vec<Piece>) -> Load {
     let tree = Span::new(Ipa(0x4000_2800), 0x800).unwrap();
-    Load { pieces, zeroed: Vec::new(), tree, entry: Ipa(0x4000_0000), initrd: None, bootargs: None }
+    Load {
+        pieces,
+        zeroed: Vec::new(),
+        tree,
+        source: TreeSource::Derived,
+        entry: Ipa(0x4000_0000),
+        initrd: None,
+        bootargs: None,
+    }
 }
 
 const ARCHIVE: u64 = 0xc000;

@@ -23,7 +23,7 @@ fn a_cell_reads_like_this() {
    ],
    "gicd": {"at": "0x8000000", "size": "0x10000"},
    "gicr": {"at": "0x80a0000", "size": "0x20000"},
-   "spis": [40],
+   "spis": [8],
    "devices": [
     "/pl011@9040000"
    ],

@@ -62,6 +62,17 @@ fn the_demo() {
 }
 
 #[test]
+fn with_a_gicv2_a_cell_sees_a_cpu_interface() {
+    let mut setup = Setup::new([]);
+    setup.board.v2 = true;
+    setup.plan(|plan, _, _| {
+        let frames: Vec<_> = plan.cells.iter().map(|cell| (cell.gicd, cell.gicr)).collect();
+        let v2 = (ipa(0x800_0000, 0x1000), ipa(0x801_0000, 0x2000));
+        assert_eq!(frames, [v2, v2], "the sample's GIC lies where the cells' does");
+    });
+}
+
+#[test]
 fn what_is_loaded_where() {
     Setup::new([]).plan(|plan, _, _| {
         let [linux, control] = [&plan.cells[0].load, &plan.cells[1].load];
@@ -92,7 +103,7 @@ fn what_is_loaded_where() {
 
 #[test]
 fn a_raw_image_lies_at_the_start_of_a_cell_that_may_be_tiny() {
-    let raw = Payload::Image { file: "raw.bin".into(), bootargs: None };
+    let raw = image("raw.bin");
     let tiny = CellConfig { memory: Some(64 << 10), payload: raw, ..cell("tiny", "cpu@2", &[]) };
     Setup::new([tiny]).plan(|plan, _, _| {
         let tiny = &plan.cells[2];
@@ -188,6 +199,7 @@ fn a_claim_takes_what_is_below_and_a_nearer_claim_takes_it_back() {
     let uart = cell("uart", "cpu@1", &["serial@6000"]);
     let mut setup = Setup::new([bus, uart]);
     setup.cells[2].unprotected_dma = true;
+    setup.cells[3].foreign_dependencies = true;
     setup.plan(|plan, tree, _| {
         let owner = |path: &str| plan.device_owner(tree.at(path).unwrap().id()).unwrap();
         assert_eq!(owner("/soc/i2c@5000/pmic@25"), CellId(2));
@@ -206,4 +218,45 @@ fn root_is_warned_too_when_another_cell_has_what_it_needs() {
         let warning = "/gpio-keys: its GPIO line is in the hands of /gpio@9030000, which cell `control` has";
         assert_eq!(plan.cells[0].warnings, [warning]);
     });
+}
+
+#[test]
+fn a_prebuilt_image_lies_where_it_was_built_for() {
+    let mut setup = Setup::new([]);
+    setup.cells[1].ram_base = Some(0x8000_0000);
+    setup.cells[1].payload =
+        Payload::Image { file: "raw.bin".into(), load_address: Some(0x8008_0000), entry: Some(0x8008_0040) };
+    setup.plan(|plan, _, _| {
+        let control = &plan.cells[1];
+        assert_eq!(control.ram, [region(0x8000_0000, 0x7f00_0000, 16 * MIB)]);
+        assert_eq!((control.load.pieces[0].to, control.load.entry), (Ipa(0x8008_0000), Ipa(0x8008_0040)));
+        assert_eq!(control.load.tree, ipa(0x80e0_0000, BLOCK_2M));
+    });
+}
+
+#[test]
+fn a_tree_that_is_given_is_copied_like_an_image() {
+    let mut setup = Setup::new([]);
+    let tree = crate::tree::sample::node("").blob();
+    setup.cells[1].tree = CellTree::Given("rtos.dtb".into());
+    setup.files.push(("rtos.dtb", tree.clone()));
+    setup.plan(|plan, _, _| {
+        let load = &plan.cells[1].load;
+        assert_eq!(load.source, TreeSource::Given);
+        let last = load.pieces.last().unwrap();
+        assert_eq!((last.to, last.size), (load.tree.start(), tree.len() as u64));
+    });
+}
+
+#[test]
+fn the_loaders_command_line_may_come_first() {
+    let mut setup = Setup::new([]);
+    setup.cells[0].bootargs = Bootargs::BoardsAnd("quiet".into());
+    setup.board.bootargs = Some("root=/dev/vda");
+    setup.plan(|plan, _, _| {
+        assert_eq!(plan.cells[0].load.bootargs.as_deref(), Some("root=/dev/vda quiet"));
+    });
+    let mut setup = Setup::new([]);
+    setup.cells[0].bootargs = Bootargs::BoardsAnd("quiet".into());
+    setup.plan(|plan, _, _| assert_eq!(plan.cells[0].load.bootargs.as_deref(), Some("quiet")));
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::addr::PAGE;
 use crate::hardware::sample::soc_device;
 use crate::plan::pool;
+use crate::tree::early;
 
 /// A device under /soc: its slot of 2 KiB, its interrupt, its owner.
 type Uart = (u32, u32, usize);
@@ -78,8 +79,8 @@ impl Random {
     fn cell_configs(&self) -> Vec<CellConfig> {
         let payload = |kind: usize| match kind {
             0 => root().payload,
-            1 => Payload::Image { file: "raw.bin".into(), bootargs: None },
-            _ => Payload::Image { file: "control.elf".into(), bootargs: None },
+            1 => image("raw.bin"),
+            _ => image("control.elf"),
         };
         let cell = |(at, (memory, kind)): (usize, &(u64, usize))| {
             let cpus = (0..self.cpus).filter(|n| self.owner(self.cpu_owners[*n as usize]) == Some(at));
@@ -91,10 +92,15 @@ impl Random {
                 cpus: if cpus.is_empty() { CpuChoice::Count(1) } else { CpuChoice::Names(cpus) },
                 // Linux does not fit into little.
                 memory: Some(if *kind == 0 { memory * PAGE + 64 * MIB } else { memory * PAGE }),
+                ram_base: None,
                 payload: payload(*kind),
+                bootargs: Bootargs::None,
+                tree: CellTree::Derived,
                 devices: uarts.map(|(slot, ..)| format!("uart@{:x}", slot * 0x800)).collect(),
                 console: CellConsole::None,
                 unprotected_dma: false,
+                // Half of them, each with a clock of root's.
+                foreign_dependencies: at % 2 == 0,
             }
         };
         let root = self.root.then(|| CellConfig { unprotected_dma: self.dma, ..root() });
@@ -139,7 +145,7 @@ impl Random {
         let board = std::mem::take(&mut setup.board).tree();
         let blob = board.blob_reserving(&[(START + self.firmware.0, self.firmware.1)]);
         let cells = setup.cells.len();
-        let placed = pool::place(&blob, setup.boot.image, setup.boot.tree, cells).ok()?;
+        let placed = pool::place(&early::read(&blob).ok()?, setup.boot.image, setup.boot.tree, cells).ok()?;
         let boot = Boot { pool: placed.pool, archive: placed.archive, ..setup.boot };
         let tree = Tree::parse(&blob).unwrap();
         let hardware = Hardware::read(&tree).unwrap();

@@ -65,7 +65,6 @@ pub fn cells(
 ) -> Result<Vec<CellWish>, NewError> {
     let mut talk = Talk { input, output };
     let serials = names(board, hardware, |node| node.contains("serial") || node.contains("uart"));
-    let others = names(board, hardware, |_| true);
     writeln!(
         talk.output,
         "This board has {} CPUs, {} and {} devices. Enter takes what stands in brackets, - takes nothing.",
@@ -99,10 +98,10 @@ pub fn cells(
         let memory = talk.text("How much memory", "16M")?;
         // The board's first serial line is most often its console.
         let serial = free.get(1).or(free.first()).map_or("-", |name| name);
-        let hint = if others.len() > 12 { "see `bulkhead plan`".into() } else { others.join(", ") };
-        let devices = talk.ask(&format!("Its devices, with spaces between ({hint})"), serial, |answer| {
-            answer.split_whitespace().filter(|name| *name != "-").map(|name| known(board, name)).collect()
-        })?;
+        let devices =
+            talk.ask("Its devices, by the board's names, with spaces between", serial, |answer| {
+                answer.split_whitespace().filter(|name| *name != "-").map(|name| known(board, name)).collect()
+            })?;
         let wish = CellWish { name, cpus: vec![cpus], memory, devices, ..CellWish::default() };
         wishes.push(if talk.yes("Does it run Linux?", false)? {
             let CellWish { kernel, initrd, bootargs, .. } = linux(&mut talk)?;

@@ -1,6 +1,6 @@
 //! Which images a description names.
 
-use bulkhead::config::{Config, Payload};
+use bulkhead::config::Config;
 
 use super::{DESCRIPTION, PackError};
 
@@ -13,6 +13,10 @@ pub enum ImageRole {
     Initrd,
     /// A bare-metal program.
     Image,
+    /// A device tree.
+    Tree,
+    /// An overlay for one.
+    Overlay,
 }
 
 impl ImageRole {
@@ -22,7 +26,15 @@ impl ImageRole {
             Self::Kernel => "kernel",
             Self::Initrd => "initrd",
             Self::Image => "image",
+            Self::Tree => "dtb",
+            Self::Overlay => "dtb-overlay",
         }
+    }
+
+    fn of(property: &str) -> Option<Self> {
+        [Self::Kernel, Self::Initrd, Self::Image, Self::Tree, Self::Overlay]
+            .into_iter()
+            .find(|role| role.property() == property)
     }
 }
 
@@ -44,22 +56,17 @@ pub struct Image {
 pub fn named_by(config: &Config) -> Result<Vec<Image>, PackError> {
     let mut images = Vec::new();
     for cell in &config.cells {
-        let named = match &cell.payload {
-            Payload::Linux { kernel, initrd, .. } => {
-                [Some((ImageRole::Kernel, kernel)), initrd.as_ref().map(|name| (ImageRole::Initrd, name))]
-            }
-            Payload::Image { file, .. } => [Some((ImageRole::Image, file)), None],
-        };
-        for (role, name) in named.into_iter().flatten() {
+        for (property, name) in cell.files() {
+            let Some(role) = ImageRole::of(property) else { continue };
             if let Some(why) = objection(name) {
                 return Err(PackError::Name {
                     cell: cell.name.clone(),
                     property: role.property(),
-                    name: name.clone(),
+                    name: name.into(),
                     why,
                 });
             }
-            images.push(Image { cell: cell.name.clone(), role, name: name.clone() });
+            images.push(Image { cell: cell.name.clone(), role, name: name.into() });
         }
     }
     Ok(images)

@@ -1,8 +1,9 @@
 //! The board's memory from bottom to top, each stretch with its owner.
 
 use bulkhead::addr::{PAGE, Pa, Span};
+use bulkhead::config::CellConsole;
 use bulkhead::hardware::Hardware;
-use bulkhead::plan::{Plan, spans::SpanSet};
+use bulkhead::plan::{CellPlan, Plan, spans::SpanSet};
 
 /// Whose something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,24 +93,53 @@ pub fn ranges(numbers: impl IntoIterator<Item = u32>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// Node names without what they share: from three nodes of one kind on, the kind and how many.
-pub fn grouped(paths: &[String]) -> Vec<String> {
-    let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_string();
-    let base = |name: &str| name.split('@').next().unwrap_or(name).to_string();
-    let names: Vec<String> = paths.iter().map(name).collect();
-    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
-    for name in names {
-        let kind = base(&name);
-        match groups.iter_mut().find(|(known, _)| *known == kind) {
+/// A cell's shared interrupts by the numbers that a device tree gives them, which count from 0.
+pub fn spis(cell: &CellPlan) -> impl Iterator<Item = u32> + '_ {
+    cell.spis.iter().map(|intid| intid.saturating_sub(FIRST_SPI))
+}
+
+/// The INTID of SPI 0.
+pub const FIRST_SPI: u32 = 32;
+
+/// The private interrupts that no cell has, numbered in the same way.
+pub fn own_ppis<S>(plan: &Plan<S>) -> String {
+    ranges(plan.own_ppis.iter().map(|ppi| ppi.intid().saturating_sub(16)))
+}
+
+/// Where a cell's console is, if it has one.
+pub fn console(console: &CellConsole) -> Option<String> {
+    match console {
+        CellConsole::None => None,
+        CellConsole::Virtual => Some("virtual, on the hypervisor's".into()),
+        CellConsole::Device(name) => Some(name.clone()),
+    }
+}
+
+/// Devices that are named together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The name of one, or a kind and how many there are.
+    pub words: String,
+    /// How many.
+    pub count: usize,
+}
+
+/// Nodes by the last part of their paths; from three of one kind on, they are one group.
+pub fn grouped(paths: &[String]) -> Vec<Group> {
+    let mut kinds: Vec<(&str, Vec<&str>)> = Vec::new();
+    for path in paths {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let kind = name.split('@').next().unwrap_or(name);
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, members)) => members.push(name),
-            None => groups.push((kind, vec![name])),
+            None => kinds.push((kind, vec![name])),
         }
     }
-    let words = groups.into_iter().flat_map(|(kind, members)| match members.len() {
-        0..=2 => members,
-        count => vec![format!("{kind} \u{d7}{count}")],
+    let groups = kinds.into_iter().flat_map(|(kind, members)| match members.len() {
+        0..=2 => members.iter().map(|name| Group { words: (*name).into(), count: 1 }).collect(),
+        count => vec![Group { words: format!("{kind} \u{d7}{count}"), count }],
     });
-    words.collect()
+    groups.collect()
 }
 
 #[cfg(test)]
@@ -133,6 +163,8 @@ mod tests {
     #[test]
     fn many_of_a_kind_are_one() {
         let paths = ["/a@1", "/soc/b@2", "/soc/b@3", "/soc/b@4", "/c"].map(String::from);
-        assert_eq!(grouped(&paths), ["a@1", "b ×3", "c"]);
+        let groups = grouped(&paths);
+        assert_eq!(groups.iter().map(|group| group.words.as_str()).collect::<Vec<_>>(), ["a@1", "b ×3", "c"]);
+        assert_eq!(groups.iter().map(|group| group.count).sum::<usize>(), paths.len());
     }
 }

@@ -6,6 +6,7 @@ mod memory;
 mod palette;
 mod strips;
 
+use bulkhead::config::Config;
 use bulkhead::hardware::Hardware;
 use bulkhead::plan::{Checked, Plan};
 use bulkhead::tree::Tree;
@@ -35,9 +36,11 @@ pub struct Subject<'p> {
     pub plan: &'p Plan<Checked>,
     /// Its board.
     pub hardware: &'p Hardware,
+    /// The description.
+    pub config: &'p Config,
     /// The board's tree.
     pub board: &'p Tree<'p>,
-    /// The description's name.
+    /// The description's file name.
     pub description: &'p str,
 }
 
@@ -54,7 +57,12 @@ impl Subject<'_> {
     /// What the board calls itself.
     fn board_name(&self) -> &str {
         let text = |name| self.board.root().prop(name).and_then(|prop| prop.strings().next());
-        text("model").or_else(|| text("compatible")).unwrap_or("a board without a name")
+        match text("model").or_else(|| text("compatible")) {
+            // What QEMU's virt machine says of itself.
+            Some("linux,dummy-virt") => "QEMU virt",
+            Some(name) => name,
+            None => "a board without a name",
+        }
     }
 }
 
@@ -104,7 +112,7 @@ fn legend(canvas: &mut Canvas, subject: &Subject<'_>, owners: &[Owner], top: f64
     let (mut x, mut y) = (MARGIN, top);
     for owner in owners {
         let name = subject.name(*owner);
-        let wide = TEXT.width(name).min(240.0);
+        let wide = TEXT.width(name).min(420.0);
         if x + 26.0 + wide > WIDTH - MARGIN {
             (x, y) = (MARGIN, y + 28.0);
         }

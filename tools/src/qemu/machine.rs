@@ -14,6 +14,8 @@ pub struct Machine {
     pub memory: Cow<'static, str>,
     /// Whether there is an EL3, so that GICD_CTLR.DS is 0 and firmware keeps Group 0.
     pub secure: bool,
+    /// The GIC's version.
+    pub gic: u32,
     /// Whether the GIC has an ITS. Cells see none, so native Linux that is compared with a cell has none either.
     pub its: bool,
     /// A disk on the PCI bus.
@@ -42,6 +44,7 @@ impl Machine {
         smp: 4,
         memory: Cow::Borrowed("1G"),
         secure: false,
+        gic: 3,
         its: true,
         disk: Disk::Scratch,
         virtio_console: false,
@@ -51,7 +54,7 @@ impl Machine {
     /// QEMU's arguments, the consoles' and what is booted left out.
     pub fn arguments(&self) -> Vec<String> {
         let on = |yes| if yes { "on" } else { "off" };
-        let mut machine = format!("virt,virtualization=on,gic-version=3,its={}", on(self.its));
+        let mut machine = format!("virt,virtualization=on,gic-version={},its={}", self.gic, on(self.its));
         if self.secure {
             machine += ",secure=on";
         }

@@ -6,6 +6,7 @@
 
 mod chatter;
 mod dmesg;
+mod hostile;
 mod list;
 mod scenario;
 

@@ -1,6 +1,6 @@
 //! The memory map: one bar from bottom to top, to scale but for what would be thinner than a line, and with holes cut short.
 
-use super::super::regions::{self, Stretch};
+use super::super::regions::{self, Owner, Stretch};
 use super::canvas::{Align, Area, Canvas};
 use super::{ADDRESS, CARDS, HEADING, MARGIN, NOTE, Subject, TEXT, swatch};
 
@@ -142,7 +142,8 @@ fn label(canvas: &mut Canvas, subject: &Subject<'_>, part: &Part, centre: f64, a
     let (font, words, start, last) = match part {
         Part::Owned(Stretch { owner, span }) => {
             let size = regions::size(span.size());
-            (TEXT, format!("{size} {}", subject.name(*owner)), span.start().0, span.last().0)
+            let whose = if *owner == Owner::Nobody { "in no cell" } else { subject.name(*owner) };
+            (TEXT, format!("{size} {whose}"), span.start().0, span.last().0)
         }
         Part::Hole { start, end } => {
             (NOTE, format!("{} without memory, not to scale", regions::size(end - start)), *start, end - 1)

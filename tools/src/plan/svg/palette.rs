@@ -18,7 +18,7 @@ pub struct Paint {
 pub fn paint(owner: Owner) -> Paint {
     match owner {
         Owner::Cell(at) if at < CELLS.len() => Paint { fill: CELLS[at].into(), ink: ink(CELLS[at]) },
-        Owner::Cell(at) => Paint { fill: format!("url(#c{at})"), ink: "#000000" },
+        Owner::Cell(at) => Paint { fill: format!("url(#c{at})"), ink: ink(CELLS[at % CELLS.len()]) },
         Owner::Hypervisor => Paint { fill: HYPERVISOR.into(), ink: "#ffffff" },
         Owner::Firmware => Paint { fill: "url(#firmware)".into(), ink: "#000000" },
         Owner::Nobody => Paint { fill: "#e4e4e4".into(), ink: "#000000" },
@@ -27,27 +27,40 @@ pub fn paint(owner: Owner) -> Paint {
 
 /// The patterns that [`paint`] names, for so many cells.
 pub fn patterns(cells: usize) -> String {
-    let stripes = |name: &str, ground: &str, line: &str, gap: usize, turn: usize| {
-        format!(
-            "<pattern id=\"{name}\" width=\"{gap}\" height=\"{gap}\" patternUnits=\"userSpaceOnUse\" \
-             patternTransform=\"rotate({turn})\"><rect width=\"{gap}\" height=\"{gap}\" fill=\"{ground}\"/>\
-             <rect width=\"2\" height=\"{gap}\" fill=\"{line}\"/></pattern>\n"
-        )
-    };
     let mut text = stripes("firmware", "#bdbdbd", "#f4f4f4", 6, 45);
     for at in CELLS.len()..cells {
-        // From the eighth cell on the colours come again, striped, each round at another angle and distance.
+        // From the eighth cell on the colours come again, striped, each round at another angle and distance. Stripes are
+        // further from the ink than their ground, so that text on them stays as easy to read.
         let (colour, round) = (CELLS[at % CELLS.len()], at / CELLS.len());
-        text += &stripes(&format!("c{at}"), colour, "#ffffff", 5 + 2 * round, 35 * round);
+        let towards = if ink(colour) == "#ffffff" { 0.0 } else { 255.0 };
+        text += &stripes(&format!("c{at}"), colour, &mixed(colour, towards), 5 + 2 * round, 35 * round);
     }
     text
 }
 
+fn stripes(name: &str, ground: &str, line: &str, gap: usize, turn: usize) -> String {
+    format!(
+        "<pattern id=\"{name}\" width=\"{gap}\" height=\"{gap}\" patternUnits=\"userSpaceOnUse\" \
+         patternTransform=\"rotate({turn})\"><rect width=\"{gap}\" height=\"{gap}\" fill=\"{ground}\"/>\
+         <rect width=\"3\" height=\"{gap}\" fill=\"{line}\"/></pattern>\n"
+    )
+}
+
+/// Red, green and blue, from 0 to 255.
+fn parts(colour: &str) -> [f64; 3] {
+    [1, 3, 5].map(|at| u8::from_str_radix(&colour[at..at + 2], 16).map_or(0.0, f64::from))
+}
+
+/// A colour half way to black (0) or white (255).
+fn mixed(colour: &str, towards: f64) -> String {
+    let [red, green, blue] = parts(colour).map(|part| ((part + towards) / 2.0).round() as u8);
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
 /// Black or white, whichever reads better (relative luminance of WCAG 2, in short).
 fn ink(colour: &str) -> &'static str {
-    let part = |at: usize| u32::from_str_radix(&colour[at..at + 2], 16).map_or(0.0, |v| f64::from(v) / 255.0);
-    let linear = |v: f64| v.powf(2.2);
-    let luminance = 0.2126 * linear(part(1)) + 0.7152 * linear(part(3)) + 0.0722 * linear(part(5));
+    let [red, green, blue] = parts(colour).map(|part| (part / 255.0).powf(2.2));
+    let luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
     if luminance > 0.22 { "#000000" } else { "#ffffff" }
 }
 

@@ -2,7 +2,7 @@
 
 use bulkhead::cpu::PcpuId;
 
-use super::super::regions::Owner;
+use super::super::regions::{FIRST_SPI, Owner};
 use super::canvas::{Align, Area, Canvas, Font};
 use super::{HEADING, MARGIN, NOTE, Subject, WIDTH, palette, swatch};
 
@@ -11,9 +11,9 @@ const GAP: f64 = 10.0;
 /// CPUs in a row, at most.
 const ROW: usize = 16;
 const CPU_HIGH: f64 = 54.0;
-/// From one interrupt's square to the next.
-const PITCH: f64 = 11.0;
-const SQUARE: f64 = 9.0;
+/// From one interrupt's square to the next: as much as there is room for in one row, within these.
+const PITCH: (f64, f64) = (9.0, 24.0);
+const SQUARES_GAP: f64 = 2.0;
 
 /// The CPUs; gives where they end.
 pub fn cpus(canvas: &mut Canvas, subject: &Subject<'_>, top: f64) -> f64 {
@@ -34,8 +34,10 @@ pub fn cpus(canvas: &mut Canvas, subject: &Subject<'_>, top: f64) -> f64 {
         let small = Font { size: 13.0, mono: false, bold: false, colour: ink };
         let room = |y, h| Area { x: x + 4.0, y, w: wide - 8.0, h };
         canvas.text(room(y + 5.0, 24.0), Align::Middle, large, &format!("CPU {}", cpu.id.index()));
-        let whose = vcpu.map_or_else(|| "not started".to_string(), |vcpu| format!("{name} {vcpu}"));
-        canvas.text(room(y + 29.0, 20.0), Align::Middle, small, &whose);
+        let long = vcpu.map_or_else(|| "in no cell, off".to_string(), |vcpu| format!("{name}, vCPU {vcpu}"));
+        let short = if vcpu.is_some() { name } else { "off" };
+        let whose = if small.width(&long) > wide - 8.0 { short } else { &long };
+        canvas.text(room(y + 29.0, 20.0), Align::Middle, small, whose);
         canvas.end();
         bottom = y + CPU_HIGH;
     }
@@ -49,22 +51,24 @@ fn owner(subject: &Subject<'_>, id: PcpuId) -> (Owner, Option<usize>) {
 
 /// The shared interrupts up to the last that a device has; gives where they end.
 pub fn interrupts(canvas: &mut Canvas, subject: &Subject<'_>, top: f64) -> f64 {
-    let owners = |spi: u32| subject.plan.cells.iter().position(|cell| cell.spis.contains(spi));
-    let last = (32..1020).rev().find(|spi| owners(*spi).is_some());
+    let owners = |spi: u32| subject.plan.cells.iter().position(|cell| cell.spis.contains(FIRST_SPI + spi));
+    let last = (0..988).rev().find(|spi| owners(*spi).is_some());
     let Some(last) = last else { return top };
     canvas.text(Area { x: MARGIN, y: top, w: 340.0, h: 22.0 }, Align::Left, HEADING, "Shared interrupts");
     canvas.text(
         Area { x: MARGIN + 340.0, y: top, w: WIDE - 340.0, h: 22.0 },
         Align::Right,
         NOTE,
-        &format!("SPI 32 to {last}, a square each; pale ones are nobody's"),
+        &format!("SPI 0 to {last}, a square each; pale ones are nobody's"),
     );
-    let columns = (WIDE / PITCH) as u32;
+    let pitch = (WIDE / f64::from(last + 1)).clamp(PITCH.0, PITCH.1);
+    let columns = (WIDE / pitch) as u32;
+    let size = pitch - SQUARES_GAP;
     let mut bottom = top + 28.0;
-    for spi in 32..=last {
-        let (row, column) = ((spi - 32) / columns, (spi - 32) % columns);
-        let (x, y) = (MARGIN + f64::from(column) * PITCH, top + 30.0 + f64::from(row) * PITCH);
-        let area = Area { x, y, w: SQUARE, h: SQUARE };
+    for spi in 0..=last {
+        let (row, column) = (spi / columns, spi % columns);
+        let (x, y) = (MARGIN + f64::from(column) * pitch, top + 30.0 + f64::from(row) * pitch);
+        let area = Area { x, y, w: size, h: size.min(16.0) };
         match owners(spi) {
             Some(cell) => {
                 canvas.begin("spi", &format!("SPI {spi}: {}", subject.name(Owner::Cell(cell))));
@@ -73,7 +77,7 @@ pub fn interrupts(canvas: &mut Canvas, subject: &Subject<'_>, top: f64) -> f64 {
             }
             None => canvas.rect(area, 2.0, "#ececec", ""),
         }
-        bottom = y + SQUARE;
+        bottom = y + area.h;
     }
     bottom
 }

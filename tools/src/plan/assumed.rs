@@ -1,0 +1,52 @@
+//! What is not known at the desk, and what is assumed in its place; each assumption is said.
+
+use bulkhead::hardware::Hardware;
+use bulkhead::tree::{Blob, Token, Tree};
+
+/// Boards whose firmware fills in /memory, and the fewest bytes from address 0 on that any model gets: on a Raspberry
+/// Pi 4 with 1 GiB the VideoCore keeps the upper 76 MiB.
+const FILLED_IN: [(&str, u32); 1] = [("raspberrypi,4-model-b", 0x3b40_0000)];
+
+/// Fills in the memory that a board's firmware would; what was filled in is said.
+pub fn memory(blob: &mut [u8]) -> Option<String> {
+    let (at, size) = {
+        let tree = Tree::parse(blob).ok()?;
+        let (_, size) = FILLED_IN.iter().find(|(board, _)| tree.root().is_compatible(board))?;
+        let node = tree.root().children().find(|node| node.base_name() == "memory")?;
+        let reg = node.prop("reg")?.bytes();
+        let empty = reg.len() >= 4 && reg.iter().all(|byte| *byte == 0) && tree.root().size_cells() == 1;
+        (place(blob, &node.path(), reg.len())?, empty.then_some(*size)?)
+    };
+    // The size is the entry's last cell.
+    blob.get_mut(at - 4..at)?.copy_from_slice(&size.to_be_bytes());
+    Some(format!(
+        "the board's tree leaves its memory to the firmware: {} MiB are assumed, as on the smallest model; the tree of \
+         the running board (/sys/firmware/fdt) says it exactly",
+        size >> 20
+    ))
+}
+
+/// Where in the blob the value of a top node's `reg` of this size ends.
+fn place(blob: &[u8], path: &str, size: usize) -> Option<usize> {
+    let (mut depth, mut inside) = (0, false);
+    let mut walk = Blob::open(blob).ok()?.walk();
+    while let Some(token) = walk.step().ok()? {
+        match token {
+            Token::Begin(name) => {
+                depth += 1;
+                inside = depth == 2 && path.strip_prefix('/') == Some(name);
+            }
+            Token::End => (depth, inside) = (depth - 1, false),
+            Token::Prop(prop) if inside && prop.name() == "reg" && prop.bytes().len() == size => {
+                return Some(prop.bytes().as_ptr().addr() - blob.as_ptr().addr() + size);
+            }
+            Token::Prop(_) => {}
+        }
+    }
+    None
+}
+
+/// What stands in the way of booting this version on the board, though it can be planned for.
+pub fn not_bootable(hardware: &Hardware, tree: &Tree<'_>) -> Vec<String> {
+    hardware.not_driven(tree).iter().map(ToString::to_string).collect()
+}

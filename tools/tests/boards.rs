@@ -1,0 +1,119 @@
+//! The trees of real boards, as Debian's kernel package has them, divided by the boards' own demo descriptions.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use bulkhead_cli::board::Board;
+use bulkhead_cli::plan::{self, Fit};
+
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The images that the demos name, small ones.
+fn images(name: &str) -> PathBuf {
+    let folder = top().join("target/test").join(name);
+    let mut kernel = vec![0; 64];
+    kernel[16..24].copy_from_slice(&(40_u64 << 20).to_le_bytes());
+    kernel[24] = 0b1010;
+    kernel[56..60].copy_from_slice(b"ARM\x64");
+    std::fs::create_dir_all(folder.join("linux")).unwrap();
+    for (file, bytes) in
+        [("linux/Image", &kernel), ("linux/initrd.cpio", &vec![1; 5000]), ("control.elf", &vec![2; 5000])]
+    {
+        std::fs::write(folder.join(file), bytes).unwrap();
+    }
+    folder
+}
+
+/// A board's demo; `None`, which is said, where nobody has fetched the board's tree.
+fn demo(board: &str, tree: &str) -> Option<Fit> {
+    let tree = top().join("target/debian/dtbs").join(tree);
+    if !tree.exists() {
+        // Not by a macro, whose output the test harness keeps to itself.
+        let left_out =
+            format!("{board}: left out, {} is missing: scripts/setup --all fetches it\n", tree.display());
+        std::io::stderr().write_all(left_out.as_bytes()).unwrap();
+        return None;
+    }
+    let cells = top().join("dts").join(board).join("demo.dts");
+    Some(
+        plan::check(&cells, &Board::File(tree), &images(board))
+            .unwrap_or_else(|error| panic!("{board}: {error}")),
+    )
+}
+
+/// What a cell's devices need of another's: device, what, whose hands, all by their last names.
+fn needs(desk: &Fit, cell: usize) -> Vec<[String; 3]> {
+    let last = |path: &str| path.rsplit('/').next().unwrap().trim_end_matches([',', ':']).to_string();
+    let warnings = desk.plan.cells[cell].warnings.iter();
+    warnings
+        .map(|warning| {
+            let (device, rest) = warning.split_once(": its ").unwrap();
+            let (what, rest) = rest.split_once(" is in the hands of ").unwrap();
+            [last(device), what.to_string(), last(rest.split_once(", which").unwrap().0)]
+        })
+        .collect()
+}
+
+fn devices(desk: &Fit, cell: usize) -> String {
+    let tree = desk.tree().unwrap();
+    let paths = desk.plan.cells[cell].devices.iter().map(|node| tree.node(*node).path().to_string());
+    paths.collect::<Vec<_>>().join(" ")
+}
+
+fn spis(desk: &Fit, cell: usize) -> Vec<u32> {
+    desk.plan.cells[cell].spis.iter().map(|id| id - 32).collect()
+}
+
+fn mmio(desk: &Fit, cell: usize) -> Vec<(u64, u64)> {
+    desk.plan.cells[cell].mmio.iter().map(|region| (region.pa.0, region.size)).collect()
+}
+
+#[test]
+fn imx8mp_evk() {
+    let Some(desk) = demo("imx8mp-evk", "imx8mp-evk.dtb") else { return };
+    assert_eq!(desk.notes, [""; 0]);
+    assert_eq!(devices(&desk, 1), "/soc@0/bus@30800000/spba-bus@30800000/serial@30880000");
+    assert_eq!((spis(&desk, 1), mmio(&desk, 1)), (vec![28], vec![(0x3088_0000, 0x1_0000)]));
+    let uart = |what: &str, whose: &str| ["serial@30880000", what, whose].map(String::from);
+    let expected = [
+        uart("clock", "clock-controller@30380000"),
+        uart("DMA channel", "dma-controller@30bd0000"),
+        uart("pin setting", "pinctrl@30330000"),
+    ];
+    assert_eq!(needs(&desk, 1), expected);
+    assert_eq!(needs(&desk, 0), [[""; 3]; 0], "Linux has all else itself");
+    let linux = &desk.plan.cells[0];
+    assert_eq!((linux.cpus.len(), linux.devices.len() > 80), (3, true));
+    // Two banks of 3 GiB touch; what the DSP shares stays in them and is not loaded to.
+    assert_eq!(linux.ram.last().unwrap().seen().unwrap().end().0, 0x1_bf00_0000);
+    let reserved: Vec<_> = desk.plan.reserved.iter().map(|span| (span.start().0, span.size())).collect();
+    assert_eq!(reserved, [(0x942f_0000, 0x11_0000)]);
+    assert_eq!((linux.gicd.start().0, linux.gicr.start().0), (0x3880_0000, 0x3888_0000));
+}
+
+#[test]
+fn raspberry_pi_4() {
+    let Some(desk) = demo("rpi4", "bcm2711-rpi-4-b.dtb") else { return };
+    let [memory, gic, cpu] = desk.notes.as_slice() else { panic!("{:?}", desk.notes) };
+    assert!(memory.contains("948 MiB are assumed"), "{memory}");
+    assert!(gic.starts_with("/soc/interrupt-controller@40041000 is a GICv2"), "{gic}");
+    assert!(cpu.starts_with("/cpus/cpu@0 is not started by PSCI"), "{cpu}");
+    assert_eq!(devices(&desk, 1), "/soc/serial@7e201000 /soc/serial@7e201000/bluetooth");
+    // The bus moves addresses: what the tree has at 0x7e201000 is at 0xfe201000.
+    assert_eq!((spis(&desk, 1), mmio(&desk, 1)), (vec![121], vec![(0xfe20_1000, 0x1000)]));
+    let expected = [
+        ["serial@7e201000", "clock", "cprman@7e101000"],
+        ["serial@7e201000", "pin setting", "gpio@7e200000"],
+        ["bluetooth", "GPIO line", "gpio"],
+    ];
+    assert_eq!(needs(&desk, 1), expected.map(|row| row.map(String::from)));
+    assert_eq!(needs(&desk, 0), [[""; 3]; 0]);
+    let [linux, control] = desk.plan.cells.as_slice() else { panic!("two cells") };
+    // Firmware's first page, where the CPUs wait, is nobody's.
+    assert_eq!((linux.ram[0].pa.0, linux.cpus.len()), (0x1000, 3));
+    assert_eq!(control.ram[0].pa.0 + control.ram[0].size, 0x3b40_0000);
+    let frames = [linux.gicd, linux.gicr].map(|span| (span.start().0, span.size()));
+    assert_eq!(frames, [(0xff84_1000, 0x1000), (0xff84_2000, 0x2000)]);
+}

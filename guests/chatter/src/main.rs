@@ -1,5 +1,6 @@
 //! Floods its console with numbered lines of all lengths, each with a checksum, as fast as the UART takes them: whoever reads can
-//! tell whether a byte is missing, twice, or another's. `bootargs` may hold `lines=N`; without it there is no end.
+//! tell whether a byte is missing, twice, or another's. `bootargs` may hold `wait`: begin when a key is pressed; and `lines=N`:
+//! without it there is no end.
 
 #![no_std]
 #![no_main]
@@ -7,8 +8,11 @@
 
 use core::fmt;
 
-use rt::{println, regs, tree};
+use rt::timer::{self, Timer};
+use rt::{console, gic, println, regs, tree};
 
+/// Microseconds between two looks for a key.
+const PAUSE: u64 = 50_000;
 /// The longest text of a line.
 const LONGEST: u64 = 160;
 
@@ -45,10 +49,29 @@ impl fmt::Display for Line {
     }
 }
 
-/// No interrupt is enabled.
+/// Interrupts stay masked: one that is pending ends a WFI all the same.
 fn irq() {}
 
+/// Sleeps for a while.
+fn sleep() {
+    let timer = Timer::Virtual;
+    gic::enable(timer.intid());
+    timer.start(timer.count() + timer::ticks(PAUSE));
+    regs::wait_for_interrupt();
+    let intid = gic::acknowledge();
+    timer.stop();
+    if intid < gic::SPECIAL {
+        gic::end(intid);
+    }
+}
+
 fn main() -> ! {
+    if tree::argument("wait").is_some() {
+        println!("chatter: waits for a key");
+        while console::uart().and_then(|uart| uart.try_get()).is_none() {
+            sleep();
+        }
+    }
     let lines = tree::argument("lines").and_then(|lines| lines.parse().ok()).unwrap_or(u64::MAX);
     for number in 0..lines {
         println!("{}", Line(number));

@@ -72,7 +72,8 @@ fn demo_on(name: &'static str, machine: Machine, kernel: &'static str, up: &'sta
 fn consoles() -> Scenario {
     let chatter = |name: &str, cpu: u32| {
         format!(
-            "    {name} {{ cpus = \"cpu@{cpu}\"; memory = \"4M\"; image = \"chatter.elf\"; console = \"virtual\"; }};\n"
+            "    {name} {{ cpus = \"cpu@{cpu}\"; memory = \"4M\"; image = \"chatter.elf\"; \
+             bootargs = \"wait\"; console = \"virtual\"; }};\n"
         )
     };
     let boots = Cells(cells(&[
@@ -86,6 +87,8 @@ fn consoles() -> Scenario {
         see("linux", "bulkhead: linux up, 1 cpus"),
         Type("linux", "stty rows 24 cols 80; echo ready $((1 + 1))"),
         see("linux", "ready 2"),
+        Keys("left", "!"),
+        Keys("right", "!"),
         Chatter("left", 100),
         Chatter("right", 100),
         // Line editing: backspace; the line before, by the arrow key.

@@ -81,6 +81,14 @@ codes! {
     ADDRESS_TWICE = 208;
     /// A device whose clock, reset, supply, pins or power another cell controls.
     FOREIGN_DEPENDENCY = 209;
+    /// The hypervisor's console in a cell.
+    CONSOLE_CLAIMED = 210;
+    /// A device on the console's page or interrupt.
+    CONSOLE_SHARED = 211;
+    /// A console that cannot be driven.
+    CONSOLE_UNFIT = 212;
+    /// A virtual console without a hypervisor's, on this board.
+    CONSOLE_MISSING = 213;
 
     /// The archive is compressed.
     ARCHIVE_COMPRESSED = 301;

@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::addr::Span;
+use crate::addr::{Pa, Span};
 use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
@@ -16,7 +16,7 @@ use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
 };
-use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
+use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError, json};
 use crate::ports::Machine;
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
@@ -126,7 +126,8 @@ pub struct Survey<'a> {
     pub hardware: Hardware,
     /// Who owns what.
     pub plan: Plan<Checked>,
-    tree: Tree<'a>,
+    /// The board's tree.
+    pub tree: Tree<'a>,
     archive: &'a [u8],
 }
 
@@ -164,6 +165,9 @@ impl<'a> Survey<'a> {
             all(e, &mut errors, BootError::Plan);
             errors
         })?;
+        if config.hypervisor.print_plan {
+            json::log(&plan, &tree);
+        }
         Ok(Self { hardware, plan, tree, archive: bytes })
     }
 
@@ -208,7 +212,7 @@ impl<'a> Survey<'a> {
     }
 
     fn cell(&self, plan: &CellPlan, gic: &GicShared, translation: Translation) -> Result<Cell, CellError> {
-        let space = stage2(plan, translation)?;
+        let space = stage2(plan, self.plan.boot.pool.last(), translation)?;
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
         let vmid = u16::from(plan.id.0).saturating_add(1);
         let registers = Space {
@@ -241,14 +245,17 @@ fn all<E>(from: Vec<E>, to: &mut Vec<BootError>, wrap: impl Fn(E) -> BootError) 
     to.extend(from.into_iter().map(wrap));
 }
 
-/// A cell's stage 2: RAM, and the devices that it reaches without a trap.
-fn stage2(plan: &CellPlan, with: Translation) -> Result<Stage2Space, CellError> {
+/// A cell's stage 2: RAM, and the devices that it reaches without a trap. Its tables lie below `tables`.
+fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space, CellError> {
     let regions = [(&plan.ram, Stage2Attributes::Ram), (&plan.mmio, Stage2Attributes::Device)];
-    let mut highest = plan.gicd.last().0.max(plan.gicr.last().0);
+    let (mut highest, mut physical) = (plan.gicd.last().0.max(plan.gicr.last().0), tables);
     for region in regions.iter().flat_map(|(regions, _)| regions.iter()) {
-        highest = highest.max(region.ipa.0.saturating_add(region.size.saturating_sub(1)));
+        let last = region.size.saturating_sub(1);
+        highest = highest.max(region.ipa.0.saturating_add(last));
+        physical = physical.max(Pa(region.pa.0.saturating_add(last)));
     }
-    let geometry = Geometry::for_stage2(with.pa_range, highest).map_err(CellError::Geometry)?;
+    let geometry =
+        Geometry::for_stage2(with.pa_range, highest).map_err(CellError::Geometry)?.narrowed_to(physical);
     let store = HeapStore::new(&geometry, with.take);
     let space = store.and_then(|store| Stage2Space::new(geometry, store));
     let mut space = space.ok_or(CellError::NoMemory)?;

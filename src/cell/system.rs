@@ -8,6 +8,7 @@ use super::{Cell, Ended, Life, Start, Then};
 use crate::addr::{Pa, Span};
 use crate::cpu::{Affinity, CellId, CpuSet, PcpuId, VcpuId};
 use crate::inbox::{Inbox, Kick, Request};
+use crate::paging;
 use crate::plan::CpuPlan;
 use crate::ports::{CpuInterface, Firmware, GicRegisters, Timer};
 use crate::psci::PsciError;
@@ -164,6 +165,13 @@ impl System {
             log::info!("every cell is off");
             firmware.power_off();
         }
+    }
+
+    /// Whether a CPU can run its cell: one with fewer bits of physical address than the boot CPU may not reach all of it.
+    /// `pa_range` is its ID_AA64MMFR0_EL1.PARange, `vmid16` whether its VMIDs have 16 bits.
+    pub fn can_run(&self, cpu: PcpuId, pa_range: u8, vmid16: bool) -> bool {
+        let cell = self.seat(cpu).and_then(|seat| self.cells.get(seat.cell.index()));
+        cell.is_none_or(|cell| paging::can_use(cell.space.vtcr, pa_range, vmid16))
     }
 
     /// A CPU never came up. Its vCPU cannot be switched on; a cell that would have started there does not start.

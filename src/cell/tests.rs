@@ -250,6 +250,15 @@ fn an_serror_stops_its_cell_alone() {
 }
 
 #[test]
+fn a_cpu_that_reaches_too_little_cannot_run_its_cell() {
+    let (system, _) = system();
+    // VTCR_EL2.PS says 40 bits, VMIDs have 8.
+    assert!(system.can_run(PcpuId(0), 2, false) && system.can_run(PcpuId(0), 5, true));
+    assert!(!system.can_run(PcpuId(0), 1, true));
+    assert!(system.can_run(PcpuId(63), 0, false), "nobody's");
+}
+
+#[test]
 fn a_cpu_that_never_came_costs_its_cell_only() {
     let (system, board) = system();
     let mut boot = Fake::new(&board, 0);

@@ -49,6 +49,14 @@ impl Geometry {
         Ok(Self { input_bits, output_bits, start, root_tables })
     }
 
+    /// The same with no more bits of output than it takes to reach `highest`, for CPUs with fewer. Where this CPU has too few, it
+    /// stays as it is.
+    pub fn narrowed_to(self, highest: Pa) -> Self {
+        let needed = bits_for(highest.0, MAX_BITS).unwrap_or(MAX_BITS).max(self.input_bits);
+        let fitting = (0..).map(physical_bits).find(|bits| *bits >= needed).unwrap_or(MAX_BITS);
+        Self { output_bits: self.output_bits.min(fitting), ..self }
+    }
+
     /// The smallest map of EL2's own that reaches `highest` one to one.
     ///
     /// # Errors
@@ -147,6 +155,12 @@ fn pa_size(bits: u8) -> u64 {
     }
 }
 
+/// Whether a CPU with this ID_AA64MMFR0_EL1.PARange, and with VMIDs of 16 bits or without, can use a VTCR_EL2.
+pub fn can_use(vtcr: u64, pa_range: u8, vmid16: bool) -> bool {
+    let size = (vtcr >> 16 & 0b111) as u8;
+    pa_range >= size && (vmid16 || vtcr >> 19 & 1 == 0)
+}
+
 fn bits_for(highest: u64, available: u8) -> Result<u8, GeometryError> {
     let needed = (u64::BITS.saturating_sub(highest.leading_zeros()) as u8).max(MIN_BITS);
     if needed <= available { Ok(needed) } else { Err(GeometryError { highest, bits: available }) }
@@ -181,6 +195,27 @@ mod tests {
             "stage 2 input may not exceed the physical size"
         );
         assert!(Geometry::for_stage2(6, 1 << 48).is_err(), "52 bits need FEAT_LPA2");
+    }
+
+    #[test]
+    fn a_cpu_with_fewer_bits_serves_a_cell_that_lies_below() {
+        // The boot CPU's PARange, highest IPA, highest PA, PARange that suffices.
+        let cases = [
+            (4, 0x7fff_ffff, 0x7fff_ffff, 0),
+            (4, 0x7fff_ffff, 1 << 32, 1),
+            (4, 1 << 36, 0x7fff_ffff, 2),
+            (4, 0x7fff_ffff, 1 << 41, 3),
+            (5, 0x7fff_ffff, 1 << 47, 5),
+            // More than this CPU has: mapping says so.
+            (2, 0x7fff_ffff, 1 << 47, 2),
+        ];
+        for (range, ipa, pa, enough) in cases {
+            let vtcr = Geometry::for_stage2(range, ipa).unwrap().narrowed_to(Pa(pa)).vtcr(false);
+            assert!(can_use(vtcr, enough, false) && can_use(vtcr, 6, true), "{pa:#x}");
+            assert!(enough == 0 || !can_use(vtcr, enough - 1, true), "{pa:#x}");
+        }
+        let vtcr = Geometry::for_stage2(2, 0).unwrap().vtcr(true);
+        assert!(can_use(vtcr, 2, true) && !can_use(vtcr, 2, false));
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod walker;
 
 pub use el2::{El2Stage1, MAIR_EL2, Va, Window};
 pub use format::Format;
-pub use geometry::{Geometry, GeometryError};
+pub use geometry::{Geometry, GeometryError, can_use};
 pub use space::AddressSpace;
 pub use stage2::{Stage2, Stage2Attributes};
 pub use store::{HeapStore, Store, TakeTables};

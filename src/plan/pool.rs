@@ -10,15 +10,18 @@ use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::early::{Early, EarlyError, MAX_RESERVED};
 
 /// For the boot CPU's work and what is there once.
-const BASE: u64 = 96 << 10;
-/// For each CPU: stacks, guard pages, per-CPU state, its vCPU.
-const PER_CPU: u64 = 24 << 10;
+const BASE: u64 = 24 << 10;
+/// For each CPU: 16 KiB of stack, and what is kept of it and its vCPU.
+const PER_CPU: u64 = 20 << 10;
 /// For each cell: stage 2 tables, distributor, plan.
-const PER_CELL: u64 = 48 << 10;
-/// For each byte that the board's tree uses: the tree and the hardware, read.
-const PER_TREE_BYTE: u64 = 4;
-/// The pool's size and place are multiples of this.
-const UNIT: u64 = 64 << 10;
+const PER_CELL: u64 = 24 << 10;
+/// For each byte that the board's tree uses: the tree and the hardware, read; the root cell's own tree, and its tables, which grow
+/// with the board's devices. On an i.MX8MP with its tree of 75 kB it comes to 4.2 in all, at the worst moment.
+const PER_TREE_BYTE: u64 = 5;
+/// The pool's size is a multiple of this.
+const UNIT: u64 = 16 << 10;
+/// Its place is a multiple of this, as the tables of the largest root want to lie.
+const ALIGN: u64 = 64 << 10;
 
 /// Bytes that EL2 needs.
 pub fn size(cpus: usize, cells: usize, tree: usize) -> u64 {
@@ -174,7 +177,7 @@ fn beside(early: &Early<'_>, image: Span<Pa>, size: u64, taken: &[Span<Pa>]) -> 
     let block = Span::between(image.end(), image.widened_to(BLOCK_2M)?.end())?;
     let mut room = early.memory.iter().find_map(|bank| bank.intersection(&block))?;
     loop {
-        let place = fit_low(&room, size, UNIT)?;
+        let place = fit_low(&room, size, ALIGN)?;
         match taken.iter().find(|t| t.overlaps(&place)) {
             Some(taken) => room = Span::between(taken.end(), room.end())?,
             None => return Some(place),
@@ -187,7 +190,7 @@ fn highest(early: &Early<'_>, size: u64, taken: &[Span<Pa>]) -> Option<Span<Pa>>
     let best = early.memory.iter().filter_map(|bank| {
         let mut room = *bank;
         loop {
-            let place = fit_high(&room, size, UNIT)?;
+            let place = fit_high(&room, size, ALIGN)?;
             match taken.iter().find(|t| t.overlaps(&place)) {
                 Some(taken) => room = Span::between(room.start(), taken.start())?,
                 None => return Some(place),

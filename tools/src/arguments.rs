@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::board::Board;
+use crate::board::{Board, BoardError};
 use crate::new::CellWish;
 use crate::qemu::Machine;
 
@@ -212,7 +212,10 @@ pub struct OnBoard {
 
 impl OnBoard {
     /// The board.
-    pub fn board(&self) -> Board {
+    ///
+    /// # Errors
+    /// See [`BoardArguments::board`].
+    pub fn board(&self) -> Result<Board, BoardError> {
         self.board.board()
     }
 
@@ -234,8 +237,16 @@ pub struct BoardArguments {
 
 impl BoardArguments {
     /// The board.
-    pub fn board(&self) -> Board {
-        Board::named(&self.board, self.machine.machine())
+    ///
+    /// # Errors
+    /// It is a file, and QEMU's machine was described beside it.
+    pub fn board(&self) -> Result<Board, BoardError> {
+        let MachineArguments { cpu, cpus, memory } = &self.machine;
+        let described = cpu.is_some() || cpus.is_some() || memory.is_some();
+        match Board::named(&self.board, self.machine.machine()) {
+            Board::File(path) if described => Err(BoardError::NoMachine { path }),
+            board => Ok(board),
+        }
     }
 }
 

@@ -60,10 +60,31 @@ pub fn show(page: &Page<'_>) -> String {
         } else if fenced {
             let _ = writeln!(out, "    {CODE}{line}{CODE:#}");
         } else {
-            let _ = writeln!(out, "{}", line.replace("**", ""));
+            wrap(&line.replace("**", ""), &mut out);
         }
     }
     out
+}
+
+/// Columns of prose; what lies in a file as one long line is read on a terminal.
+const WIDE: usize = 96;
+
+/// A paragraph, in lines.
+fn wrap(text: &str, out: &mut String) {
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > WIDE {
+            out.push('\n');
+            column = 0;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out.push('\n');
 }
 
 /// Every number and its title, one a line.
@@ -74,6 +95,7 @@ pub fn list(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bulkhead::refusal::CODES;
 
     const SMALL: &str = "# Refusals\nIntro\n\n## BH0001: one\n\nText.\n\n```dts\na;\n```\n\n# Names\n\n## BH0104: two\nMore.\n";
 
@@ -91,5 +113,22 @@ mod tests {
     fn code_is_set_apart() {
         let page = find(SMALL, "1").map(|page| anstream::adapter::strip_str(&show(&page)).to_string());
         assert_eq!(page.as_deref(), Ok("BH0001: one\n\nText.\n\n    a;\n"));
+    }
+
+    #[test]
+    fn every_refusal_has_its_page_and_every_page_its_refusal() {
+        let known: Vec<_> = CODES.iter().map(ToString::to_string).collect();
+        let explained: Vec<_> = pages(PAGES).map(|page| page.code).collect();
+        assert_eq!(explained, known);
+        let thin: Vec<_> = pages(PAGES).filter(|page| page.text.len() < 80).map(|page| page.code).collect();
+        assert!(thin.is_empty(), "{thin:?} say too little");
+    }
+
+    #[test]
+    fn prose_is_broken_between_words() {
+        let mut out = String::new();
+        wrap(&"word ".repeat(40), &mut out);
+        let lengths: Vec<_> = out.lines().map(str::len).collect();
+        assert_eq!(lengths, [94, 94, 9]);
     }
 }

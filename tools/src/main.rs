@@ -67,7 +67,7 @@ fn command(command: Command) -> Result<ExitCode> {
             }
         },
         Command::New { board, root, cells, output } => {
-            let text = new::new(&board.board(), root, cells)?;
+            let text = new::new(&board.board()?, root, cells)?;
             match output {
                 Some(file) => write(&file, text.as_bytes())?,
                 None => print!("{text}"),
@@ -129,7 +129,7 @@ fn command(command: Command) -> Result<ExitCode> {
 
 /// Checks, and prints what its owners should know.
 fn check(on_board: &OnBoard) -> Result<Fit> {
-    let fit = plan::check(&on_board.cells, &on_board.board(), &on_board.images())?;
+    let fit = plan::check(&on_board.cells, &on_board.board()?, &on_board.images())?;
     for warning in fit.warnings() {
         anstream::eprint!("{}", report::warning(&warning));
     }

@@ -262,7 +262,7 @@ impl Fit {
     /// # Errors
     /// See [`Fit::tree`].
     pub fn table(&self) -> Result<String, TreeError> {
-        Ok(table::table(&self.plan, &self.hardware, &self.tree()?))
+        Ok(table::table(&self.plan, &self.config, &self.hardware, &self.tree()?))
     }
 
     /// Who owns what, as the image writes it.

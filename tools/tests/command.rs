@@ -29,6 +29,7 @@ fn the_exit_status_says_whose_fault_it_is() {
         (&["new", "--board", "board.dts", "--cell", "a:cpus=99,image=x"], 1),
         (&["check", "nowhere.dts", "--board", "board.dts"], 2),
         (&["check", "cpu-twice.dts"], 2),
+        (&["check", "cpu-twice.dts", "--board", "board.dts", "--cpus", "8"], 2),
         (&["no-such-command"], 2),
         (&["explain", "BH9999"], 2),
     ] {

@@ -14,6 +14,7 @@ unsafe extern "C" {
     static bulkhead_rodata_end: u8;
     static bulkhead_image_end: u8;
     static bulkhead_boot_guard: u8;
+    static bulkhead_emergency_guard: u8;
     static bulkhead_boot_stack_end: u8;
     static bulkhead_secondary_entry: u8;
 
@@ -34,16 +35,17 @@ pub fn image() -> Option<Span<Pa>> {
     Span::between(at(&raw const bulkhead_head), at(&raw const bulkhead_image_end))
 }
 
-/// The image's parts and what each may be used for; the boot stack's guard page is left out.
-pub fn sections() -> [Option<(Span<Pa>, Window)>; 4] {
+/// The image's parts and what each may be used for; the guard pages under the boot CPU's two stacks are left out.
+pub fn sections() -> [Option<(Span<Pa>, Window)>; 5] {
     let between = |start, end, window| Span::between(start, end).map(|span| (span, window));
-    let guard = at(&raw const bulkhead_boot_guard);
-    let behind_guard = Pa(guard.0.wrapping_add(bulkhead::addr::PAGE));
+    let behind = |guard: Pa| Pa(guard.0.wrapping_add(bulkhead::addr::PAGE));
+    let (guard, emergency) = (at(&raw const bulkhead_boot_guard), at(&raw const bulkhead_emergency_guard));
     [
         between(at(&raw const bulkhead_head), at(&raw const bulkhead_text_end), Window::Code),
         between(at(&raw const bulkhead_text_end), at(&raw const bulkhead_rodata_end), Window::ReadOnly),
         between(at(&raw const bulkhead_rodata_end), guard, Window::Data),
-        between(behind_guard, at(&raw const bulkhead_image_end), Window::Data),
+        between(behind(guard), emergency, Window::Data),
+        between(behind(emergency), at(&raw const bulkhead_image_end), Window::Data),
     ]
 }
 

@@ -229,49 +229,63 @@ impl CpuInterface for Cpu {
     }
 }
 
-/// The list registers' accessors: the number is part of the instruction.
-macro_rules! list_registers {
-    ($($n:literal = $encoding:literal),*) => {
-        #[inline(always)]
-        fn read_lr(n: usize) -> u64 {
-            let value: u64;
-            match n {
-                // SAFETY: the caller asks only for list registers that ICH_VTR_EL2 counts.
-                $($n => unsafe { asm!(concat!("mrs {}, ", $encoding), out(reg) value, options(nomem, nostack, preserves_flags)) },)*
-                _ => value = 0,
-            }
-            value
-        }
-
-        #[inline(always)]
-        fn write_lr(n: usize, value: u64) {
-            match n {
-                // SAFETY: as above; it changes what interrupts the guest sees, nothing of EL2's.
-                $($n => unsafe { asm!(concat!("msr ", $encoding, ", {}"), in(reg) value, options(nomem, nostack, preserves_flags)) },)*
-                _ => {}
-            }
-        }
+/// An access to ICH_LR`n`_EL2. The number is part of the instruction, so there is one for each, and a jump to it.
+macro_rules! list_register {
+    ($access:literal, $n:expr, $($operand:tt)*) => {
+        asm!(
+            "adr {at}, 2f",
+            "add {at}, {at}, {n}, lsl #3",
+            "br {at}",
+            "2:",
+            ".irp half, 12, 13",
+            ".irp op2, 0, 1, 2, 3, 4, 5, 6, 7",
+            $access,
+            "b 3f",
+            ".endr",
+            ".endr",
+            "3:",
+            at = out(reg) _,
+            n = in(reg) $n & 15,
+            value = $($operand)*,
+            options(nomem, nostack, preserves_flags),
+        )
     };
 }
 
-list_registers!(
-    0 = "S3_4_C12_C12_0",
-    1 = "S3_4_C12_C12_1",
-    2 = "S3_4_C12_C12_2",
-    3 = "S3_4_C12_C12_3",
-    4 = "S3_4_C12_C12_4",
-    5 = "S3_4_C12_C12_5",
-    6 = "S3_4_C12_C12_6",
-    7 = "S3_4_C12_C12_7",
-    8 = "S3_4_C12_C13_0",
-    9 = "S3_4_C12_C13_1",
-    10 = "S3_4_C12_C13_2",
-    11 = "S3_4_C12_C13_3",
-    12 = "S3_4_C12_C13_4",
-    13 = "S3_4_C12_C13_5",
-    14 = "S3_4_C12_C13_6",
-    15 = "S3_4_C12_C13_7"
-);
+/// Most of the time only the first is in use.
+#[inline(always)]
+fn read_lr(n: usize) -> u64 {
+    if n != 0 {
+        return read_other_lr(n);
+    }
+    let value: u64;
+    // SAFETY: the caller asks only for list registers that ICH_VTR_EL2 counts.
+    unsafe { asm!("mrs {}, S3_4_C12_C12_0", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
+#[inline(always)]
+fn write_lr(n: usize, value: u64) {
+    if n != 0 {
+        return write_other_lr(n, value);
+    }
+    // SAFETY: as above; it changes what interrupts the guest sees, nothing of EL2's.
+    unsafe { asm!("msr S3_4_C12_C12_0, {}", in(reg) value, options(nomem, nostack, preserves_flags)) };
+}
+
+#[inline(never)]
+fn read_other_lr(n: usize) -> u64 {
+    let value: u64;
+    // SAFETY: as above; the jump goes to one of the sixteen.
+    unsafe { list_register!("mrs {value}, S3_4_C12_C\\half\\()_\\op2", n, out(reg) value) };
+    value
+}
+
+#[inline(never)]
+fn write_other_lr(n: usize, value: u64) {
+    // SAFETY: as above.
+    unsafe { list_register!("msr S3_4_C12_C\\half\\()_\\op2, {value}", n, in(reg) value) };
+}
 
 impl VirtualInterface for Cpu {
     #[inline(always)]

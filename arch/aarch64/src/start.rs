@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt::{Display, Write};
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use bulkhead::addr::{Address, PAGE, Pa, Span};
@@ -35,9 +35,10 @@ static TABLES: [Table; mmu::BOOT_TABLES] = [const { Table::new() }; mmu::BOOT_TA
 
 /// The largest tree that `booting.rst` allows.
 const TREE_MAX: usize = 2 << 20;
-/// Pages of a secondary CPU's stack: a guard page, the stack, the emergency stack.
+/// Pages of a secondary CPU's stack: a guard page, the stack, the emergency stack. The heap hands out powers of two.
 const STACK_PAGES: usize = 1 + STACK_DATA_PAGES + 1;
-const STACK_DATA_PAGES: usize = 3;
+const STACK_DATA_PAGES: usize = 2;
+const _: () = assert!(STACK_PAGES.is_power_of_two());
 
 /// The boot CPU, EL2, MMU and caches off: no lock and no exclusive works yet (Arm ARM B2.9.2).
 #[unsafe(no_mangle)]
@@ -170,7 +171,7 @@ fn boot_cells(
     if let Err(e) = mmu::unmap(&mut space.lock(), tree) {
         return Err(refuse(e.code(), &e));
     }
-    start_secondaries(system, me, context, &mut machine)?;
+    start_secondaries(system, me, context, &mut machine);
     let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
     info!("memory: image {image} heap {used} of {total}, at most {peak}");
@@ -239,8 +240,14 @@ struct Secondary {
     id: PcpuId,
     context: Context,
     system: &'static System,
-    arrived: AtomicBool,
+    state: AtomicU8,
 }
+
+/// What became of a CPU that was started.
+const CALLED: u8 = 0;
+const ARRIVED: u8 = 1;
+/// Its cell needs more bits of physical address than it has.
+const TOO_NARROW: u8 = 2;
 
 const _: () = assert!(offset_of!(MmuRegisters, tcr) == 8 && offset_of!(MmuRegisters, sctlr) == 24);
 const _: () = assert!(offset_of!(Secondary, mmu) == 0);
@@ -248,18 +255,16 @@ const _: () = assert!(offset_of!(Secondary, stack) == 32);
 const _: () = assert!(offset_of!(Secondary, emergency) == 40);
 
 /// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
-fn start_secondaries(
-    system: &'static System,
-    me: PcpuId,
-    context: Context,
-    machine: &mut Cpu,
-) -> Result<(), Refused> {
+fn start_secondaries(system: &'static System, me: PcpuId, context: Context, machine: &mut Cpu) {
     let others = || system.cpus().filter(|(id, _)| *id != me);
-    let stacks = heap::take_tables(others().count() * STACK_PAGES)
-        .ok_or_else(|| refuse(code::POOL_TOO_SMALL, &"no memory for the stacks of the other CPUs"))?;
     let mmu = mmu::registers(&context.space.lock());
     let mut called: Vec<&'static Secondary> = Vec::new();
-    for ((id, seat), pages) in others().zip(stacks.chunks(STACK_PAGES)) {
+    for (id, seat) in others() {
+        let Some(pages) = heap::take_tables(STACK_PAGES) else {
+            error!("no memory for the stack of {id}");
+            system.never_came(id, machine);
+            continue;
+        };
         let base = pages.first().map_or(0, |page| page.pa().get());
         if let Some(guard) = Span::new(Pa(base), PAGE)
             && let Err(e) = mmu::unmap(&mut context.space.lock(), guard)
@@ -273,7 +278,7 @@ fn start_secondaries(
             id,
             context,
             system,
-            arrived: AtomicBool::new(false),
+            state: AtomicU8::new(CALLED),
         }));
         // The other CPU reads this with its caches off.
         cache::clean_value(secondary);
@@ -291,29 +296,36 @@ fn start_secondaries(
     }
     let deadline = time::counter() + CNTFRQ_EL0.get();
     for secondary in called {
-        while !secondary.arrived.load(Ordering::Acquire) && time::counter() < deadline {
+        while secondary.state.load(Ordering::Acquire) == CALLED && time::counter() < deadline {
             core::hint::spin_loop();
         }
-        if !secondary.arrived.load(Ordering::Acquire) {
-            error!("{} was started and did not arrive within a second", secondary.id);
-            system.never_came(secondary.id, machine);
-        }
+        let why = match secondary.state.load(Ordering::Acquire) {
+            ARRIVED => continue,
+            TOO_NARROW => "reaches fewer physical addresses than its cell has: give that CPU to another cell",
+            _ => "was started and did not arrive within a second",
+        };
+        error!("{} {why}", secondary.id);
+        system.never_came(secondary.id, machine);
     }
-    Ok(())
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
-    el2::init(&Features::read());
+    let features = Features::read();
+    el2::init(&features);
     gic::init_cpu_interface();
     let mut machine = me.context.cpu();
+    if !me.system.can_run(me.id, features.pa_range(), features.wide_vmid()) {
+        me.state.store(TOO_NARROW, Ordering::Release);
+        stop::halt();
+    }
     if let Err(e) =
         physical::init_redistributor(&mut machine, me.id, &me.system.gic.sgi, me.system.gic.maintenance)
     {
         error!("{}: {e}", me.id);
         stop::halt();
     }
-    me.arrived.store(true, Ordering::Release);
+    me.state.store(ARRIVED, Ordering::Release);
     run::cpu(me.system, me.id, &mut machine)
 }
 

@@ -23,7 +23,7 @@ fn a_cell_reads_like_this() {
    ],
    "gicd": {"at": "0x8000000", "size": "0x10000"},
    "gicr": {"at": "0x80a0000", "size": "0x20000"},
-   "spis": [40],
+   "spis": [8],
    "devices": [
     "/pl011@9040000"
    ],
@@ -51,6 +51,6 @@ fn brackets_pair_and_nothing_is_left_open() {
 #[test]
 fn text_is_escaped() {
     let mut text = String::new();
-    Json { out: &mut text, depth: 0, first: true }.text("a\"b\\c\n\u{e9}").unwrap();
+    Json { out: &mut text, depth: 0, first: true, flat: false }.quoted("a\"b\\c\n\u{e9}").unwrap();
     assert_eq!(text, r#""a\"b\\c\u000aé""#);
 }

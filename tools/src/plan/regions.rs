@@ -1,8 +1,9 @@
 //! The board's memory from bottom to top, each stretch with its owner.
 
 use bulkhead::addr::{PAGE, Pa, Span};
+use bulkhead::config::CellConsole;
 use bulkhead::hardware::Hardware;
-use bulkhead::plan::{Plan, spans::SpanSet};
+use bulkhead::plan::{CellPlan, Plan, spans::SpanSet};
 
 /// Whose something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +91,28 @@ pub fn ranges(numbers: impl IntoIterator<Item = u32>) -> String {
         _ => format!("{first}-{last}"),
     });
     words.collect::<Vec<_>>().join(", ")
+}
+
+/// A cell's shared interrupts by the numbers that a device tree gives them, which count from 0.
+pub fn spis(cell: &CellPlan) -> impl Iterator<Item = u32> + '_ {
+    cell.spis.iter().map(|intid| intid.saturating_sub(FIRST_SPI))
+}
+
+/// The INTID of SPI 0.
+pub const FIRST_SPI: u32 = 32;
+
+/// The private interrupts that no cell has, numbered in the same way.
+pub fn own_ppis<S>(plan: &Plan<S>) -> String {
+    ranges(plan.own_ppis.iter().map(|ppi| ppi.intid().saturating_sub(16)))
+}
+
+/// Where a cell's console is, if it has one.
+pub fn console(console: &CellConsole) -> Option<String> {
+    match console {
+        CellConsole::None => None,
+        CellConsole::Virtual => Some("virtual, on the hypervisor's".into()),
+        CellConsole::Device(name) => Some(name.clone()),
+    }
 }
 
 /// Devices that are named together.

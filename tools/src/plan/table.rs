@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use bulkhead::config::Config;
 use bulkhead::hardware::Hardware;
 use bulkhead::plan::{CellPlan, Plan, Region};
 use bulkhead::tree::Tree;
@@ -18,12 +19,14 @@ const WIDE: usize = 84;
 const KEYS: usize = 12;
 
 /// Who owns what: cell by cell, the hypervisor, then memory from bottom to top.
-pub fn table<S>(plan: &Plan<S>, hardware: &Hardware, board: &Tree<'_>) -> String {
+pub fn table<S>(plan: &Plan<S>, config: &Config, hardware: &Hardware, board: &Tree<'_>) -> String {
     let mut out = String::new();
-    for cell in &plan.cells {
+    for (cell, described) in plan.cells.iter().zip(&config.cells) {
         let what = if cell.root { "root cell: all that no other cell has" } else { "cell" };
         let _ = writeln!(out, "{NAME}{}{NAME:#} ({what})", cell.name);
-        rows(&mut out, &cell_rows(cell, board));
+        let mut lines = cell_rows(cell, board);
+        lines.extend(regions::console(&described.console).map(|console| ("console", console)));
+        rows(&mut out, &lines);
         for warning in &cell.warnings {
             let _ = writeln!(out, "  {WARNING}{:KEYS$}{WARNING:#}{warning}", "warning");
         }
@@ -34,8 +37,7 @@ pub fn table<S>(plan: &Plan<S>, hardware: &Hardware, board: &Tree<'_>) -> String
     let kept = [("image", boot.image), ("pool", boot.pool), ("archive", boot.archive)];
     let mut lines: Vec<(&str, String)> =
         kept.iter().map(|(what, span)| (*what, stretch(span.start().0, span.size(), None))).collect();
-    let ppis = plan.own_ppis.iter().map(|ppi| ppi.intid());
-    lines.push(("interrupts", format!("PPI {}", regions::ranges(ppis))));
+    lines.push(("interrupts", format!("PPI {}", regions::own_ppis(plan))));
     rows(&mut out, &lines);
 
     let _ = writeln!(out, "\n{NAME}memory{NAME:#}");
@@ -58,7 +60,7 @@ fn cell_rows(cell: &CellPlan, board: &Tree<'_>) -> Vec<(&'static str, String)> {
         lines.push(("memory", stretch(pa.0, *size, (ipa.0 != pa.0).then_some(ipa.0))));
     }
     let none = |text: String| if text.is_empty() { "none".to_string() } else { text };
-    let spis = none(regions::ranges(cell.spis.iter()));
+    let spis = none(regions::ranges(regions::spis(cell)));
     lines.push(("interrupts", if spis == "none" { spis } else { format!("SPI {spis}") }));
     let paths: Vec<String> = cell.devices.iter().map(|node| board.node(*node).path()).collect();
     lines.push(("devices", none(paths.join(" "))));

@@ -25,6 +25,8 @@ enum Line {
     Names(Vec<String>),
     /// An aside.
     Note(String),
+    /// A little room.
+    Space,
 }
 
 impl Line {
@@ -32,6 +34,7 @@ impl Line {
         match self {
             Self::Fact(..) => 22.0,
             Self::Names(_) | Self::Note(_) => 18.0,
+            Self::Space => 6.0,
         }
     }
 }
@@ -100,16 +103,24 @@ fn of_cell(subject: &Subject<'_>, at: usize, cell: &CellPlan, grid: &Grid, room:
     };
     let memory = if TEXT.width(&seen) > room_of_facts { regions::size(ram) } else { seen };
     let mut lines = vec![Line::Fact("CPUs", regions::ranges(numbers)), Line::Fact("memory", memory)];
-    lines.extend(subject.config.cells.get(at).map(|cell| Line::Fact("runs", program(&cell.payload))));
+    if let Some(config) = subject.config.cells.get(at) {
+        lines.push(Line::Fact("runs", program(&config.payload)));
+        lines.extend(regions::console(&config.console).map(|console| Line::Fact("console", console)));
+    }
     let count = cell.spis.iter().count();
-    let numbers = regions::ranges(cell.spis.iter());
+    let numbers = regions::ranges(regions::spis(cell));
     let value = if count == 0 { "none".into() } else { format!("{count}: SPI {numbers}") };
     lines.push(Line::Fact("interrupts", upto(TEXT, &value, room_of_facts)));
     let paths: Vec<String> = cell.devices.iter().map(|node| subject.board.node(*node).path()).collect();
     lines.push(Line::Fact("devices", if paths.is_empty() { "none".into() } else { paths.len().to_string() }));
 
+    if !paths.is_empty() {
+        lines.push(Line::Space);
+    }
     let needs = needs(subject, cell);
-    let mut tail: Vec<Line> = needs.iter().take(NEEDS).map(|need| Line::Note(need.clone())).collect();
+    let space = if needs.is_empty() { None } else { Some(Line::Space) };
+    let mut tail: Vec<Line> = space.into_iter().collect();
+    tail.extend(needs.iter().take(NEEDS).map(|need| Line::Note(need.clone())));
     if needs.len() > NEEDS {
         tail.push(Line::Note(format!("and {} needs more", needs.len() - NEEDS)));
     }
@@ -164,7 +175,7 @@ fn of_hypervisor(subject: &Subject<'_>) -> Card {
     let plan = subject.plan;
     let boot = &plan.boot;
     let keeps = |name, span: bulkhead::addr::Span<_>| Line::Fact(name, regions::size(span.size()));
-    let ppis = regions::ranges(plan.own_ppis.iter().map(|ppi| ppi.intid()));
+    let ppis = regions::own_ppis(plan);
     let lines = vec![
         keeps("image", boot.image),
         keeps("tables", boot.pool),
@@ -213,6 +224,7 @@ fn show(canvas: &mut Canvas, card: &Card, area: Area, columns: usize) {
                     canvas.text(room(n as f64 * each, each - 8.0), Align::Left, NAMES, name);
                 }
             }
+            Line::Space => {}
             Line::Note(words) => canvas.text(room(0.0, inner), Align::Left, ADDRESS, words),
         }
         at += line.high();

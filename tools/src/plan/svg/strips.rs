@@ -2,7 +2,7 @@
 
 use bulkhead::cpu::PcpuId;
 
-use super::super::regions::Owner;
+use super::super::regions::{FIRST_SPI, Owner};
 use super::canvas::{Align, Area, Canvas, Font};
 use super::{HEADING, MARGIN, NOTE, Subject, WIDTH, palette, swatch};
 
@@ -12,7 +12,7 @@ const GAP: f64 = 10.0;
 const ROW: usize = 16;
 const CPU_HIGH: f64 = 54.0;
 /// From one interrupt's square to the next: as much as there is room for in one row, within these.
-const PITCH: (f64, f64) = (10.0, 24.0);
+const PITCH: (f64, f64) = (9.0, 24.0);
 const SQUARES_GAP: f64 = 2.0;
 
 /// The CPUs; gives where they end.
@@ -51,22 +51,22 @@ fn owner(subject: &Subject<'_>, id: PcpuId) -> (Owner, Option<usize>) {
 
 /// The shared interrupts up to the last that a device has; gives where they end.
 pub fn interrupts(canvas: &mut Canvas, subject: &Subject<'_>, top: f64) -> f64 {
-    let owners = |spi: u32| subject.plan.cells.iter().position(|cell| cell.spis.contains(spi));
-    let last = (32..1020).rev().find(|spi| owners(*spi).is_some());
+    let owners = |spi: u32| subject.plan.cells.iter().position(|cell| cell.spis.contains(FIRST_SPI + spi));
+    let last = (0..988).rev().find(|spi| owners(*spi).is_some());
     let Some(last) = last else { return top };
     canvas.text(Area { x: MARGIN, y: top, w: 340.0, h: 22.0 }, Align::Left, HEADING, "Shared interrupts");
     canvas.text(
         Area { x: MARGIN + 340.0, y: top, w: WIDE - 340.0, h: 22.0 },
         Align::Right,
         NOTE,
-        &format!("SPI 32 to {last}, a square each; pale ones are nobody's"),
+        &format!("SPI 0 to {last}, a square each; pale ones are nobody's"),
     );
-    let pitch = (WIDE / f64::from(last - 31)).clamp(PITCH.0, PITCH.1);
+    let pitch = (WIDE / f64::from(last + 1)).clamp(PITCH.0, PITCH.1);
     let columns = (WIDE / pitch) as u32;
     let size = pitch - SQUARES_GAP;
     let mut bottom = top + 28.0;
-    for spi in 32..=last {
-        let (row, column) = ((spi - 32) / columns, (spi - 32) % columns);
+    for spi in 0..=last {
+        let (row, column) = (spi / columns, spi % columns);
         let (x, y) = (MARGIN + f64::from(column) * pitch, top + 30.0 + f64::from(row) * pitch);
         let area = Area { x, y, w: size, h: size.min(16.0) };
         match owners(spi) {

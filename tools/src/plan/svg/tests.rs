@@ -26,7 +26,7 @@ fn all_that_is_owned_is_drawn() {
     assert_eq!(count("<g class=\"cpu\">"), 4);
     assert_eq!(count("<g class=\"card\">"), 3);
     assert_eq!(count("<g class=\"legend\">"), 3);
-    assert!(svg.contains("<title>SPI 34: control</title>"), "{svg}");
+    assert!(svg.contains("<title>SPI 2: control</title>"), "{svg}");
     assert!(svg.contains("<title>/cpus/cpu@3: control</title>"), "{svg}");
     assert!(svg.contains(">serial@9010000</text>") && svg.contains(">16 MiB control</text>"), "{svg}");
 }

@@ -54,8 +54,11 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// [`ResolveError`] if there is no such node, or more than one.
     pub fn resolve(&self, name: &str) -> Result<Node<'_, 'a>, ResolveError> {
+        // Each node is looked at twice; below the bound there is nothing.
+        let all = self.spend(self.nodes.len());
         for reading in [Reading::Path, Reading::Label, Reading::Name, Reading::BaseName] {
-            if let Some(node) = only(name, &self.read_as(name, reading))? {
+            let found = if all || reading < Reading::Name { self.read_as(name, reading) } else { Vec::new() };
+            if let Some(node) = only(name, &found)? {
                 return Ok(node);
             }
         }
@@ -87,6 +90,9 @@ impl<'a> Tree<'a> {
     }
 
     fn not_found(&self, name: &str) -> ResolveError {
+        if !self.spend(self.nodes.len().saturating_mul(64)) {
+            return ResolveError::NotFound { name: name.into(), nearest: None };
+        }
         let mut nearest = Nearest::to(name);
         let path = name.starts_with('/');
         for list in ["/aliases", "/__symbols__"] {
@@ -110,7 +116,7 @@ impl<'a> Tree<'a> {
 }
 
 /// What a name may be.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reading {
     Path,
     Label,

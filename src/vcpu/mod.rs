@@ -40,10 +40,14 @@ impl Frame {
         }
     }
 
-    /// Past the 32-bit instruction that trapped.
+    /// Past the 32-bit A64 instruction that trapped, as if the CPU had run it: a software step of it is done, so that the debugger is
+    /// called before the next one (Arm ARM D2.11, SSAdvance), and it was no branch.
     #[inline]
     pub fn skip(&mut self) {
+        const SS: u64 = 1 << 21;
+        const BTYPE: u64 = 3 << 10;
         self.elr = self.elr.wrapping_add(4);
+        self.spsr &= !(SS | BTYPE);
     }
 }
 

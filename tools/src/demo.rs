@@ -43,9 +43,9 @@ pub struct Second {
 }
 
 impl Second {
-    /// Reads `control: second 3 ticks 3000 elapsed_us 3000012 ...`.
+    /// Reads `control: second 3 ticks 3000 elapsed_us 3000012 ...`, or the victim's line, which is made alike.
     pub fn parse(line: &str) -> Option<Self> {
-        let mut words = line.split_once("control: second ")?.1.split_whitespace();
+        let mut words = line.split_once(": second ")?.1.split_whitespace();
         let second = words.next()?.parse().ok()?;
         let mut named = |name| (words.next()? == name).then(|| words.next()?.parse().ok())?;
         Some(Self { second, ticks: named("ticks")?, elapsed_us: named("elapsed_us")? })
@@ -64,9 +64,9 @@ impl Second {
 pub fn seconds(control: &mut Console, count: usize) -> Result<Vec<Second>, DemoError> {
     let mut seen: Vec<Second> = Vec::new();
     while seen.len() < count {
-        let line = control.find("control: second ", Second::parse)?;
+        let line = control.find(": second ", Second::parse)?;
         if !line.holds() {
-            return Err(DemoError::Wrong(format!("the control cell lost ticks or time: {line:?}")));
+            return Err(DemoError::Wrong(format!("ticks or time are lost: {line:?}")));
         }
         if seen.last().is_some_and(|last| line.second != last.second + 1) {
             return Err(DemoError::Wrong(format!("a second is missing before {line:?}")));

@@ -5,16 +5,16 @@ use core::arch::asm;
 use aarch64_cpu::asm::barrier::{SY, isb};
 use aarch64_cpu::registers::{
     CNTKCTL_EL1, CNTP_CTL_EL0, CNTP_CVAL_EL0, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVOFF_EL2, CPACR_EL1,
-    CSSELR_EL1, ELR_EL1, ESR_EL1, FAR_EL1, MAIR_EL1, MDSCR_EL1, PAR_EL1, Readable, SCTLR_EL1, SP_EL0, SP_EL1,
-    SPSR_EL1, TCR_EL1, TPIDR_EL0, TPIDR_EL1, TPIDRRO_EL0, TTBR0_EL1, TTBR1_EL1, VBAR_EL1, VMPIDR_EL2,
-    VTCR_EL2, VTTBR_EL2, Writeable,
+    CSSELR_EL1, ELR_EL1, ESR_EL1, FAR_EL1, MAIR_EL1, PAR_EL1, Readable, SCTLR_EL1, SP_EL0, SP_EL1, SPSR_EL1,
+    TCR_EL1, TPIDR_EL0, TPIDR_EL1, TPIDRRO_EL0, TTBR0_EL1, TTBR1_EL1, VBAR_EL1, VMPIDR_EL2, VTCR_EL2,
+    VTTBR_EL2, Writeable,
 };
 use bulkhead::ports::{El1, El1Reg};
 use bulkhead::vcpu::VcpuReset;
 
 use crate::cpu::Cpu;
 use crate::sysreg::{SCXTNUM_EL0, SCXTNUM_EL1, ZCR_EL1};
-use crate::{errata, tlb};
+use crate::{debug, errata, tlb};
 
 /// SCTLR_EL1 with MMU and caches off: its RES1 bits, and WFI and WFE of EL0 untrapped (D24.2.175).
 const SCTLR_RESET: u64 = 0x30d5_0800;
@@ -60,6 +60,7 @@ impl El1 for Cpu {
         reset_timers(reset.cntvoff);
         scrub_vectors();
         if self.features.sve() {
+            scrub_predicates();
             ZCR_EL1::set(0);
         }
         CPACR_EL1.set(0);
@@ -107,7 +108,6 @@ fn reset_system(cpu: &Cpu) {
     TPIDRRO_EL0.set(0);
     PAR_EL1.set(0);
     CSSELR_EL1.set(0);
-    MDSCR_EL1.set(0);
     macro_rules! zero {
         ($($encoding:literal),*) => { $(
             // SAFETY: a register of the guest's, and no guest runs here now.
@@ -125,19 +125,11 @@ fn reset_system(cpu: &Cpu) {
         zero!("S3_0_C2_C1_0", "S3_0_C2_C1_1", "S3_0_C2_C1_2", "S3_0_C2_C1_3", "S3_0_C2_C2_0", "S3_0_C2_C2_1");
         zero!("S3_0_C2_C2_2", "S3_0_C2_C2_3", "S3_0_C2_C3_0", "S3_0_C2_C3_1");
     }
-    if cpu.features.pmu() {
-        macro_rules! write {
-            ($($encoding:literal = $value:expr),*) => { $(
-                // SAFETY: a register of the guest's, and no guest runs here now.
-                unsafe { asm!(concat!("msr ", $encoding, ", {}"), in(reg) $value, options(nomem, nostack, preserves_flags)) };
-            )* };
-        }
-        // PMCNTENCLR_EL0, PMINTENCLR_EL1, PMOVSCLR_EL0: everything off; PMCR_EL0: C and P reset the counters.
-        write!("S3_3_C9_C12_2" = u64::from(u32::MAX), "S3_0_C9_C14_2" = u64::from(u32::MAX));
-        write!("S3_3_C9_C12_3" = u64::from(u32::MAX), "S3_3_C9_C12_0" = 0b110_u64);
-        // PMUSERENR_EL0, PMSELR_EL0, PMCCFILTR_EL0.
-        zero!("S3_3_C9_C14_0", "S3_3_C9_C12_5", "S3_3_C14_C15_7");
+    if cpu.features.ras() {
+        // VDISR_EL2: what the guest's DISR_EL1 is while HCR_EL2.AMO is set.
+        zero!("S3_4_C12_C1_1");
     }
+    debug::reset(&cpu.features);
 }
 
 fn reset_timers(cntvoff: u64) {
@@ -193,6 +185,20 @@ fn scrub_vectors() {
             "msr fpsr, xzr",
             ".arch_extension nosimd",
             ".arch_extension nofp",
+            options(nomem, nostack, preserves_flags),
+        )
+    };
+}
+
+/// Clears SVE's predicates and the first-fault register.
+fn scrub_predicates() {
+    // SAFETY: as for the vectors. PFALSE of P0 to P15, then WRFFR from P0, by their words: the assembler need not know SVE.
+    unsafe {
+        asm!(
+            ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+            ".inst 0x2518e400 | \\n",
+            ".endr",
+            ".inst 0x25289000",
             options(nomem, nostack, preserves_flags),
         )
     };

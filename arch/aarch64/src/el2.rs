@@ -68,6 +68,14 @@ impl Features {
         !matches!(field(self.dfr0, 8), 0 | 0xf)
     }
 
+    /// How many breakpoints and watchpoints there are (ID_AA64DFR0_EL1.BRPs and WRPs are one less).
+    pub fn debug_registers(&self) -> (u64, u64) {
+        (field(self.dfr0, 12) + 1, field(self.dfr0, 20) + 1)
+    }
+    /// FEAT_RAS.
+    pub fn ras(&self) -> bool {
+        field(self.pfr0, 28) != 0
+    }
     /// FEAT_RNG.
     pub fn rng(&self) -> bool {
         field(ID_AA64ISAR0_EL1::get(), 60) != 0

@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //! - `entry`: the image's head, relocation, the way of each CPU into Rust. `start`: from there to the policy's boot.
-//! - `sysreg`, `el2`, `el1`: registers that `aarch64-cpu` lacks; EL2's controls; the guest's registers at the start of a life.
+//! - `sysreg`, `el2`, `el1`, `debug`: registers that `aarch64-cpu` lacks; EL2's controls; the guest's registers at the start of a life.
 //! - `world`: into the guest and back; EL2's vectors.
 //! - `mmu`, `cache`, `tlb`, `memory`, `heap`: EL2's own memory and the cells'.
 //! - `gic`, `time`, `firmware`, `uart`, `entropy`: devices and firmware.
@@ -21,6 +21,8 @@ mod time;
 
 #[expect(unsafe_code, reason = "cache maintenance instructions")]
 mod cache;
+#[expect(unsafe_code, reason = "the guest's debug and PMU registers, written while no guest runs")]
+mod debug;
 #[expect(unsafe_code, reason = "the guest's system registers, written while no guest runs")]
 mod el1;
 #[expect(unsafe_code, reason = "FEAT_RNG's register")]

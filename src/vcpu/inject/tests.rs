@@ -119,3 +119,10 @@ fn a_vector_base_at_the_top_wraps_as_addresses_do() {
     inject(&mut regs, &mut frame, GuestFault::Undefined);
     assert_eq!(frame.elr, 0xffff_ffff_ffff_fc00);
 }
+
+#[test]
+fn an_instruction_that_was_emulated_has_been_stepped_and_was_no_branch() {
+    let mut frame = Frame { elr: 0x4000_0000, spsr: 0xf << 28 | 1 << 21 | 3 << 10 | 5, ..Frame::default() };
+    frame.skip();
+    assert_eq!((frame.elr, frame.spsr), (0x4000_0004, 0xf << 28 | 5));
+}

@@ -6,15 +6,15 @@ use crate::scenario::Boots::{Cells, Native};
 use crate::scenario::Step::{CleanLog, NotSeen, Off, Prompt, Seconds, See, Type};
 use crate::scenario::{Scenario, Step, file};
 
-const CLOUD: &str = "linux-6.12-cloud";
+pub const CLOUD: &str = "linux-6.12-cloud";
 
 /// A description of these cells.
-fn cells(cells: &[String]) -> String {
+pub fn cells(cells: &[String]) -> String {
     format!("/dts-v1/;\n/ {{\n    compatible = \"bulkhead,cells-v1\";\n{}}};\n", cells.concat())
 }
 
 /// The root cell: Linux with all that no other cell claims.
-fn root(kernel: &str, bootargs: &str) -> String {
+pub fn root(kernel: &str, bootargs: &str) -> String {
     format!(
         "    linux {{ root; kernel = \"{kernel}/Image\"; initrd = \"{kernel}/initrd.cpio\"; bootargs = \"{bootargs}\"; \
          unprotected-dma = \"accept\"; }};\n"
@@ -41,7 +41,7 @@ fn beside_control(kernel: &str, bootargs: &str) -> String {
     cells(&[root(kernel, &format!("console=ttyAMA0 {bootargs}")), control("cpu@3", "serial1")])
 }
 
-fn see(console: &'static str, text: impl Into<String>) -> Step {
+pub fn see(console: &'static str, text: impl Into<String>) -> Step {
     See(console, text.into())
 }
 
@@ -323,6 +323,7 @@ pub fn scenarios() -> Vec<Scenario> {
         let machine = Machine { cpu: cpu.into(), ..Machine::DEMO };
         all.push(Scenario { long: true, machine, ..scenario(name, boots, steps) });
     }
+    all.extend(crate::hostile::scenarios());
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

@@ -4,6 +4,7 @@
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
 mod dmesg;
+mod hostile;
 mod list;
 mod scenario;
 

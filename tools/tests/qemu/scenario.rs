@@ -42,11 +42,13 @@ pub enum Step {
     See(&'static str, String),
     /// No line so far, on any console, holds this text.
     NotSeen(&'static str),
+    /// All lines so far that hold this text are the same, and there are two at least.
+    Same(&'static str, &'static str),
     /// The shell prompts.
     Prompt(&'static str),
     /// This is typed.
     Type(&'static str, &'static str),
-    /// So many lines of the control cell come, each in time, each following the last one seen here.
+    /// So many lines of the control cell, or of the victim, come, each in time, each following the last one seen here.
     Seconds(&'static str, usize),
     /// The kernel's log comes and complains of nothing that native Linux, with that many CPUs, does not complain of.
     CleanLog(&'static str, &'static str, u32),
@@ -89,7 +91,9 @@ impl Boots {
                 append: Some(append.clone()),
             }),
             Self::Cells(text) => {
-                let kernel = target("bulkhead.bin")?;
+                // Another image: that of a mutant (scripts/mutants).
+                let kernel = std::env::var_os("BULKHEAD_IMAGE").map(PathBuf::from);
+                let kernel = kernel.map_or_else(|| target("bulkhead.bin"), Ok)?;
                 let source = source(name, text)?;
                 let archive = source.with_extension("cells");
                 let packed = pack::pack(&source, &target("images")?).map_err(|error| error.to_string())?;
@@ -139,6 +143,15 @@ impl Scenario {
                 let all = qemu.consoles.iter().find(|console| console.all().contains(text));
                 if all.is_some() {
                     return Err(wrong(format!("\"{text}\" was seen")));
+                }
+            }
+            Step::Same(name, text) => {
+                let all = self.console(qemu, name)?.all();
+                let mut lines = all.lines().filter_map(|line| Some(line.split_once(text)?.1.trim_end()));
+                let first = lines.next();
+                let others: Vec<_> = lines.collect();
+                if others.is_empty() || others.iter().any(|other| Some(*other) != first) {
+                    return Err(wrong(format!("\"{text}\" was followed by {first:?}, then by {others:?}")));
                 }
             }
             Step::Seconds(name, count) => {

@@ -1,0 +1,103 @@
+//! A hostile guest beside a victim. The verdict is the victim's and the hypervisor's, not the attacker's word: the victim's
+//! seconds come without a gap and nothing of its own has changed, EL2 lives, and can still end the attacker and begin it anew.
+
+use bulkhead_cli::qemu::Machine;
+
+use crate::list::{CLOUD, cells, root, see};
+use crate::scenario::Boots::Cells;
+use crate::scenario::Scenario;
+use crate::scenario::Step::{NotSeen, Prompt, Same, Seconds};
+
+/// The machine: the demo's, without what nobody uses.
+fn machine(cpu: &'static str) -> Machine {
+    Machine { cpu: cpu.into(), its: false, ..Machine::DEMO }
+}
+
+fn victim(devices: &str) -> String {
+    format!(
+        "    victim {{ cpus = \"cpu@0\"; memory = \"8M\"; image = \"victim.elf\"; devices = \"{devices}\"; }};\n"
+    )
+}
+
+fn hostile(cpus: &str, more: &str) -> String {
+    // Some of the classes only: enough for a mutant.
+    let more = match std::env::var("HOSTILE_RUN") {
+        Ok(classes) if !more.contains("bootargs") => format!("{more} bootargs = \"hostile.run={classes}\";"),
+        _ => more.into(),
+    };
+    format!("    hostile {{ cpus = {cpus}; memory = \"16M\"; image = \"hostile.elf\"; {more} }};\n")
+}
+
+const ONE: &str = "\"cpu@1\"";
+const TWO: &str = "\"cpu@1\", \"cpu@2\"";
+
+/// All attacks, then a new life of the attacker, which finds nothing of the former one.
+fn all_attacks(name: &'static str, cpu: &'static str, cpus: &'static str) -> Scenario {
+    Scenario {
+        name,
+        long: false,
+        machine: machine(cpu),
+        boots: Cells(cells(&[victim("serial1"), hostile(cpus, "devices = \"serial0\";")])),
+        // The hypervisor's own lines come where the attacker's do.
+        consoles: vec!["hostile", "victim"],
+        steps: vec![
+            Seconds("victim", 2),
+            see("hostile", "hostile: done "),
+            see("hostile", "cell hostile: restarts"),
+            see("hostile", "hostile: vectors "),
+            Same("hostile", "hostile: registers "),
+            Same("hostile", "hostile: vectors "),
+            Same("hostile", "hostile: nothing of a former life"),
+            Seconds("victim", 10),
+            NotSeen("FAILED"),
+            NotSeen("hostile: FOUND"),
+            NotSeen("hostile: ODD"),
+            NotSeen("guest: "),
+        ],
+    }
+}
+
+/// All of them.
+pub fn scenarios() -> Vec<Scenario> {
+    let mut all = vec![
+        all_attacks("hostile_one_vcpu", "cortex-a57", ONE),
+        all_attacks("hostile_two_vcpus", "cortex-a57", TWO),
+        all_attacks("hostile_one_vcpu_on_max", "max", ONE),
+        all_attacks("hostile_two_vcpus_on_max", "max", TWO),
+    ];
+    // Firmware keeps Group 0, some SGIs and the second UART: the attacker has no line of its own.
+    all.push(Scenario {
+        machine: Machine { secure: true, ..machine("cortex-a57") },
+        boots: Cells(cells(&[victim("serial0"), hostile(TWO, "bootargs = \"hostile.end=spin\";")])),
+        consoles: vec!["victim"],
+        steps: vec![Seconds("victim", 30), NotSeen("FAILED")],
+        ..all_attacks("hostile_where_ds_is_0", "cortex-a57", TWO)
+    });
+    all.push(Scenario {
+        machine: Machine { virtio_console: true, ..machine("cortex-a57") },
+        boots: Cells(cells(&[
+            root(CLOUD, "console=hvc0"),
+            "    victim { cpus = \"cpu@3\"; memory = \"8M\"; image = \"victim.elf\"; devices = \"serial1\"; };\n".into(),
+            hostile(TWO, "devices = \"serial0\";"),
+        ])),
+        consoles: vec!["hostile", "victim", "linux"],
+        steps: vec![
+            see("linux", "bulkhead: linux up, 1 cpus"),
+            Prompt("linux"),
+            see("hostile", "cell hostile: restarts"),
+            Seconds("victim", 10),
+            NotSeen("FAILED"),
+        ],
+        ..all_attacks("hostile_beside_linux", "cortex-a57", TWO)
+    });
+    all.push(Scenario {
+        long: true,
+        boots: Cells(cells(&[
+            victim("serial1"),
+            hostile(TWO, "devices = \"serial0\"; bootargs = \"hostile.run=memory,gic,el0 hostile.deep hostile.end=off\";"),
+        ])),
+        steps: vec![Seconds("victim", 240), NotSeen("FAILED")],
+        ..all_attacks("hostile_deep", "max", TWO)
+    });
+    all
+}

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::GuestTreeError;
 use super::write::{Writer, reg};
 use crate::addr::{Ipa, Span};
+use crate::plan::spans::SpanSet;
 use crate::tree::{Node, Prop, has_part};
 
 impl<'t, 'a> Writer<'_, 't, 'a> {
@@ -76,17 +77,11 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
 
     /// All of the cell's RAM in one node, neighbours joined.
     pub(super) fn memory(&mut self) -> Result<(), GuestTreeError> {
-        let mut banks: Vec<Span<Ipa>> = Vec::new();
-        for span in self.cell.ram.iter().filter_map(|r| Span::new(r.ipa, r.size)) {
-            let joined = banks.last().filter(|last| last.end() == span.start());
-            match joined.and_then(|last| Span::between(last.start(), span.end())) {
-                Some(joined) => {
-                    banks.pop();
-                    banks.push(joined);
-                }
-                None => banks.push(span),
-            }
+        let mut banks = SpanSet::default();
+        for region in &self.cell.ram {
+            region.seen().into_iter().for_each(|span| banks.insert(span));
         }
+        let banks: Vec<Span<Ipa>> = banks.iter().collect();
         let Some(first) = banks.first() else { return Ok(()) };
         let name = format!("memory@{:x}", first.start().0);
         let root = self.tree.root();

@@ -102,8 +102,11 @@ fn device(node: &Node<'_, '_>, gic: &Gic, errors: &mut Vec<HardwareError>) -> Op
     let pci = node.says("device_type", "pci");
     let windows: Vec<_> = if pci { node.windows().collect() } else { Vec::new() };
     let (mut spis, mut depends, mut private, mut wrong) = (Vec::new(), Vec::new(), false, false);
-    let mapped = if pci { map_lines(node, gic.node) } else { Vec::new() };
-    for line in lines(node, gic.node).into_iter().chain(mapped) {
+    let mut lines = lines(node, gic.node);
+    if pci {
+        lines.append(&mut map_lines(node, gic.node));
+    }
+    for line in lines {
         match line {
             Line::Spi(spi, trigger) => spis.push((spi, trigger)),
             Line::Ppi(_) => private = true,

@@ -67,11 +67,17 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
         return None;
     };
     let v2 = is_v2(&node);
-    let mut frames: Vec<_> = node.reg().collect();
-    let gicd = frames.first().copied().flatten();
+    let (mut gicd, mut gicr, mut frames) = (None, Vec::new(), Vec::new());
     // A CPU interface stands where redistributor regions do.
     let regions = if v2 { None } else { node.number("#redistributor-regions") }.unwrap_or(1);
-    let mut gicr: Vec<_> = frames.iter().skip(1).take(regions as usize).copied().flatten().collect();
+    for (at, entry) in (0..).zip(node.reg()) {
+        match entry {
+            Some(span) if at == 0 => gicd = Some(span),
+            Some(span) if at <= regions => gicr.push(span),
+            _ => {}
+        }
+        push(&mut frames, entry);
+    }
     let Some(gicd) = gicd.filter(|_| !gicr.is_empty() && gicr.len() == regions as usize) else {
         let error = if v2 {
             HardwareError::GicV2Reg { node: node.path() }
@@ -82,7 +88,11 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
         return None;
     };
     let gicc = if v2 { gicr.pop() } else { None };
-    node.descendants().filter(|n| n.has("msi-controller")).for_each(|n| frames.extend(n.reg()));
+    for below in node.descendants() {
+        if below.has("msi-controller") {
+            below.reg().for_each(|entry| push(&mut frames, entry));
+        }
+    }
     if frames.len() > MAX_FRAMES {
         errors.push(HardwareError::TooMuch { node: node.path() });
         return None;
@@ -99,8 +109,14 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
         gicr,
         stride: node.prop("redistributor-stride").and_then(|p| p.u64()),
         maintenance: maintenance.or(ppi(9))?,
-        frames: frames.into_iter().flatten().collect(),
+        frames,
     })
+}
+
+fn push(frames: &mut Vec<Span<Pa>>, entry: Option<Span<Pa>>) {
+    if let Some(span) = entry {
+        frames.push(span);
+    }
 }
 
 pub(super) fn is_timer(node: &Node<'_, '_>) -> bool {

@@ -116,7 +116,7 @@ impl<'a> Tree<'a> {
 }
 
 /// What a name may be.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reading {
     Path,
     Label,

@@ -107,11 +107,7 @@ pub(super) fn disable<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bits: 
     if let Some(vcpu) = scope.vcpu(ctx) {
         vcpu.soft_enabled.fetch_and(!(bits & scope.soft), Ordering::Relaxed);
     }
-    let asked = ask(ctx, scope, bits, Errand::GiveBack);
-    if scope.is_mine(ctx.me) {
-        ctx.vcpu.give_back(ctx.machine, ctx.cell, scope.word, bits);
-    }
-    asked
+    everywhere(ctx, scope, bits, Errand::GiveBack)
 }
 
 /// Writes ISPENDR. What waits in a list register already is pending.
@@ -130,11 +126,7 @@ pub(super) fn clear_pending<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, 
     if let Some(vcpu) = scope.vcpu(ctx) {
         vcpu.soft_pending.fetch_and(!(bits & scope.soft), Ordering::Relaxed);
     }
-    let asked = ask(ctx, scope, bits, Errand::ClearPending);
-    if scope.is_mine(ctx.me) {
-        ctx.vcpu.clear_pending(ctx.machine, ctx.cell, scope.word, bits);
-    }
-    asked
+    everywhere(ctx, scope, bits, Errand::ClearPending)
 }
 
 /// Writes ISACTIVER. An SGI that travels as a bit is not made active where it is not pending in a list register.
@@ -181,9 +173,24 @@ pub(super) fn message<M: GicPorts>(
     }
 }
 
+/// Does an errand here, and asks for it where else it may be needed.
+#[inline(never)]
+pub(super) fn everywhere<M: GicPorts>(
+    ctx: &mut GicCtx<'_, M>,
+    scope: Scope,
+    bits: u32,
+    errand: Errand,
+) -> Kick {
+    let asked = ask(ctx, scope, bits, errand);
+    if scope.is_mine(ctx.me) {
+        ctx.vcpu.perform(ctx.machine, ctx.cell, errand, scope.word, bits);
+    }
+    asked
+}
+
 /// Another vCPU may hold the interrupt in a list register: an SPI that is physically active and neither here nor forced, or
 /// a private one of the other's. Asks there.
-pub(super) fn ask<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bits: u32, errand: Errand) -> Kick {
+fn ask<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bits: u32, errand: Errand) -> Kick {
     let mut asked = CpuSet::default();
     let alone = scope.vcpu.is_none() && ctx.cell.vcpu_count() < 2;
     if alone || scope.vcpu == Some(ctx.me) {

@@ -201,11 +201,7 @@ impl VcpuGic {
             for errand in Errand::ALL {
                 let Some(own) = cell.vcpu(self.me) else { return };
                 for (word, bits) in own.errands.take(errand) {
-                    match errand {
-                        Errand::ClearActive => self.clear_active(m, cell, word, bits),
-                        Errand::ClearPending => self.clear_pending(m, cell, word, bits),
-                        Errand::GiveBack => self.give_back(m, cell, word, bits),
-                    }
+                    self.perform(m, cell, errand, word, bits);
                 }
             }
         }
@@ -214,6 +210,23 @@ impl VcpuGic {
         }
         if requests.has(Request::Line) {
             self.look_at_line();
+        }
+    }
+
+    /// Does what a register write asks of this vCPU's list registers.
+    #[inline(never)]
+    pub(super) fn perform(
+        &mut self,
+        m: &mut impl GicPorts,
+        cell: &CellGic,
+        errand: Errand,
+        word: u32,
+        bits: u32,
+    ) {
+        match errand {
+            Errand::ClearActive => self.clear_active(m, cell, word, bits),
+            Errand::ClearPending => self.clear_pending(m, cell, word, bits),
+            Errand::GiveBack => self.give_back(m, cell, word, bits),
         }
     }
 

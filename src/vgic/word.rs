@@ -8,7 +8,7 @@ use super::identity::half;
 use super::offsets::GICD_IROUTER;
 use super::registers::At;
 use super::spi::{self, VirtualSpi};
-use super::state::{Scope, ask};
+use super::state::{Scope, everywhere};
 use super::{GicCtx, GicPorts};
 use crate::cpu::{Affinity, VcpuId};
 use crate::inbox::Kick;
@@ -165,7 +165,5 @@ pub(super) fn set_route<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At, value: u64
     ctx.machine.gicd_write(at, Width::Double, vcpu.affinity.get());
     let (word, bit) = (intid / 32, 1 << (intid % 32));
     let Some(scope) = Scope::of(ctx, None, word) else { return Kick::default() };
-    let asked = ask(ctx, scope, bit, Errand::GiveBack);
-    ctx.vcpu.give_back(ctx.machine, ctx.cell, word, bit);
-    asked
+    everywhere(ctx, scope, bit, Errand::GiveBack)
 }

@@ -16,7 +16,7 @@ use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
 };
-use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
+use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError, json};
 use crate::ports::Machine;
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
@@ -165,6 +165,9 @@ impl<'a> Survey<'a> {
             all(e, &mut errors, BootError::Plan);
             errors
         })?;
+        if config.hypervisor.print_plan {
+            json::log(&plan, &tree);
+        }
         Ok(Self { hardware, plan, tree, archive: bytes })
     }
 

@@ -4,6 +4,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -11,16 +12,17 @@ use crate::addr::{Pa, Span};
 use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
+use crate::console::Console;
 use crate::guest_tree::{self, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
 };
 use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError, json};
-use crate::ports::Machine;
+use crate::ports::{Machine, Serial};
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
-use crate::vgic::{CellGic, GicShared, SgiPlan};
+use crate::vgic::{CellGic, GicShared, OwnInterrupts, SgiPlan, Wire};
 
 /// Why nothing was started. It prints with its number.
 #[derive(Debug)]
@@ -182,7 +184,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. The distributor is
-    /// initialised.
+    /// initialised. `serial` is the plan's console.
     ///
     /// # Errors
     /// What cannot be made.
@@ -191,27 +193,48 @@ impl<'a> Survey<'a> {
         machine: &mut impl Machine,
         sgi: SgiPlan,
         translation: Translation,
+        serial: Option<Box<dyn Serial>>,
     ) -> Result<System, BootError> {
         let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
         let gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
-        self.with_gic(gic, translation)
+        self.with_gic(gic, translation, serial)
     }
 
     #[inline(never)]
-    fn with_gic(self, gic: GicShared, translation: Translation) -> Result<System, BootError> {
+    fn with_gic(
+        self,
+        mut gic: GicShared,
+        translation: Translation,
+        serial: Option<Box<dyn Serial>>,
+    ) -> Result<System, BootError> {
+        let alarm = self.hardware.timer.hyp_physical;
+        let own = self.plan.console.filter(|_| serial.is_some());
+        gic.console = own.map(|own| OwnInterrupts { spi: own.spi, alarm });
         let mut cells = Vec::with_capacity(self.plan.cells.len());
+        let mut wires = Vec::with_capacity(self.plan.cells.len());
         for plan in &self.plan.cells {
             for warning in &plan.warnings {
                 log::warn!("cell {}: {warning}", plan.name);
             }
-            let cell = self.cell(plan, &gic, translation);
+            let wire = plan.uart.map(|_| Arc::<Wire>::default());
+            let cell = self.cell(plan, &gic, wire.clone(), translation);
             cells.push(cell.map_err(|error| BootError::Cell { cell: plan.name.clone(), error })?);
+            wires.push((plan.name.as_str(), wire));
         }
+        let console = serial.map(|serial| Console::new(serial, wires.into_iter()));
         let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
-        Ok(System::new(cells, &self.plan.cpus, gic, self.plan.boot.archive, smc))
+        let mut system = System::new(cells, &self.plan.cpus, gic, self.plan.boot.archive, smc);
+        system.console = console;
+        Ok(system)
     }
 
-    fn cell(&self, plan: &CellPlan, gic: &GicShared, translation: Translation) -> Result<Cell, CellError> {
+    fn cell(
+        &self,
+        plan: &CellPlan,
+        gic: &GicShared,
+        wire: Option<Arc<Wire>>,
+        translation: Translation,
+    ) -> Result<Cell, CellError> {
         let space = stage2(plan, self.plan.boot.pool.last(), translation)?;
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
         let vmid = u16::from(plan.id.0).saturating_add(1);
@@ -237,6 +260,10 @@ impl<'a> Survey<'a> {
             cpus.push(self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity)).ok_or(CellError::NoMemory)?);
         }
         let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
+        let cell_gic = match plan.uart.zip(wire) {
+            Some((uart, wire)) => cell_gic.with_spi(uart.spi, wire),
+            None => cell_gic,
+        };
         Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree).ok_or(CellError::NoMemory)
     }
 }
@@ -248,7 +275,8 @@ fn all<E>(from: Vec<E>, to: &mut Vec<BootError>, wrap: impl Fn(E) -> BootError) 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap. Its tables lie below `tables`.
 fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space, CellError> {
     let regions = [(&plan.ram, Stage2Attributes::Ram), (&plan.mmio, Stage2Attributes::Device)];
-    let (mut highest, mut physical) = (plan.gicd.last().0.max(plan.gicr.last().0), tables);
+    let uart = plan.uart.map_or(0, |uart| uart.at.last().0);
+    let (mut highest, mut physical) = (plan.gicd.last().0.max(plan.gicr.last().0).max(uart), tables);
     for region in regions.iter().flat_map(|(regions, _)| regions.iter()) {
         let last = region.size.saturating_sub(1);
         highest = highest.max(region.ipa.0.saturating_add(last));

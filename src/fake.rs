@@ -88,6 +88,7 @@ pub struct Fake {
     pub cleaned: Vec<Span<Pa>>,
     pub invalidated: std::cell::Cell<usize>,
     pub waits: usize,
+    pub alarm: Option<u64>,
     pub smcs: Vec<[u64; 4]>,
 }
 
@@ -112,6 +113,7 @@ impl Fake {
             cleaned: Vec::new(),
             invalidated: Default::default(),
             waits: 0,
+            alarm: None,
             smcs: Vec::new(),
         }
     }
@@ -266,6 +268,9 @@ impl Timer for Fake {
     }
     fn frequency(&self) -> u64 {
         62_500_000
+    }
+    fn set_alarm(&mut self, at: Option<u64>) {
+        self.alarm = at;
     }
     fn wait_for_interrupt(&mut self) {
         self.waits += 1;

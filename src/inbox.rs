@@ -22,6 +22,8 @@ pub enum Request {
     Sgi = 1 << 2,
     /// At the changes that other vCPUs want in its list registers.
     Retract = 1 << 3,
+    /// At the line of the cell's virtual SPI.
+    Line = 1 << 4,
 }
 
 /// Requests taken out of an inbox.

@@ -6,6 +6,7 @@
 //! - [`config`]: the description. [`hardware`]: the board. [`plan`]: the two together, who owns what.
 //! - [`paging`], [`guest_tree`], [`vgic`]: what each cell is given: address space, device tree, interrupts.
 //! - [`vcpu`], [`trap`], [`mmio`], [`psci`], [`smccc`]: what its CPUs do and are answered.
+//! - [`console`]: many cells on one UART.
 //! - [`errata`]: what particular CPUs get wrong. [`refusal`]: what all refusals have in common.
 //! - [`cell`], [`inbox`], [`run`], [`boot`]: life, and the loop on each CPU.
 #![cfg_attr(not(test), no_std)]
@@ -29,6 +30,7 @@ pub mod archive;
 pub mod boot;
 pub mod cell;
 pub mod config;
+pub mod console;
 pub mod cpu;
 pub mod errata;
 #[cfg(test)]

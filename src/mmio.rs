@@ -13,6 +13,8 @@ pub enum Device {
     Gicd,
     /// The redistributors, 128 KiB for each vCPU.
     Gicr,
+    /// The virtual UART.
+    Console,
 }
 
 /// How many devices a cell's bus takes.

@@ -170,12 +170,24 @@ pub trait Firmware {
     fn power_off(&mut self);
 }
 
+/// The UART that the hypervisor's console is on. Whatever it does, it does at once.
+pub trait Serial: Send {
+    /// Sends bytes, as many as there is room for; how many.
+    fn put(&mut self, bytes: &[u8]) -> usize;
+    /// Takes received bytes, and clears the interrupt that they raised; how many.
+    fn take(&mut self, into: &mut [u8]) -> usize;
+    /// Whether to interrupt once there is room behind bytes that were put.
+    fn call_for_more(&mut self, on: bool);
+}
+
 /// Time and waiting.
 pub trait Timer {
     /// The physical counter (CNTPCT_EL0).
     fn counter(&self) -> u64;
     /// Ticks a second (CNTFRQ_EL0).
     fn frequency(&self) -> u64;
+    /// Sets EL2's own timer of this CPU to this count, or stops it (CNTHP_CVAL_EL2).
+    fn set_alarm(&mut self, at: Option<u64>);
     /// Sleeps until an interrupt is pending at this CPU.
     fn wait_for_interrupt(&mut self);
     /// A hint that this CPU polls.

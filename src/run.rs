@@ -6,7 +6,6 @@ use crate::inbox::Request;
 use crate::ports::Machine;
 use crate::trap::{self, Resume};
 use crate::vcpu::inject;
-use crate::vgic::Irq;
 
 #[cfg(test)]
 mod tests;
@@ -40,9 +39,8 @@ pub fn park_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
     if vcpu.inbox.is_empty() {
         machine.wait_for_interrupt();
         // One is taken a turn; the next turn does not sleep while another is pending.
-        if let Irq::Foreign(intid) = vcpu.gic.on_irq(machine, &vcpu.cell.gic, &vcpu.system.gic) {
-            trap::foreign(vcpu, machine, intid);
-        }
+        let irq = vcpu.gic.on_irq(machine, &vcpu.cell.gic, &vcpu.system.gic);
+        trap::own_interrupt(vcpu, machine, irq);
         return Turn::Park;
     }
     let requests = vcpu.inbox.take();
@@ -59,7 +57,9 @@ pub fn guest_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
     if !vcpu.inbox.is_empty() && attend(vcpu, machine) == Turn::Park {
         return Turn::Park;
     }
-    vcpu.gic.flush(machine, &vcpu.cell.gic);
+    if let Some(other) = vcpu.gic.flush(machine, &vcpu.cell.gic) {
+        vcpu.system.look_at_line(vcpu.cell, other, machine);
+    }
     let exit = machine.enter(&mut vcpu.frame);
     match trap::handle(vcpu, machine, exit) {
         Resume::Next => vcpu.frame.skip(),

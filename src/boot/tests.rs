@@ -153,7 +153,7 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
     let loads: Vec<_> = survey.plan.cells.iter().map(|cell| cell.load.clone()).collect();
     let cells: Vec<_> = survey.plan.cells.iter().map(|cell| cell.cpus.clone()).collect();
     let board = loaded.machine(&survey);
-    let system = survey.build(&mut Fake::new(&board, 0), sgi(), translation(BITS_44)).unwrap();
+    let system = survey.build(&mut Fake::new(&board, 0), sgi(), translation(BITS_44), None).unwrap();
     let mut cpus: Vec<_> = system
         .cpus()
         .map(|(id, _)| {
@@ -265,7 +265,7 @@ fn a_cells_tree_may_be_given_or_overlaid() {
     boots(description([root(), overlaid()]), &[3, 1]);
 
     let board = loaded.machine(&survey);
-    let system = survey.build(&mut Fake::new(&board, 0), sgi(), translation(BITS_44)).unwrap();
+    let system = survey.build(&mut Fake::new(&board, 0), sgi(), translation(BITS_44), None).unwrap();
     let mut machine = Fake::new(&board, 3);
     machine.exit = Exit::Irq;
     let mut cpu = Cpu { vcpu: Vcpu::new(&system, crate::cpu::PcpuId(3), &mut machine).unwrap(), machine };
@@ -295,7 +295,7 @@ fn a_cell_beyond_the_cpus_reach_is_refused_by_name() {
     let survey = loaded.survey().unwrap();
     let board = loaded.machine(&survey);
     // 32 bits of physical address, and the board has PCI windows behind them.
-    let Err(refused) = survey.build(&mut Fake::new(&board, 0), sgi(), translation(0)) else {
+    let Err(refused) = survey.build(&mut Fake::new(&board, 0), sgi(), translation(0), None) else {
         panic!("built")
     };
     assert!(

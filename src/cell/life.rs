@@ -60,6 +60,15 @@ impl Life {
         }
     }
 
+    /// Off no more: whether it was.
+    pub fn begin_again(&mut self) -> bool {
+        let off = *self == Self::Off;
+        if off {
+            *self = Self::Starting { first: false };
+        }
+        off
+    }
+
     /// vCPU 0 is ready to run: whether it still may.
     pub fn started(&mut self) -> bool {
         if matches!(self, Self::Starting { .. }) {

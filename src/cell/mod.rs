@@ -69,6 +69,8 @@ pub struct Cell {
     load: Load,
     tree: Mutex<GuestTree>,
     life: Mutex<Life>,
+    /// How many lives began.
+    lives: AtomicU32,
     /// How many vCPUs are on or about to be.
     on: AtomicU32,
     /// The physical count at which this life began (CNTVOFF_EL2).
@@ -94,7 +96,11 @@ impl Cell {
             id: plan.id,
             name: plan.name.clone(),
             gic,
-            bus: Bus::new([(plan.gicd, Device::Gicd), (plan.gicr, Device::Gicr)])?,
+            bus: Bus::new(
+                [(plan.gicd, Device::Gicd), (plan.gicr, Device::Gicr)]
+                    .into_iter()
+                    .chain(plan.uart.map(|uart| (uart.at, Device::Console))),
+            )?,
             ram: plan.ram.as_slice().into(),
             space,
             root: plan.root,
@@ -103,6 +109,7 @@ impl Cell {
             load: plan.load.clone(),
             tree: Mutex::new(tree),
             life: Mutex::new(Life::Starting { first: true }),
+            lives: AtomicU32::new(0),
             on: AtomicU32::new(0),
             origin: AtomicU64::new(0),
             quiet_until: AtomicU64::new(0),
@@ -113,6 +120,11 @@ impl Cell {
     /// How many vCPUs it has.
     pub fn vcpus(&self) -> usize {
         self.sockets.len()
+    }
+
+    /// How many lives of it have begun.
+    pub fn lives(&self) -> u32 {
+        self.lives.load(Ordering::Relaxed)
     }
 
     /// Where it stands.
@@ -136,7 +148,7 @@ impl Cell {
     }
 
     /// The CPU of a vCPU.
-    fn cpu(&self, vcpu: VcpuId) -> Option<PcpuId> {
+    pub fn cpu(&self, vcpu: VcpuId) -> Option<PcpuId> {
         self.sockets.get(vcpu.index()).map(|socket| socket.cpu)
     }
 
@@ -194,6 +206,7 @@ impl Cell {
             socket.power.off();
         }
         self.on.store(1, Ordering::Relaxed);
+        self.lives.fetch_add(1, Ordering::Relaxed);
         if let Some(socket) = self.sockets.first() {
             socket.power.start();
         }

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{Cell, Ended, Life, Start, Then};
 use crate::addr::{Pa, Span};
+use crate::console::Console;
 use crate::cpu::{Affinity, CellId, CpuSet, PcpuId, VcpuId};
 use crate::inbox::{Inbox, Kick, Request};
 use crate::paging;
@@ -45,6 +46,8 @@ pub struct System {
     pub archive: Span<Pa>,
     /// Whether firmware takes SMCs.
     pub smc: bool,
+    /// The hypervisor's console, if it has one.
+    pub console: Option<Console>,
     /// The physical count at the image's first instruction.
     pub entered: u64,
     /// Cells that are not off.
@@ -67,6 +70,7 @@ impl System {
             gic,
             archive,
             smc,
+            console: None,
             entered: 0,
             alive,
             absent: AtomicU64::new(0),
@@ -123,12 +127,50 @@ impl System {
         Ok(())
     }
 
+    /// The CPU that the console's interrupt goes to: the root cell's first, which has the least to lose, or else the one that
+    /// booted.
+    pub fn console_cpu(&self, boot: PcpuId) -> Option<(PcpuId, Seat)> {
+        let roots = self.cells.iter().filter(|cell| cell.root).filter_map(|cell| cell.cpu(VcpuId(0)));
+        let wanted = roots.chain([boot]).chain(self.cpus().map(|(id, _)| id));
+        let mut there = wanted.filter(|cpu| !self.absent().contains(cpu.index()));
+        there.find_map(|cpu| Some((cpu, self.seat(cpu)?)))
+    }
+
+    /// A vCPU shall look at its cell's virtual SPI.
+    #[cold]
+    pub fn look_at_line(&self, cell: &Cell, vcpu: VcpuId, machine: &mut impl CpuInterface) {
+        if let Some(cpu) = cell.cpu(vcpu) {
+            self.send(self.post(cpu, Request::Line), machine);
+        }
+    }
+
+    /// The line of a cell's virtual SPI changed: whoever is concerned shall look.
+    pub fn line_changed(&self, cell: &Cell, machine: &mut impl CpuInterface) {
+        if let Some(vcpu) = cell.gic.line_concerns() {
+            self.look_at_line(cell, vcpu, machine);
+        }
+    }
+
+    /// A new life for a cell, be it running or off.
+    pub fn restart(&self, cell: &Cell, machine: &mut impl CpuInterface) {
+        // Nobody loads a cell whose first CPU never came up.
+        if cell.cpu(VcpuId(0)).is_none_or(|cpu| self.absent().contains(cpu.index())) {
+            return;
+        }
+        if cell.life.lock().begin_again() {
+            self.alive.fetch_add(1, Ordering::AcqRel);
+            log::info!("cell {}: starts again", cell.name);
+            return self.send(self.wake(cell), machine);
+        }
+        self.stop(cell, Then::Restart, None, machine);
+    }
+
     /// Begins to end a cell's life: all its CPUs but `by` are told, who knows. Each says [`System::quiet`] in the end.
-    pub fn stop(&self, cell: &Cell, then: Then, by: PcpuId, machine: &mut impl CpuInterface) {
+    pub fn stop(&self, cell: &Cell, then: Then, by: Option<PcpuId>, machine: &mut impl CpuInterface) {
         let present = CpuSet(cell.cpus().0 & !self.absent().0);
         let Some(cpus) = cell.life.lock().stop(then, present) else { return };
         let mut kick = CpuSet::default();
-        for cpu in cpus.iter().filter(|cpu| *cpu != by.index()) {
+        for cpu in cpus.iter().filter(|cpu| by.is_none_or(|by| *cpu != by.index())) {
             let Kick(one) = self.post(PcpuId(cpu as u8), Request::Stop);
             kick = CpuSet(kick.0 | one.0);
         }
@@ -146,16 +188,24 @@ impl System {
         match ended {
             Ended::No => {}
             Ended::Yes(Then::Restart) => {
+                self.ended(cell);
                 if cell.may_print(machine) {
                     log::info!("cell {}: restarts", cell.name);
                 }
                 self.send(self.wake(cell), machine);
             }
             Ended::Yes(Then::Off) => {
+                self.ended(cell);
                 log::info!("cell {}: off", cell.name);
                 cell.gic.scrub(machine, &self.gic);
                 self.gone(machine);
             }
+        }
+    }
+
+    fn ended(&self, cell: &Cell) {
+        if let Some(console) = &self.console {
+            console.ended(cell.id);
         }
     }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::*;
+use crate::console::Console;
 use crate::cpu::{Affinity as CpuAffinity, VcpuId};
 use crate::fake::{Board, Fake};
-use crate::intid::{IntidSet, Ppi, Sgi};
+use crate::intid::{IntidSet, Ppi, Sgi, Spi};
 use crate::plan::{CpuPlan, Piece, TreeSource};
 use crate::psci::function;
 use crate::run::{Turn, guest_step, park_step};
-use crate::vgic::{GicShared, SgiPlan};
+use crate::vgic::{GicShared, OwnInterrupts, SgiPlan, Wire};
 use proptest::prelude::*;
 
 pub(crate) const HVC: u64 = 0x5a00_0000;
@@ -21,11 +22,19 @@ const ARCHIVE: u64 = 0x1000;
 
 /// Cell 0, root: CPUs 0 to 2 (vCPU 0 on CPU 2), RAM 1:1. Cell 1: CPUs 3 and 4, RAM remapped.
 pub(crate) fn system() -> (System, Arc<Board>) {
+    system_with(|_| None)
+}
+
+/// The same with a console, made of the cells' names and lines; the UART's interrupt is 33.
+pub(crate) fn system_with(
+    console: impl FnOnce(&[(&str, Arc<Wire>)]) -> Option<Console>,
+) -> (System, Arc<Board>) {
+    let wires = [("cell0", Arc::<Wire>::default()), ("cell1", Arc::default())];
     let board = Board::new(5, 0x8_0000);
     board.ram.lock().unwrap()[ARCHIVE as usize..][..KERNEL.len()].copy_from_slice(KERNEL);
     let machine = Fake::new(&board, 0);
     let sgi = SgiPlan { kick: Sgi::new(15).unwrap(), physical: 0x7fff };
-    let shared = GicShared::new(&machine, sgi, Ppi::new(25).unwrap(), board.affinities().to_vec());
+    let mut shared = GicShared::new(&machine, sgi, Ppi::new(25).unwrap(), board.affinities().to_vec());
     let owners: [(u8, &[u8], Region); 2] = [
         (0, &[2, 0, 1], Region { ipa: Ipa(0x1_0000), pa: Pa(0x1_0000), size: 0x2_0000 }),
         (1, &[3, 4], Region { ipa: Ipa(0x4000_0000), pa: Pa(0x4_0000), size: 0x1_0000 }),
@@ -46,6 +55,8 @@ pub(crate) fn system() -> (System, Arc<Board>) {
             gicr: Span::new(Ipa(0x080a_0000), 0x2_0000 * own.len() as u64).unwrap(),
             spis: IntidSet::new(),
             devices: Vec::new(),
+            uart: None,
+            stdout: None,
             load: Load {
                 source: TreeSource::Derived,
                 zeroed: Vec::new(),
@@ -58,7 +69,10 @@ pub(crate) fn system() -> (System, Arc<Board>) {
             warnings: Vec::new(),
         };
         let pairs: Vec<(PcpuId, CpuAffinity)> = own.iter().map(|c| (PcpuId(*c), affinity(*c))).collect();
+        let spi = Spi::new(33).unwrap();
+        shared.console = Some(OwnInterrupts { spi, alarm: Ppi::new(26).unwrap() });
         let gic = CellGic::new(IntidSet::new(), 0xf7ff_0000, pairs, &shared);
+        let gic = gic.with_spi(spi, wires[usize::from(id)].1.clone());
         let space = Space { vtcr: 0x8002_3558, vttbr: u64::from(id) << 48 | 0x1000 };
         cells.push(Cell::new(&plan, &[], space, gic, GuestTree::of(b"a tree".to_vec())).unwrap());
         cpus.extend(own.iter().zip(0..).map(|(cpu, vcpu)| CpuPlan {
@@ -70,7 +84,9 @@ pub(crate) fn system() -> (System, Arc<Board>) {
     }
     cpus.sort_by_key(|cpu| cpu.id);
     let archive = Span::new(Pa(ARCHIVE), 0x1000).unwrap();
-    (System::new(cells, &cpus, shared, archive, true), board)
+    let mut system = System::new(cells, &cpus, shared, archive, true);
+    system.console = console(&wires);
+    (system, board)
 }
 
 /// A CPU between two turns.

@@ -107,7 +107,7 @@ impl<'a> Vcpu<'a> {
         self.wipe(machine);
         if self.cell.switch_off(self.id) {
             // Nobody is left to switch another on.
-            self.system.stop(self.cell, Then::Off, self.cpu, machine);
+            self.system.stop(self.cell, Then::Off, Some(self.cpu), machine);
             self.system.quiet(self.cell, self.cpu, machine);
         }
     }
@@ -124,7 +124,7 @@ impl<'a> Vcpu<'a> {
                 self.frame.elr
             );
         }
-        self.system.stop(self.cell, reason.then(), self.cpu, machine);
+        self.system.stop(self.cell, reason.then(), Some(self.cpu), machine);
         self.give_up(machine);
     }
 

@@ -13,13 +13,19 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
     /// Aliases of the nodes that are there.
     pub(super) fn aliases(&mut self) {
         let resolves = |path: &str| self.tree.at(path).is_some_and(|n| self.kept.is_whole(n.id()));
-        let Some(board) = self.tree.at("/aliases") else { return };
         let kept = |prop: &&Prop<'_>| prop.str().is_some_and(resolves);
-        if !board.props().iter().any(|prop| kept(&prop)) {
+        let board = self.tree.at("/aliases");
+        let props = board.as_ref().map_or(&[][..], |board| board.props());
+        let taken = props.iter().filter(kept).any(|prop| prop.name() == "serial0");
+        let own = self.own_uart().filter(|_| !taken);
+        if own.is_none() && !props.iter().any(|prop| kept(&prop)) {
             return;
         }
         self.fdt.begin_node("aliases");
-        for prop in board.props().iter().filter(kept) {
+        if let Some((uart, _)) = own {
+            self.fdt.string("serial0", &format!("/{uart}"));
+        }
+        for prop in props.iter().filter(kept) {
             self.fdt.property(prop.name(), prop.bytes());
         }
         self.fdt.end_node();
@@ -45,6 +51,12 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
 
     /// The board's console if the cell has it; else, in a cell that is not the root cell, its first UART.
     fn stdout_path(&self) -> Option<String> {
+        if let Some(node) = self.cell.stdout {
+            return Some(self.tree.node(node).path());
+        }
+        if let Some((uart, _)) = self.own_uart() {
+            return Some(format!("/{uart}"));
+        }
         let chosen = self.tree.at("/chosen");
         let prop = chosen.and_then(|n| n.prop("stdout-path").or_else(|| n.prop("linux,stdout-path")));
         let board = prop.and_then(|p| p.str()).filter(|path| {

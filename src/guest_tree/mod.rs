@@ -14,6 +14,7 @@ mod refs;
 mod role;
 #[cfg(test)]
 mod tests;
+mod uart;
 mod write;
 
 use alloc::string::String;
@@ -133,6 +134,9 @@ pub fn build(
     for other in plan.cells.iter().filter(|c| c.id != cell) {
         owners.mark(&other.devices, Owner::Foreign);
     }
+    if let Some(console) = plan.console {
+        owners.mark(&[console.node], Owner::Foreign);
+    }
     let mut cpus = Vec::with_capacity(own.cpus.len());
     for id in &own.cpus {
         let cpu = hardware.cpus.get(id.index());
@@ -150,6 +154,10 @@ fn build_cell(
     cpus: &[NodeId],
 ) -> Result<GuestTree, GuestTreeError> {
     owners.mark(&cell.devices, Owner::Own);
+    // The hypervisor's console, in whose place it sees a virtual UART.
+    if let Some(node) = cell.uart.and_then(|uart| uart.node) {
+        owners.mark(&[node], Owner::Own);
+    }
     let sources = Sources { root: cell.root, gic, owners, cpus };
     let kept = Kept::select(tree, &sources);
     let bytes = Writer::new(tree, cell, &sources, &kept)?.write()?;

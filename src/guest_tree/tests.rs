@@ -28,6 +28,8 @@ fn cell(root: bool, cpus: &[u8], devices: Vec<NodeId>) -> CellPlan {
         gicr: span(0x80a_0000, cpus.len() as u64 * 0x2_0000),
         spis: IntidSet::new(),
         devices,
+        uart: None,
+        stdout: None,
         load: Load {
             source: TreeSource::Derived,
             zeroed: Vec::new(),

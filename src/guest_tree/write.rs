@@ -73,6 +73,7 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
         if !self.cell.root {
             self.parts_of_every_cell();
         }
+        self.virtual_uart()?;
         self.children(root);
         self.fdt.end_node();
         Ok(self.fdt.finish())
@@ -156,6 +157,8 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
     fn leads_nowhere(&self, node: Node<'t, 'a>, name: &str) -> bool {
         let (list, cells) = match name {
             "name" => return true,
+            // A virtual UART has no DMA.
+            "dmas" | "dma-names" => return self.cell.uart.is_some_and(|uart| uart.node == Some(node.id())),
             "msi-map" | "msi-map-mask" => return self.map_leads_nowhere(node, "msi-map"),
             "iommu-map" | "iommu-map-mask" => return self.map_leads_nowhere(node, "iommu-map"),
             "msi-parent" => ("msi-parent", "#msi-cells"),

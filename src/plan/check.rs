@@ -20,8 +20,8 @@ impl Plan<Draft> {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let Self { cells, cpus, boot, own_ppis, reserved, state: _ } = self;
-        Ok(Plan { cells, cpus, boot, own_ppis, reserved, state: PhantomData })
+        let Self { cells, cpus, boot, console, own_ppis, reserved, state: _ } = self;
+        Ok(Plan { cells, cpus, boot, console, own_ppis, reserved, state: PhantomData })
     }
 }
 
@@ -102,6 +102,9 @@ impl<S> Plan<S> {
             never.insert_pages(spans);
         }
         let mut taken = SpanSet::default();
+        if let Some(page) = self.console.and_then(|console| console.page()) {
+            taken.insert(page);
+        }
         for cell in &self.cells {
             let mut theirs = Vec::new();
             for node in &cell.devices {
@@ -134,13 +137,18 @@ impl<S> Plan<S> {
     fn check_devices(&self, hardware: &Hardware, faults: &mut Vec<Refused>) {
         for (at, device) in hardware.devices.iter().enumerate() {
             let owners = self.cells.iter().filter(|c| c.devices.binary_search(&device.node).is_ok()).count();
-            if owners > 1 || owners == 0 && self.has_root() {
+            let ours = self.console.is_some_and(|console| console.node == device.node);
+            if owners > usize::from(!ours) || owners == 0 && self.has_root() && !ours {
                 refuse(faults, &error::LOST).word("device").number(at as u64);
             }
         }
         for cell in &self.cells {
             if !cell.devices.is_sorted() {
                 misplaced(faults, cell, "the order of its devices", 0);
+            }
+            let own = self.console.map(|console| console.spi);
+            if cell.uart.is_some_and(|uart| Some(uart.spi) != own) {
+                misplaced(faults, cell, "its virtual UART", 0);
             }
             let mut spis = cell.spis.clone();
             for node in &cell.devices {
@@ -151,7 +159,7 @@ impl<S> Plan<S> {
                 for (spi, _) in &device.spis {
                     spis.remove(spi.intid());
                     let owners = self.cells.iter().filter(|cell| cell.spis.contains(spi.intid())).count();
-                    if owners != 1 || !cell.spis.contains(spi.intid()) {
+                    if owners != 1 || own == Some(*spi) || !cell.spis.contains(spi.intid()) {
                         misplaced(faults, cell, "an interrupt", spi.intid().into());
                     }
                 }
@@ -218,6 +226,7 @@ fn check_space(cell: &CellPlan, faults: &mut Vec<Refused>) {
         seen.insert(span);
     };
     put(cell.gicr, "its GIC", faults);
+    cell.uart.into_iter().for_each(|uart| put(uart.at, "its virtual UART", faults));
     for (regions, what) in [(&cell.ram, "its memory"), (&cell.mmio, "its registers")] {
         if !regions.is_sorted_by_key(|region| region.ipa) {
             misplaced(faults, cell, "the order of its address space", 0);

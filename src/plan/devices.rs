@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::draft::Draw;
 use super::spans::SpanSet;
-use super::{Region, error, memory};
+use super::{Console, Region, console, error, memory};
 use crate::addr::{PAGE, Pa, Span};
 use crate::config::{CellConfig, CellConsole};
 use crate::cpu::CellId;
@@ -31,8 +31,8 @@ struct Claim {
 }
 
 #[inline(never)]
-pub(super) fn claim(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) -> Claims {
-    let named = named(draw, errors);
+pub(super) fn claim(draw: &Draw<'_, '_>, console: Option<Console>, errors: &mut Vec<Refused>) -> Claims {
+    let named = named(draw, console, errors);
     let root = draw.cells().find(|(_, cell)| cell.root).map(|(id, _)| id);
     let mut owners = vec![root; draw.hardware.devices.len()];
     for (device, owner) in draw.hardware.devices.iter().zip(&mut owners) {
@@ -40,21 +40,25 @@ pub(super) fn claim(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) -> Claims {
         if let Some(claim) = named.iter().rev().find(|c| c.node <= device.node && device.node < c.end) {
             *owner = Some(claim.cell);
         }
+        if console.is_some_and(|console| console.node == device.node) {
+            *owner = None;
+        }
     }
     let claims = Claims { owners };
     claims.check(draw, errors);
+    console::check_shared(draw, console, &claims, errors);
     claims
 }
 
 /// All names of all cells, in tree order.
-fn named(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) -> Vec<Claim> {
+fn named(draw: &Draw<'_, '_>, console: Option<Console>, errors: &mut Vec<Refused>) -> Vec<Claim> {
     let mut claims: Vec<Claim> = Vec::new();
     for (id, cell) in draw.cells() {
         for name in &cell.devices {
-            claim_one(draw, (id, cell), "devices", name, &mut claims, errors);
+            claim_one(draw, console, (id, cell), "devices", name, &mut claims, errors);
         }
         if let CellConsole::Device(name) = &cell.console {
-            claim_one(draw, (id, cell), "console", name, &mut claims, errors);
+            claim_one(draw, console, (id, cell), "console", name, &mut claims, errors);
         }
     }
     sort::by_key(&mut claims, |claim| claim.node);
@@ -63,6 +67,7 @@ fn named(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) -> Vec<Claim> {
 
 fn claim_one(
     draw: &Draw<'_, '_>,
+    console: Option<Console>,
     (id, cell): (CellId, &CellConfig),
     property: &'static str,
     name: &str,
@@ -70,6 +75,11 @@ fn claim_one(
     errors: &mut Vec<Refused>,
 ) {
     let Some(node) = draw.resolve(cell, property, name, errors) else { return };
+    if console.is_some_and(|console| console.node == node.id()) {
+        let refused = refuse(errors, &error::CONSOLE_CLAIMED).cell(&cell.name, property).word(property);
+        refused.quoted(name).node(&node);
+        return;
+    }
     if let Some(why) = no_device(draw, &node) {
         let refused = refuse(errors, &error::NOT_A_DEVICE).cell(&cell.name, property).word(property);
         refused.quoted(name).node(&node).word(why);

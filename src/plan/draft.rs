@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use super::devices::Claims;
-use super::{Boot, CellPlan, CpuPlan, Draft, Plan, Region, cpus, devices, error, load, memory};
+use super::{
+    Boot, CellPlan, CpuPlan, Draft, Plan, Region, VirtualUart, console, cpus, devices, error, load, memory,
+};
 use crate::addr::{Ipa, Span};
 use crate::archive::Archive;
 use crate::config::{CellConfig, Config};
@@ -60,15 +62,25 @@ impl<'d, 'a> Draw<'d, 'a> {
         name: &str,
         errors: &mut Vec<Refused>,
     ) -> Option<Node<'d, 'a>> {
+        self.resolve_for(&cell.name, property, name, errors)
+    }
+
+    /// The same of any node of the description.
+    pub(super) fn resolve_for(
+        &self,
+        cell: &str,
+        property: &'static str,
+        name: &str,
+        errors: &mut Vec<Refused>,
+    ) -> Option<Node<'d, 'a>> {
         match self.board.resolve(name) {
             Ok(node) => return Some(node),
             Err(ResolveError::NotFound { name, nearest }) => {
-                let refused = refuse(errors, &error::NAME_UNKNOWN).cell(&cell.name, property).word(property);
+                let refused = refuse(errors, &error::NAME_UNKNOWN).cell(cell, property).word(property);
                 refused.quoted(&name).guess(nearest.as_deref());
             }
             Err(ResolveError::Ambiguous { name, candidates }) => {
-                let refused =
-                    refuse(errors, &error::NAME_AMBIGUOUS).cell(&cell.name, property).word(property);
+                let refused = refuse(errors, &error::NAME_AMBIGUOUS).cell(cell, property).word(property);
                 refused.quoted(&name);
                 candidates.into_iter().for_each(|path| _ = refused.and(path));
             }
@@ -93,7 +105,8 @@ impl Plan<Draft> {
         let mut errors = Vec::new();
         let shares = cpus::assign(&draw, &mut errors);
         let ram = memory::divide(&draw, &mut errors);
-        let claims = devices::claim(&draw, &mut errors);
+        let console = console::choose(&draw, &mut errors);
+        let claims = devices::claim(&draw, console, &mut errors);
 
         let mut cells = Vec::with_capacity(config.cells.len());
         for (((id, cell), cpus), ram) in draw.cells().zip(shares).zip(ram) {
@@ -103,7 +116,8 @@ impl Plan<Draft> {
             if ram.is_empty() {
                 continue;
             }
-            check_space(&draw, (id, cell), &ram, &claims, [gicd, gicr], &mut errors);
+            let uart = console::of_cell(console, cell, &mut errors);
+            check_space(&draw, (id, cell), &ram, &claims, ([gicd, gicr], uart), &mut errors);
             let Some(load) = load::place(&draw, cell, &ram, &mut errors) else { continue };
             cells.push(CellPlan {
                 id,
@@ -116,6 +130,8 @@ impl Plan<Draft> {
                 gicr,
                 spis: claims.spis(&draw, id),
                 devices: claims.nodes(&draw, id),
+                uart,
+                stdout: console::device_of_cell(&draw, cell),
                 load,
                 warnings: claims.warnings(&draw, (id, cell)),
             });
@@ -128,7 +144,7 @@ impl Plan<Draft> {
         let own_ppis =
             Vec::from([hardware.gic.maintenance, timer.hyp_physical, timer.hyp_virtual, timer.secure]);
         let reserved = memory::reserved(hardware).iter().collect();
-        Ok(Self { cells, cpus, boot: draw.boot, own_ppis, reserved, state: PhantomData })
+        Ok(Self { cells, cpus, boot: draw.boot, console, own_ppis, reserved, state: PhantomData })
     }
 }
 
@@ -153,7 +169,7 @@ fn check_space(
     (id, cell): (CellId, &CellConfig),
     ram: &[Region],
     claims: &Claims,
-    gic: [Span<Ipa>; 2],
+    (gic, uart): ([Span<Ipa>; 2], Option<VirtualUart>),
     errors: &mut Vec<Refused>,
 ) {
     let mut seen: Vec<(Span<Ipa>, &'static str)> = Vec::new();
@@ -167,6 +183,14 @@ fn check_space(
             refused.word(what).word(name).address(at.0);
         }
         seen.push((frame, name));
+    }
+    if let Some(uart) = uart {
+        if let Some((other, what)) = seen.iter().find(|(other, _)| other.overlaps(&uart.at)) {
+            let at = uart.at.start().max(other.start());
+            let refused = refuse(errors, &error::UART_IN_THE_WAY).cell(&cell.name, "ram-base");
+            refused.word(what).address(at.0);
+        }
+        seen.push((uart.at, "its virtual UART"));
     }
     if cell.root {
         return;

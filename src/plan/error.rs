@@ -31,6 +31,12 @@ sentences! {
     DEVICE_IN_THE_WAY = ADDRESS_TWICE, "%: % and % would both be at %: give the device to another cell, or move the cell's memory with `ram-base`";
     GIC_IN_THE_WAY = ADDRESS_TWICE, "%: % and % would both be at %: choose another `ram-base`";
 
+    UART_IN_THE_WAY = ADDRESS_TWICE, "%: % and its virtual UART would both be at %: choose another `ram-base`, or give the device to another cell";
+    CONSOLE_CLAIMED = CONSOLE_CLAIMED, "%: `%` has %, but % is the hypervisor's console: write `console = \"virtual\"` instead, or name another one with `hypervisor { console = NAME; }`, or \"none\"";
+    CONSOLE_SHARED = CONSOLE_SHARED, "%: % shares % with %, the hypervisor's console: disable it in the board's tree, or name another console with `hypervisor { console = NAME; }`";
+    CONSOLE_UNFIT = CONSOLE_UNFIT, "%: `console`: % cannot be the console: it must be an enabled arm,pl011 or arm,sbsa-uart with an SPI";
+    CONSOLE_MISSING = CONSOLE_MISSING, "%: `console`: the hypervisor has no console here: name an arm,pl011 with `hypervisor { console = NAME; }`, or give the cell a UART of its own";
+
     NO_FILE = NO_FILE, "%: `%`: the archive has no file %";
     BAD_IMAGE = IMAGE_EMPTY, "%: %: %";
     NOT_LINUX = NOT_LINUX, "%: % is no arm64 Linux Image: name it with `image` if it is an ELF file or a raw binary";

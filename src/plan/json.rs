@@ -54,6 +54,9 @@ pub fn write(plan: &Plan<Checked>, board: &Tree<'_>, out: &mut dyn Write) -> fmt
     {
         json.span(name, at.start().0, at.size())?;
     }
+    if let Some(console) = &plan.console {
+        json.text("console", &board.node(console.node).path())?;
+    }
     json.flat("ppis", "[")?;
     for ppi in &plan.own_ppis {
         json.number("", ppi.intid().saturating_sub(16))?;
@@ -107,6 +110,9 @@ fn write_cell(cell: &CellPlan, board: &Tree<'_>, json: &mut Json<'_>) -> fmt::Re
     }
     json.span("gicd", cell.gicd.start().0, cell.gicd.size())?;
     json.span("gicr", cell.gicr.start().0, cell.gicr.size())?;
+    if let Some(uart) = &cell.uart {
+        json.span("uart", uart.at.start().0, uart.at.size())?;
+    }
     json.flat("spis", "[")?;
     for intid in cell.spis.iter() {
         json.number("", intid.saturating_sub(32))?;

@@ -4,6 +4,7 @@
 
 mod check;
 mod conflicts;
+mod console;
 mod cpus;
 mod devices;
 mod draft;
@@ -24,6 +25,7 @@ use crate::intid::{IntidSet, Ppi, Spi};
 use crate::refusal::Refused;
 use crate::tree::NodeId;
 
+pub use console::{CELL_UART, Console, UART_SIZE, VirtualUart};
 pub use draft::{CELL_GICD, CELL_GICR, GICD_SIZE, GICR_SIZE};
 pub use load::{CELL_RAM, TREE_ROOM, no_file};
 
@@ -59,6 +61,8 @@ pub struct Plan<S> {
     pub cpus: Vec<CpuPlan>,
     /// What the hypervisor keeps.
     pub boot: Boot,
+    /// The hypervisor's console, which no cell has.
+    pub console: Option<Console>,
     /// The GIC's PPIs that no cell has: EL2's timers, the maintenance interrupt, the secure timer.
     pub own_ppis: Vec<Ppi>,
     /// Static regions of the board's /reserved-memory, whole pages, rising. They are in root's RAM, but their content
@@ -157,6 +161,10 @@ pub struct CellPlan {
     /// The devices that it owns ([`crate::hardware::Hardware::devices`]), in tree order. What every cell has of its own
     /// (CPUs, memory, GIC, timer, psci) and what is only a description (a fixed clock) is not among them.
     pub devices: Vec<NodeId>,
+    /// Its virtual UART, on the hypervisor's console.
+    pub uart: Option<VirtualUart>,
+    /// The device that is its console, where the description names one.
+    pub stdout: Option<NodeId>,
     /// What to load, and where.
     pub load: Load,
     /// Things its owner should know that do not stop the boot: a dependency that another cell controls, say.

@@ -89,7 +89,7 @@ fn root() -> CellConfig {
         bootargs: Bootargs::Own("quiet".into()),
         tree: CellTree::Derived,
         devices: Vec::new(),
-        console: CellConsole::None,
+        console: CellConsole::Virtual,
         unprotected_dma: true,
         foreign_dependencies: false,
     }

@@ -81,6 +81,14 @@ codes! {
     ADDRESS_TWICE = 208;
     /// A device whose clock, reset, supply, pins or power another cell controls.
     FOREIGN_DEPENDENCY = 209;
+    /// The hypervisor's console in a cell.
+    CONSOLE_CLAIMED = 210;
+    /// A device on the console's page or interrupt.
+    CONSOLE_SHARED = 211;
+    /// A console that cannot be driven.
+    CONSOLE_UNFIT = 212;
+    /// A virtual console without a hypervisor's, on this board.
+    CONSOLE_MISSING = 213;
 
     /// The archive is compressed.
     ARCHIVE_COMPRESSED = 301;
@@ -149,8 +157,6 @@ codes! {
     BOARD_CPU_TWICE = 410;
     /// No memory.
     BOARD_NO_MEMORY = 411;
-    /// A `reg` that cannot be.
-    BOARD_REG = 412;
     /// No GIC.
     BOARD_NO_GIC = 413;
     /// A GIC whose `reg` lacks a frame.

@@ -74,7 +74,7 @@ fn a_kick_takes_the_guest_out_to_its_inbox() {
     assert!(!board.is_pending(PcpuId(0)) && cpus[1].machine.active.is_empty());
     // The other way: told from outside.
     let [first, second] = &mut cpus;
-    system.stop(first.vcpu.cell, Then::Off, PcpuId(2), &mut first.machine);
+    system.stop(first.vcpu.cell, Then::Off, Some(PcpuId(2)), &mut first.machine);
     assert!(board.is_pending(PcpuId(0)));
     first.vcpu.give_up(&mut first.machine);
     second.step();

@@ -4,6 +4,7 @@ use super::Resume;
 use super::esr::{self, DataAbort, InstructionAbort};
 use crate::addr::Ipa;
 use crate::cell::Vcpu;
+use crate::console;
 use crate::mmio::Device;
 use crate::ports::{Machine, Width};
 use crate::vcpu::{GuestFault, Pstate};
@@ -58,6 +59,7 @@ fn access<M: Machine>(
     match device {
         Device::Gicd => vgic::gicd_access(&mut gic, offset, width, write),
         Device::Gicr => vgic::gicr_access(&mut gic, offset, width, write),
+        Device::Console => Ok(console::access(vcpu, machine, offset, width, write)),
     }
 }
 

@@ -13,6 +13,7 @@ pub use id::IdRegisters;
 use core::fmt;
 
 use crate::cell::{Then, Vcpu};
+use crate::console;
 use crate::ports::{Exit, Machine};
 use crate::vcpu::GuestFault;
 use crate::vgic::Irq;
@@ -115,15 +116,22 @@ fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
     match vcpu.gic.on_irq(machine, &vcpu.cell.gic, &vcpu.system.gic) {
         // A kick says only that the inbox has something, which is looked at before the guest is entered again.
         Irq::Guest | Irq::Kick | Irq::None => {}
-        Irq::Foreign(intid) => foreign(vcpu, machine, intid),
+        other => own_interrupt(vcpu, machine, other),
     }
     Resume::Again
 }
 
-/// An interrupt that nobody owns; the vGIC has masked it.
+/// An interrupt that is not a guest's: the console's, or one that nobody owns, which the vGIC has masked.
 #[cold]
-pub fn foreign(vcpu: &Vcpu<'_>, machine: &impl Machine, intid: u32) {
-    if vcpu.cell.may_print(machine) {
-        log::warn!("{}: interrupt {intid} belongs to nobody; masked", vcpu.cpu);
+pub fn own_interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, irq: Irq) {
+    match irq {
+        Irq::Console(intid) => {
+            console::interrupt(vcpu, machine);
+            machine.deactivate(intid);
+        }
+        Irq::Foreign(intid) if vcpu.cell.may_print(machine) => {
+            log::warn!("{}: interrupt {intid} belongs to nobody; masked", vcpu.cpu);
+        }
+        _ => {}
     }
 }

@@ -1,5 +1,6 @@
 //! What the vCPUs of a cell share of its GIC.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
@@ -10,8 +11,9 @@ use super::offsets::{
     WAKER_PROCESSOR_SLEEP,
 };
 use super::shared::GicShared;
+use super::spi::{VirtualSpi, Wire};
 use crate::cpu::{Affinity, PcpuId, VcpuId};
-use crate::intid::IntidSet;
+use crate::intid::{IntidSet, Spi};
 use crate::ports::{GicRegisters, Width};
 
 /// All 16 SGIs.
@@ -30,6 +32,8 @@ pub struct CellGic {
     pub(super) enables: AtomicU32,
     /// SPIs that were made active by a register write: active, but in no list register.
     forced: [AtomicU32; 32],
+    /// Its virtual device's.
+    pub(super) spi: Option<VirtualSpi>,
     /// Counts the cell's lives.
     pub(super) life: AtomicU32,
     vcpus: Vec<VcpuShared>,
@@ -90,9 +94,19 @@ impl CellGic {
             typer: super::identity::typer(shared.typer),
             enables: AtomicU32::new(0),
             forced: Default::default(),
+            spi: None,
             life: AtomicU32::new(0),
             vcpus: cpus.into_iter().map(|(cpu, affinity)| VcpuShared::new(cpu, affinity)).collect(),
         }
+    }
+
+    /// The same with an SPI that a virtual device raises by this line; it is no physical one of the cell's.
+    #[must_use]
+    pub fn with_spi(mut self, spi: Spi, wire: Arc<Wire>) -> Self {
+        self.owned.remove(spi.intid());
+        self.spis.remove(spi.intid());
+        self.spi = Some(VirtualSpi::new(spi, wire));
+        self
     }
 
     /// Its own part of a vCPU that it has.
@@ -138,6 +152,9 @@ impl CellGic {
     pub fn scrub(&self, m: &mut impl GicRegisters, shared: &GicShared) {
         self.enables.store(0, Ordering::Relaxed);
         self.life.fetch_add(1, Ordering::Relaxed);
+        if let Some(spi) = &self.spi {
+            spi.reset();
+        }
         let route = self.vcpus.first().map_or(0, |vcpu| vcpu.affinity.get());
         for (word, forced) in (0..).zip(&self.forced) {
             forced.store(0, Ordering::Relaxed);

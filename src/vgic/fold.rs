@@ -34,8 +34,8 @@ enum Fate {
 
 impl VcpuGic {
     /// What is here of a word of INTIDs.
-    pub(super) fn held(&mut self, m: &mut impl GicPorts, word: u32) -> Held {
-        self.reap(m);
+    pub(super) fn held(&mut self, m: &mut impl GicPorts, cell: &CellGic, word: u32) -> Held {
+        self.reap(m, cell);
         let mut held = Held { pending: self.queue.word(word), active: 0 };
         for (_, lr) in self.lrs(m).filter(|(_, lr)| lr.vintid() / 32 == word) {
             let bit = 1 << (lr.vintid() % 32);
@@ -56,7 +56,7 @@ impl VcpuGic {
     }
 
     fn withdraw(&mut self, m: &mut impl GicPorts, cell: &CellGic, word: u32, chosen: u32, fate: Fate) {
-        self.reap(m);
+        self.reap(m, cell);
         for n in 0..self.lr_count {
             let lr = Lr::from(m.lr(n));
             if !lr.state().pending() || !is_in(lr.vintid(), word, chosen) {
@@ -74,6 +74,9 @@ impl VcpuGic {
 
     /// Ends what holds an interrupt here physically, once no list register has it.
     fn release(&self, m: &mut impl GicPorts, cell: &CellGic, intid: u32, fate: Fate) {
+        if let Some(spi) = cell.spi.as_ref().filter(|spi| spi.intid == intid) {
+            return spi.put_back();
+        }
         let bank = Bank::of(intid, self.cpu);
         if intid >= 16 {
             if fate == Fate::Keep {
@@ -90,8 +93,8 @@ impl VcpuGic {
     }
 
     /// Ends active interrupts: ICACTIVER. Pending ones are not concerned.
-    pub(super) fn clear_active(&mut self, m: &mut impl GicPorts, word: u32, chosen: u32) {
-        self.reap(m);
+    pub(super) fn clear_active(&mut self, m: &mut impl GicPorts, cell: &CellGic, word: u32, chosen: u32) {
+        self.reap(m, cell);
         for n in 0..self.lr_count {
             let lr = Lr::from(m.lr(n));
             if !lr.state().active() || !is_in(lr.vintid(), word, chosen) {
@@ -101,9 +104,7 @@ impl VcpuGic {
                 m.set_lr(n, lr.with_state(State::Pending).into());
             } else {
                 m.set_lr(n, 0);
-                if lr.vintid() >= 16 {
-                    m.deactivate(lr.vintid());
-                }
+                self.deactivated(m, cell, lr.vintid());
             }
         }
     }
@@ -117,7 +118,7 @@ impl VcpuGic {
         word: u32,
         chosen: u32,
     ) -> (u32, u32) {
-        self.reap(m);
+        self.reap(m, cell);
         let (mut here, mut forced) = (0, 0);
         for n in 0..self.lr_count {
             let lr = Lr::from(m.lr(n));
@@ -151,7 +152,9 @@ impl VcpuGic {
             self.give_back(m, cell, word, u32::MAX);
         }
         for (_, lr) in self.lrs(m).filter(|(_, lr)| lr.vintid() >= 32) {
-            if let Some(forced) = cell.forced(lr.vintid() / 32, None) {
+            if let Some(spi) = cell.spi.as_ref().filter(|spi| spi.intid == lr.vintid()) {
+                spi.abandoned();
+            } else if let Some(forced) = cell.forced(lr.vintid() / 32, None) {
                 forced.fetch_or(1 << (lr.vintid() % 32), Ordering::Relaxed);
             }
         }

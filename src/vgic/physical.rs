@@ -2,13 +2,13 @@
 
 use super::bank::{Bank, of_guest};
 use super::offsets::{
-    CTLR_ARE, CTLR_ENABLE_GRP1, CTLR_RWP, GICD_CTLR, GICD_ICENABLER_E, GICD_TYPER, GICR_CTLR, GICR_WAKER,
-    ICACTIVER, ICENABLER, ICPENDR, IGROUPR, IPRIORITYR, ISENABLER, RD_CTLR_ENABLE_LPIS, RD_CTLR_RWP,
-    SGI_BASE, WAKER_CHILDREN_ASLEEP, WAKER_PROCESSOR_SLEEP,
+    CTLR_ARE, CTLR_ENABLE_GRP1, CTLR_RWP, GICD_CTLR, GICD_ICENABLER_E, GICD_IROUTER, GICD_TYPER, GICR_CTLR,
+    GICR_WAKER, ICACTIVER, ICENABLER, ICPENDR, IGROUPR, IPRIORITYR, ISENABLER, RD_CTLR_ENABLE_LPIS,
+    RD_CTLR_RWP, SGI_BASE, WAKER_CHILDREN_ASLEEP, WAKER_PROCESSOR_SLEEP,
 };
-use super::shared::SgiPlan;
-use crate::cpu::PcpuId;
-use crate::intid::Ppi;
+use super::shared::{GicShared, OwnInterrupts, SgiPlan};
+use crate::cpu::{Affinity, PcpuId};
+use crate::intid::{Ppi, Trigger};
 use crate::ports::{GicRegisters, Width};
 use crate::refusal::{Code, code};
 
@@ -87,6 +87,32 @@ pub fn init_distributor(m: &mut impl GicRegisters) -> Result<(), GicError> {
         }
     }
     write_control(m, CTLR_ARE | CTLR_ENABLE_GRP1)
+}
+
+/// The console's interrupts, EL2's own: before all of guests', to one CPU, enabled.
+pub fn enable_own(
+    m: &mut impl GicRegisters,
+    shared: &GicShared,
+    trigger: Trigger,
+    cpu: PcpuId,
+    to: Affinity,
+) {
+    let Some(OwnInterrupts { spi, alarm }) = shared.console else { return };
+    let private = Bank::Private(cpu);
+    private.set_priority(m, alarm.intid(), OWN_PRIORITY);
+    private.write(m, ISENABLER, 1 << alarm.intid());
+    let (intid, bank) = (spi.intid(), Bank::Spis(spi.intid() / 32));
+    {
+        let _lock = shared.gicd.lock();
+        let field = 2 << (intid % 16).wrapping_mul(2);
+        let others = bank.config(m, intid / 16) & !field;
+        bank.set_config(m, intid / 16, if trigger == Trigger::Edge { others | field } else { others });
+    }
+    bank.set_priority(m, intid, OWN_PRIORITY);
+    m.gicd_write(GICD_IROUTER.wrapping_add(intid.wrapping_mul(8)), Width::Double, to.get());
+    for register in [ICPENDR, ICACTIVER, ISENABLER] {
+        bank.write(m, register, 1 << (intid % 32));
+    }
 }
 
 /// Four interrupts to the guests' reset priority.

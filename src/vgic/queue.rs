@@ -3,7 +3,7 @@
 use super::bank::bits;
 use crate::intid::INTIDS;
 
-/// The queue, and two marks beside it, so that one load tells whether anything at all is to be done.
+/// The queue, and three marks beside it, so that one load tells whether anything at all is to be done.
 #[derive(Debug)]
 pub(super) struct Queue {
     words: [u32; 32],
@@ -16,6 +16,8 @@ const WORDS: u64 = 0xffff_ffff;
 pub(super) const PARKED: u64 = 1 << 32;
 /// Some list register reports its deactivation ([`super::lr::Lr::reports`]).
 pub(super) const REPORTING: u64 = 1 << 33;
+/// The virtual SPI is to be looked at ([`super::vcpu::VcpuGic::sync_line`]).
+pub(super) const LINE: u64 = 1 << 34;
 
 impl Queue {
     pub(super) const fn parked() -> Self {

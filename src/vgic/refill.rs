@@ -9,30 +9,41 @@ use super::GicPorts;
 use super::bank::Bank;
 use super::cell::CellGic;
 use super::lr::{Lr, State};
-use super::queue::{PARKED, REPORTING};
+use super::queue::{LINE, PARKED, REPORTING};
 use super::vcpu::{HCR_NPIE, VcpuGic};
+use crate::cpu::VcpuId;
 
 /// The most list registers that the architecture has.
 const MAX_LRS: usize = 16;
 
 impl VcpuGic {
-    /// Before each entry: brings into list registers what waits for them.
+    /// Before each entry: brings into list registers what waits for them. A vCPU that comes back must look at the virtual SPI
+    /// ([`crate::inbox::Request::Line`]).
     #[inline]
-    pub fn flush(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
-        if !self.queue.is_quiet() {
-            self.refill(m, cell);
-        }
+    pub fn flush(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> Option<VcpuId> {
+        if self.queue.is_quiet() { None } else { self.refill(m, cell) }
     }
 
     /// The maintenance interrupt.
     pub(super) fn maintain(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
         self.stirred = true;
-        self.refill(m, cell);
+        self.fill(m, cell);
     }
 
     #[inline(never)]
-    fn refill(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
-        self.reap(m);
+    fn refill(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> Option<VcpuId> {
+        self.reap(m, cell);
+        let mut other = None;
+        if self.queue.has(LINE) && !self.queue.has(PARKED) {
+            self.queue.mark(LINE, false);
+            other = self.sync_line(m, cell);
+        }
+        self.fill(m, cell);
+        other
+    }
+
+    fn fill(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
+        self.reap(m, cell);
         if self.queue.has(PARKED) || !self.stirred && m.empty_lrs() & self.all_lrs == 0 {
             return;
         }
@@ -49,6 +60,9 @@ impl VcpuGic {
                 break;
             };
             self.queue.remove(lr.vintid());
+            if lr.reports() {
+                self.queue.mark(REPORTING, true);
+            }
             m.set_lr(n, lr.into());
         }
         self.arm(m);
@@ -58,7 +72,8 @@ impl VcpuGic {
     fn highest(&self, m: &impl GicPorts, cell: &CellGic) -> ArrayVec<Lr, MAX_LRS> {
         let mut best = ArrayVec::<Lr, MAX_LRS>::new();
         for intid in self.queue.iter() {
-            let lr = Lr::pending(intid, self.priority(m, cell, intid));
+            let spi = cell.spi.as_ref().filter(|spi| spi.intid == intid);
+            let lr = spi.map_or_else(|| Lr::pending(intid, self.priority(m, cell, intid)), |spi| spi.lr());
             let place = best.partition_point(|other| other.priority() <= lr.priority());
             if place < self.lr_count {
                 best.truncate(self.lr_count.saturating_sub(1));

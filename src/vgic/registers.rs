@@ -9,8 +9,8 @@ use super::offsets::{
     ISPENDR, PIDR2, SGI_BASE,
 };
 use super::state::Scope;
-use super::{GicCtx, GicPorts, identity, kick, state, word};
-use crate::cpu::VcpuId;
+use super::{GicCtx, GicPorts, identity, kick, spi, state, word};
+use crate::cpu::{CpuSet, VcpuId};
 use crate::inbox::Kick;
 use crate::ports::Width;
 
@@ -225,10 +225,10 @@ fn get<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
         Get::Implementer => identity::IIDR,
         Get::Peripheral2 => identity::PIDR2_GICV3,
         Get::Waker => identity::waker(ctx, at),
-        Get::Group => with_scope(ctx, at, |_, scope| scope.owned()),
-        Get::Enabled => with_scope(ctx, at, state::enabled),
-        Get::Pending => with_scope(ctx, at, state::pending),
-        Get::Active => with_scope(ctx, at, state::active),
+        Get::Group => with_scope(ctx, what, at, |_, scope| scope.owned()),
+        Get::Enabled => with_scope(ctx, what, at, state::enabled),
+        Get::Pending => with_scope(ctx, what, at, state::pending),
+        Get::Active => with_scope(ctx, what, at, state::active),
         Get::Priority => word::priority(ctx, at),
         Get::Config => word::config(ctx, at),
         Get::Route => word::route(ctx, at),
@@ -238,11 +238,13 @@ fn get<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
 #[inline(never)]
 fn with_scope<M: GicPorts>(
     ctx: &mut GicCtx<'_, M>,
+    what: Get,
     at: At,
     read: impl FnOnce(&mut GicCtx<'_, M>, Scope) -> u32,
 ) -> u64 {
     let Some(scope) = Scope::of(ctx, at.frame, at.rel / 4) else { return 0 };
-    u64::from(read(ctx, scope))
+    let bits = read(ctx, scope);
+    u64::from(if scope.spi == 0 { bits } else { bits | spi::get(ctx, what, scope.spi) })
 }
 
 #[inline(never)]
@@ -260,8 +262,8 @@ fn put<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) -> K
         Put::Priority => return word::set_priority(ctx, at, value),
         Put::Config => return word::set_config(ctx, at, value),
         Put::Route => return word::set_route(ctx, at, value),
-        Put::RaiseSpi => return state::message(ctx, value, state::set_pending),
-        Put::LowerSpi => return state::message(ctx, value, state::clear_pending),
+        Put::RaiseSpi => return state::message(ctx, what, value, state::set_pending),
+        Put::LowerSpi => return state::message(ctx, what, value, state::clear_pending),
         Put::Enable => state::enable,
         Put::Disable => state::disable,
         Put::SetPending => state::set_pending,
@@ -271,5 +273,10 @@ fn put<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) -> K
     };
     let Some(scope) = Scope::of(ctx, at.frame, at.rel / 4) else { return Kick::default() };
     let bits = value as u32 & scope.owned();
-    if bits == 0 { Kick::default() } else { write(ctx, scope, bits) }
+    let kick = if bits == 0 { Kick::default() } else { write(ctx, scope, bits) };
+    if value as u32 & scope.spi == 0 {
+        return kick;
+    }
+    let Kick(own) = spi::put(ctx, what);
+    Kick(CpuSet(kick.0.0 | own.0))
 }

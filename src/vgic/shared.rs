@@ -6,7 +6,7 @@ use super::bank::{Bank, wide_bits};
 use super::offsets::{GICD_TYPER, ICENABLER, ISENABLER};
 use crate::cpu::{Affinity, PcpuId};
 use crate::inbox::Kick;
-use crate::intid::{Ppi, Sgi};
+use crate::intid::{Ppi, Sgi, Spi};
 use crate::ports::{CpuInterface, GicRegisters, Width};
 
 /// Which SGIs firmware leaves to us, and what for.
@@ -31,6 +31,15 @@ impl SgiPlan {
     }
 }
 
+/// What interrupts for the hypervisor's console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnInterrupts {
+    /// Its UART.
+    pub spi: Spi,
+    /// EL2's timer.
+    pub alarm: Ppi,
+}
+
 /// One for the machine.
 #[derive(Debug)]
 pub struct GicShared {
@@ -40,6 +49,8 @@ pub struct GicShared {
     pub sgi: SgiPlan,
     /// The maintenance interrupt.
     pub maintenance: Ppi,
+    /// The interrupts of the hypervisor's console.
+    pub console: Option<OwnInterrupts>,
     /// GICD_TYPER as the hardware has it.
     pub(super) typer: u32,
     affinities: Vec<Affinity>,
@@ -49,7 +60,7 @@ impl GicShared {
     /// `affinities` are those of all CPUs, by [`PcpuId`].
     pub fn new(m: &impl GicRegisters, sgi: SgiPlan, maintenance: Ppi, affinities: Vec<Affinity>) -> Self {
         let typer = m.gicd_read(GICD_TYPER, Width::Word) as u32;
-        Self { gicd: spin::Mutex::new(()), sgi, maintenance, typer, affinities }
+        Self { gicd: spin::Mutex::new(()), sgi, maintenance, console: None, typer, affinities }
     }
 }
 

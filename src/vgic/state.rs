@@ -10,7 +10,8 @@ use super::cell::{SGIS, VcpuShared};
 use super::errand::Errand;
 use super::fold::Held;
 use super::offsets::{ICACTIVER, ICENABLER, ICPENDR, ISACTIVER, ISENABLER, ISPENDR};
-use super::{GicCtx, GicPorts};
+use super::registers::Put;
+use super::{GicCtx, GicPorts, spi};
 use crate::cpu::{CpuSet, VcpuId};
 use crate::inbox::{Kick, Request};
 
@@ -27,6 +28,8 @@ pub(super) struct Scope {
     hw: u32,
     /// Those that are SGIs which travel as bits.
     soft: u32,
+    /// The virtual SPI, which [`super::spi`] answers for.
+    pub(super) spi: u32,
 }
 
 impl Scope {
@@ -35,10 +38,11 @@ impl Scope {
     pub(super) fn of<M>(ctx: &GicCtx<'_, M>, vcpu: Option<VcpuId>, word: u32) -> Option<Self> {
         let Some(id) = vcpu else {
             let hw = ctx.cell.spis.word(word as usize);
-            return (hw != 0).then_some(Self { bank: Bank::Spis(word), word, vcpu, hw, soft: 0 });
+            let spi = ctx.cell.spi.as_ref().map_or(0, |spi| spi.bit(word));
+            return (hw | spi != 0).then_some(Self { bank: Bank::Spis(word), word, vcpu, hw, soft: 0, spi });
         };
         let bank = Bank::Private(ctx.cell.vcpu(id)?.cpu);
-        Some(Self { bank, word: 0, vcpu, hw: ctx.cell.private(), soft: ctx.cell.soft_sgis() })
+        Some(Self { bank, word: 0, vcpu, hw: ctx.cell.private(), soft: ctx.cell.soft_sgis(), spi: 0 })
     }
 
     /// All that the guest has.
@@ -57,7 +61,7 @@ impl Scope {
     }
 
     fn held<M: GicPorts>(self, ctx: &mut GicCtx<'_, M>) -> Held {
-        if self.is_mine(ctx.me) { ctx.vcpu.held(ctx.machine, self.word) } else { Held::default() }
+        if self.is_mine(ctx.me) { ctx.vcpu.held(ctx.machine, ctx.cell, self.word) } else { Held::default() }
     }
 
     fn forced<M>(self, ctx: &GicCtx<'_, M>) -> u32 {
@@ -137,7 +141,7 @@ pub(super) fn clear_pending<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, 
 pub(super) fn set_active<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bits: u32) -> Kick {
     let (mut here, mut forced) = (0, 0);
     if scope.is_mine(ctx.me) {
-        here = ctx.vcpu.held(ctx.machine, scope.word).active;
+        here = ctx.vcpu.held(ctx.machine, ctx.cell, scope.word).active;
         let (sgis, others) = ctx.vcpu.make_active(ctx.machine, ctx.cell, scope.word, bits & !here);
         here |= sgis;
         forced = others;
@@ -157,7 +161,7 @@ pub(super) fn clear_active<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, b
     let forced = forced.map_or(0, |word| word.fetch_and(!bits, Ordering::Relaxed));
     scope.bank.write(ctx.machine, ICACTIVER, forced & bits);
     if scope.is_mine(ctx.me) {
-        ctx.vcpu.clear_active(ctx.machine, scope.word, bits);
+        ctx.vcpu.clear_active(ctx.machine, ctx.cell, scope.word, bits);
     }
     asked
 }
@@ -165,12 +169,14 @@ pub(super) fn clear_active<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, b
 /// GICD_SETSPI_NSR, GICD_CLRSPI_NSR: an INTID in bits 0 to 12 (IHI 0069H 12.9.38), of the cell's own.
 pub(super) fn message<M: GicPorts>(
     ctx: &mut GicCtx<'_, M>,
+    what: Put,
     value: u64,
     write: impl FnOnce(&mut GicCtx<'_, M>, Scope, u32) -> Kick,
 ) -> Kick {
     let intid = value as u32 & 0x1fff;
     match Scope::of(ctx, None, intid / 32) {
         Some(scope) if scope.hw >> (intid % 32) & 1 != 0 => write(ctx, scope, 1 << (intid % 32)),
+        Some(scope) if scope.spi >> (intid % 32) & 1 != 0 => spi::put(ctx, what),
         _ => Kick::default(),
     }
 }

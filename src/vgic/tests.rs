@@ -2,6 +2,7 @@
 
 mod bench;
 mod delivery;
+mod line;
 mod model;
 mod neighbours;
 mod random;

@@ -8,7 +8,7 @@ use super::cell::CellGic;
 use super::errand::Errand;
 use super::lr::{Lr, State};
 use super::offsets::{ICACTIVER, ICENABLER, ICPENDR};
-use super::queue::{PARKED, Queue, REPORTING};
+use super::queue::{LINE, PARKED, Queue, REPORTING};
 use super::shared::GicShared;
 use crate::cpu::{PcpuId, VcpuId};
 use crate::inbox::{Request, Requests};
@@ -25,6 +25,8 @@ pub enum Irq {
     Guest,
     /// The inbox has something.
     Kick,
+    /// EL2's own console, or the timer that it set; the caller deactivates this INTID once it has answered.
+    Console(u32),
     /// None that needs more: maintenance, done, or spurious.
     None,
     /// Nobody's here: this INTID. It is masked now.
@@ -87,6 +89,7 @@ impl VcpuGic {
         bank.write(m, ICACTIVER, private);
         m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
         self.queue.mark(PARKED, false);
+        self.queue.mark(LINE, cell.spi.is_some());
     }
 
     /// When the vCPU goes off, or its cell stops: what it had not acknowledged goes back to the physical GIC, what it had
@@ -120,24 +123,24 @@ impl VcpuGic {
         if intid < 16 {
             m.deactivate(intid);
         }
-        self.raise(m, Lr::pending(intid, priority));
+        self.raise(m, cell, Lr::pending(intid, priority));
         Irq::Guest
     }
 
     /// Puts an interrupt into a list register, or into the queue.
     #[inline]
-    pub(super) fn raise(&mut self, m: &mut impl GicPorts, lr: Lr) {
+    pub(super) fn raise(&mut self, m: &mut impl GicPorts, cell: &CellGic, lr: Lr) {
         if self.queue.is_quiet() && m.empty_lrs() == self.all_lrs {
             m.set_lr(0, lr.into());
         } else {
-            self.place(m, lr);
+            self.place(m, cell, lr);
         }
     }
 
     /// The same where list registers or the queue hold something.
     #[inline(never)]
-    fn place(&mut self, m: &mut impl GicPorts, lr: Lr) {
-        self.reap(m);
+    fn place(&mut self, m: &mut impl GicPorts, cell: &CellGic, lr: Lr) {
+        self.reap(m, cell);
         let intid = lr.vintid();
         let twin = self.lrs(m).find(|(_, lr)| lr.vintid() == intid);
         if let Some((n, twin)) = twin {
@@ -172,6 +175,9 @@ impl VcpuGic {
             return Irq::None;
         }
         m.drop_priority(intid);
+        if shared.console.is_some_and(|own| own.spi.intid() == intid || own.alarm.intid() == intid) {
+            return Irq::Console(intid);
+        }
         let irq = if intid == shared.sgi.kick.intid() {
             Irq::Kick
         } else if intid == shared.maintenance.intid() {
@@ -196,7 +202,7 @@ impl VcpuGic {
                 let Some(own) = cell.vcpu(self.me) else { return };
                 for (word, bits) in own.errands.take(errand) {
                     match errand {
-                        Errand::ClearActive => self.clear_active(m, word, bits),
+                        Errand::ClearActive => self.clear_active(m, cell, word, bits),
                         Errand::ClearPending => self.clear_pending(m, cell, word, bits),
                         Errand::GiveBack => self.give_back(m, cell, word, bits),
                     }
@@ -205,6 +211,9 @@ impl VcpuGic {
         }
         if requests.has(Request::Sgi) {
             self.raise_soft(m, cell);
+        }
+        if requests.has(Request::Line) {
+            self.look_at_line();
         }
     }
 
@@ -223,7 +232,7 @@ impl VcpuGic {
         let ready = own.soft_pending.fetch_and(!enabled, Ordering::Relaxed) & enabled;
         for (intid, priority) in (0..).zip(&own.soft_priority) {
             if ready >> intid & 1 != 0 {
-                self.raise(m, Lr::software(intid, priority.load(Ordering::Relaxed)));
+                self.raise(m, cell, Lr::software(intid, priority.load(Ordering::Relaxed)));
             }
         }
     }
@@ -235,7 +244,7 @@ impl VcpuGic {
     }
 
     /// Ends what the guest deactivated in reporting list registers.
-    pub(super) fn reap(&mut self, m: &mut impl GicPorts) {
+    pub(super) fn reap(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
         if !self.queue.has(REPORTING) {
             return;
         }
@@ -246,14 +255,22 @@ impl VcpuGic {
                 continue;
             }
             if lr.state() == State::Invalid {
-                if lr.vintid() >= 16 {
-                    m.deactivate(lr.vintid());
-                }
                 m.set_lr(n, 0);
+                self.deactivated(m, cell, lr.vintid());
             } else {
                 left = true;
             }
         }
         self.queue.mark(REPORTING, left);
+    }
+
+    /// An interrupt that was active in a list register ended without hardware's knowing.
+    pub(super) fn deactivated(&mut self, m: &mut impl GicPorts, cell: &CellGic, intid: u32) {
+        if let Some(spi) = cell.spi.as_ref().filter(|spi| spi.intid == intid) {
+            spi.ended();
+            self.look_at_line();
+        } else if intid >= 16 {
+            m.deactivate(intid);
+        }
     }
 }

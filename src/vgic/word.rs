@@ -7,6 +7,7 @@ use super::errand::Errand;
 use super::identity::half;
 use super::offsets::GICD_IROUTER;
 use super::registers::At;
+use super::spi::{self, VirtualSpi};
 use super::state::{Scope, ask};
 use super::{GicCtx, GicPorts};
 use crate::cpu::{Affinity, VcpuId};
@@ -31,6 +32,17 @@ fn owns<M>(ctx: &GicCtx<'_, M>, at: At, intid: u32) -> bool {
     (intid < 32) == at.frame.is_some() && ctx.cell.owned.contains(intid)
 }
 
+/// The virtual SPI, if that is the INTID.
+fn own_spi<'c, M>(ctx: &GicCtx<'c, M>, at: At, intid: u32) -> Option<&'c VirtualSpi> {
+    ctx.cell.spi.as_ref().filter(|spi| at.frame.is_none() && spi.intid == intid)
+}
+
+/// Its field of an ICFGR.
+fn spi_field<'c, M>(ctx: &GicCtx<'c, M>, at: At) -> Option<(&'c VirtualSpi, u32)> {
+    let spi = ctx.cell.spi.as_ref().filter(|spi| at.frame.is_none() && spi.intid / 16 == at.rel / 4)?;
+    Some((spi, 2 << (spi.intid % 16).wrapping_mul(2)))
+}
+
 /// Reads IPRIORITYR.
 #[inline(never)]
 pub(super) fn priority<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At) -> u64 {
@@ -40,6 +52,8 @@ pub(super) fn priority<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At) -> u64 {
         let intid = at.rel.wrapping_add(byte);
         let priority = if owns(ctx, at, intid) {
             bank.priority(ctx.machine, intid)
+        } else if let Some(spi) = own_spi(ctx, at, intid) {
+            spi.priority.load(Ordering::Relaxed)
         } else {
             let soft = at.frame.and_then(|id| ctx.cell.vcpu(id)?.soft_priority.get(intid as usize));
             soft.map_or(0, |priority| priority.load(Ordering::Relaxed))
@@ -57,6 +71,8 @@ pub(super) fn set_priority<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At, value: 
         let priority = (value >> (byte & 3).wrapping_mul(8)) as u8;
         if owns(ctx, at, intid) {
             bank.set_priority(ctx.machine, intid, of_guest(priority));
+        } else if let Some(spi) = own_spi(ctx, at, intid) {
+            spi.priority.store(of_guest(priority & 0xf8), Ordering::Relaxed);
         } else if let Some(soft) =
             at.frame.and_then(|id| ctx.cell.vcpu(id)?.soft_priority.get(intid as usize))
         {
@@ -78,11 +94,13 @@ fn config_fields<M>(ctx: &GicCtx<'_, M>, at: At) -> (u32, u32) {
 #[inline(never)]
 pub(super) fn config<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At) -> u64 {
     let (half, mask) = config_fields(ctx, at);
-    match bank(ctx, at) {
-        Some(Bank::Private(_)) if half == 0 => u64::from(SGI_CONFIG),
-        Some(bank) if mask != 0 => u64::from(bank.config(ctx.machine, half) & mask),
+    let own = spi_field(ctx, at).filter(|(spi, _)| spi.is_edge()).map_or(0, |(_, field)| field);
+    let physical = match bank(ctx, at) {
+        Some(Bank::Private(_)) if half == 0 => SGI_CONFIG,
+        Some(bank) if mask != 0 => bank.config(ctx.machine, half) & mask,
         _ => 0,
-    }
+    };
+    u64::from(physical | own)
 }
 
 /// Writes ICFGR. That of the SGIs is fixed.
@@ -94,16 +112,20 @@ pub(super) fn set_config<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At, value: u6
         let others = bank.config(ctx.machine, half) & !mask;
         bank.set_config(ctx.machine, half, others | value as u32 & mask);
     }
-    Kick::default()
+    spi_field(ctx, at).map_or(Kick::default(), |(_, field)| spi::set_edge(ctx, value as u32 & field != 0))
 }
 
 /// The SPI of an IROUTER access, if the cell has it.
 fn routed<M>(ctx: &GicCtx<'_, M>, at: At) -> Option<u32> {
-    Some(at.rel / 8).filter(|intid| ctx.cell.spis.contains(*intid))
+    let owned = |intid: u32| ctx.cell.spis.contains(intid) || own_spi(ctx, at, intid).is_some();
+    Some(at.rel / 8).filter(|intid| owned(*intid))
 }
 
 /// The vCPU to which a physical route leads.
 fn target<M: GicPorts>(ctx: &GicCtx<'_, M>, intid: u32) -> Option<VcpuId> {
+    if let Some(spi) = ctx.cell.spi.as_ref().filter(|spi| spi.intid == intid) {
+        return Some(spi.route());
+    }
     let route = ctx.machine.gicd_read(GICD_IROUTER.wrapping_add(intid.wrapping_mul(8)), Width::Double);
     let affinity = Affinity::new(route)?;
     ctx.cell.vcpus().find(|(_, vcpu)| vcpu.affinity == affinity).map(|(id, _)| id)
@@ -135,6 +157,9 @@ pub(super) fn set_route<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At, value: u64
     let Some((to, vcpu)) = to.and_then(|id| Some((id, ctx.cell.vcpu(id)?))) else { return Kick::default() };
     if before == Some(to) {
         return Kick::default();
+    }
+    if own_spi(ctx, at, intid).is_some() {
+        return spi::set_route(ctx, to);
     }
     let at = GICD_IROUTER.wrapping_add(intid.wrapping_mul(8));
     ctx.machine.gicd_write(at, Width::Double, vcpu.affinity.get());

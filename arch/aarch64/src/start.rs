@@ -13,9 +13,10 @@ use bulkhead::archive;
 use bulkhead::boot::{BootError, Survey, Translation};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
-use bulkhead::hardware::{Conduit, Hardware};
-use bulkhead::paging::{Table, Window};
-use bulkhead::plan::{Boot, pool};
+use bulkhead::hardware::{Conduit, Hardware, is_console};
+use bulkhead::paging::{MapError, Table, Window};
+use bulkhead::plan::{Boot, Console, pool};
+use bulkhead::ports::Serial;
 use bulkhead::refusal::{Code, Refusal, code};
 use bulkhead::run;
 use bulkhead::tree;
@@ -92,12 +93,12 @@ unsafe fn bytes(span: Span<Pa>) -> &'static [u8] {
 /// Finds the console, before anything can go wrong that someone should read about.
 fn console(space: &mut Space, early: &Early<'_>) {
     let Some(stdout) = early.stdout else { return };
-    if !stdout.compatibles().any(uart::is_known) {
+    if !stdout.compatibles().any(is_console) {
         return;
     }
     if Span::new(stdout.at, uart::SIZE).is_some_and(|span| mmu::map(space, span, Window::Device).is_ok()) {
         // SAFETY: the tree says so, and it was mapped just now.
-        uart::install(unsafe { uart::Uart::new(stdout.at) });
+        unsafe { uart::install(stdout.at) };
     }
 }
 
@@ -145,6 +146,8 @@ fn boot_cells(
         return Err(refuse(code::NO_GICV3, &why));
     }
     let gic = map_gic(&mut space, &survey.hardware).map_err(|why| refuse(code::NO_REDISTRIBUTOR, &why))?;
+    let own = survey.plan.console;
+    let serial = own.and_then(|own| start_serial(&mut space, &own));
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
     let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
     let context = Context { gic, space, conduit, seed: survey.seed() };
@@ -164,18 +167,43 @@ fn boot_cells(
         .map_err(|e| refuse(e.code(), &e))?;
     let translation =
         Translation { pa_range: features.pa_range(), vmid16: features.wide_vmid(), take: heap::take_tables };
-    let mut system = survey.build(&mut machine, sgi, translation).map_err(|e| refuse_all(alloc::vec![e]))?;
+    let mut system =
+        survey.build(&mut machine, sgi, translation, serial).map_err(|e| refuse_all(alloc::vec![e]))?;
     system.entered = entered;
     let system: &'static System = Box::leak(Box::new(system));
     // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
     if let Err(e) = mmu::unmap(&mut space.lock(), tree) {
         return Err(refuse(e.code(), &e));
     }
+    // From the first guest on, all print by way of the console.
+    let console = system.console.as_ref().zip(own);
+    // SAFETY: `start_serial` has mapped it, or there would be no console.
+    unsafe { uart::hand_over(console.map(|(console, own)| (console, own.at))) };
     start_secondaries(system, me, context, &mut machine);
+    if let Some((_, own)) = console
+        && let Some((cpu, seat)) = system.console_cpu(me)
+    {
+        physical::enable_own(&mut machine, &system.gic, own.trigger, cpu, seat.affinity);
+    }
     let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
     info!("memory: image {image} heap {used} of {total}, at most {peak}");
     run::cpu(system, me, &mut machine)
+}
+
+/// The console's UART, mapped and started; `None` if it cannot be mapped.
+fn start_serial(space: &mut Space, own: &Console) -> Option<Box<dyn Serial>> {
+    // The early console, which often is the same, is mapped already.
+    if let Err(e) = mmu::map(space, Span::new(own.at, uart::SIZE)?, Window::Device)
+        && !matches!(e, MapError::Overlap { .. })
+    {
+        error!("{e}");
+        return None;
+    }
+    // SAFETY: the board's tree says so, by way of the plan, and it is mapped.
+    let mut uart = unsafe { uart::Uart::new(own.at) };
+    uart.start(own.sbsa);
+    Some(Box::new(uart))
 }
 
 /// What is the same for every CPU.
@@ -341,7 +369,7 @@ extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
         // SAFETY: as above.
         && let blob = unsafe { bytes(span) }
         && let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout)
-        && stdout.compatibles().any(uart::is_known)
+        && stdout.compatibles().any(is_console)
     {
         // SAFETY: the tree says so, and with the MMU off all of it is device memory.
         let mut uart = unsafe { uart::Uart::new(stdout.at) };

@@ -130,6 +130,8 @@ registers! {
     ICC_SGI1R_EL1 = "S3_0_C12_C11_5";
     /// Priority mask.
     ICC_PMR_EL1 = "S3_0_C4_C6_0";
+    /// Compare value of the EL2 physical timer.
+    CNTHP_CVAL_EL2 = "S3_4_C14_C2_2";
     /// List registers that are empty.
     ICH_ELRSR_EL2 = "S3_4_C12_C11_5";
     /// Performance Monitors Control Register (FEAT_PMUv3).

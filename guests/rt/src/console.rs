@@ -18,6 +18,7 @@ const MIS: u64 = 0x040;
 const ICR: u64 = 0x044;
 
 const FR_BUSY: u32 = 1 << 3;
+const FR_RXFE: u32 = 1 << 4;
 const FR_TXFF: u32 = 1 << 5;
 const TX: u32 = 1 << 5;
 
@@ -52,6 +53,11 @@ impl Uart {
             self.0.write(DR, u32::from(byte));
         }
         room
+    }
+
+    /// Takes a byte out of the receive queue, if there is one.
+    pub fn try_get(self) -> Option<u8> {
+        (self.0.read(FR) & FR_RXFE == 0).then(|| self.0.read(DR) as u8)
     }
 
     /// Waits until the last byte is out.

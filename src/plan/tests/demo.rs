@@ -33,7 +33,6 @@ fn the_demo() {
         assert_eq!(control.mmio, [region(0x904_0000, 0x904_0000, PAGE)]);
         let mmio = linux.mmio.iter().map(|r| (r.ipa.0, r.size)).collect::<Vec<_>>();
         let expected = [
-            (0x900_0000, PAGE),
             (0x903_0000, PAGE),
             (0xa00_0000, PAGE),
             (0xc00_0000, PAGE),
@@ -47,11 +46,17 @@ fn the_demo() {
         assert_eq!((control.gicd, control.gicr), (ipa(0x800_0000, 0x1_0000), ipa(0x80a_0000, 0x2_0000)));
         assert_eq!((linux.gicd, linux.gicr), (ipa(0x800_0000, 0x1_0000), ipa(0x80a_0000, 0x6_0000)));
         assert_eq!(control.spis.iter().collect::<Vec<_>>(), [40]);
-        assert_eq!(linux.spis.iter().collect::<Vec<_>>(), [33, 35, 36, 39, 48, 49, 71, 72, 73, 74]);
+        assert_eq!(linux.spis.iter().collect::<Vec<_>>(), [35, 36, 39, 48, 49, 71, 72, 73, 74]);
         assert_eq!(plan.spi_owner(Spi::new(40).unwrap()), Some(CellId(1)));
         assert_eq!(plan.device_owner(tree.at("/pl011@9040000").unwrap().id()), Some(CellId(1)));
         assert_eq!(plan.device_owner(tree.at("/apb-pclk").unwrap().id()), None);
         assert_eq!(plan.own_ppis.iter().map(|ppi| ppi.intid()).collect::<Vec<_>>(), [25, 26, 28, 29]);
+        let console = plan.console.unwrap();
+        assert_eq!((console.at, console.spi.intid(), console.sbsa), (Pa(0x900_0000), 33, false));
+        assert_eq!(plan.device_owner(console.node), None);
+        let uart = linux.uart.unwrap();
+        assert_eq!((uart.at, uart.spi, uart.node), (ipa(0x900_0000, PAGE), console.spi, Some(console.node)));
+        assert_eq!((control.uart, control.stdout), (None, None));
         assert!(linux.warnings.is_empty() && control.warnings.is_empty());
     });
 }

@@ -199,7 +199,13 @@ fn devices_have_one_owner(plan: &Plan<Checked>, hardware: &Hardware, root: bool)
     let all = || plan.cells.iter().flat_map(|cell| &cell.mmio);
     for device in &hardware.devices {
         let owner = plan.device_owner(device.node);
-        assert!(owner.is_some() || !root);
+        let ours = plan.console.is_some_and(|console| console.node == device.node);
+        assert!(if ours { owner.is_none() } else { owner.is_some() || !root });
+        if ours {
+            let page = plan.console.unwrap().page().unwrap();
+            assert_eq!(count(all(), page.start()), 0);
+            assert!(plan.spi_owner(plan.console.unwrap().spi).is_none());
+        }
         for page in device.spans.iter().chain(&device.windows).map(|s| s.widened_to(PAGE).unwrap()) {
             for at in [page.start(), page.last()] {
                 // In the page of a device that nobody has there may be one that somebody has.

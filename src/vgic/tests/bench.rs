@@ -1,10 +1,12 @@
 //! A machine with cells on it, and guests that do as they are told.
 
+use std::sync::Arc;
+
 use proptest::prelude::ProptestConfig;
 
 use crate::cpu::{PcpuId, VcpuId};
 use crate::inbox::Inbox;
-use crate::intid::{IntidSet, Ppi};
+use crate::intid::{IntidSet, Ppi, Spi};
 use crate::ports::Width;
 use crate::vgic::fake::{FakeCpu, FakeGic, MAINTENANCE};
 use crate::vgic::*;
@@ -13,6 +15,9 @@ use crate::vgic::*;
 pub(super) const PPIS: u32 = 1 << 27 | 1 << 30 | 1 << 23;
 /// ISENABLER and so on of a redistributor's SGI_base frame.
 pub(super) const SGI: u64 = 0x1_0000;
+
+/// The virtual SPI of the first cell; the next cell has the next.
+pub(super) const LINE: u32 = 200;
 
 /// So many cases, or PROPTEST_CASES.
 pub(super) fn cases(cases: u32) -> ProptestConfig {
@@ -31,6 +36,7 @@ pub(super) struct Bench {
     /// Of each CPU: its cell and its vCPU.
     pub(super) places: Vec<(usize, VcpuId)>,
     pub(super) foreign: Vec<u32>,
+    pub(super) wires: Vec<Arc<Wire>>,
 }
 
 impl Bench {
@@ -53,13 +59,19 @@ impl Bench {
             cells: vec![],
             places: vec![],
             foreign: vec![],
+            wires: vec![],
         };
         for (c, count) in cells.iter().enumerate() {
             let first = bench.places.len();
             let mut spis = IntidSet::new();
             (0..16).for_each(|n| [32, 64].iter().for_each(|base| spis.insert(base + 16 * c as u32 + n)));
             let own = (first..first + count).map(|n| (PcpuId(n as u8), affinities[n])).collect();
-            bench.cells.push(CellGic::new(spis, PPIS | 1 << MAINTENANCE, own, &bench.shared));
+            let wire = Arc::<Wire>::default();
+            bench.wires.push(wire.clone());
+            let spi = Spi::new(LINE + c as u32).unwrap();
+            bench
+                .cells
+                .push(CellGic::new(spis, PPIS | 1 << MAINTENANCE, own, &bench.shared).with_spi(spi, wire));
             bench.places.extend((0..*count).map(|v| (c, VcpuId(v as u8))));
             bench.cells[c].scrub(&mut bench.cpus[first], &bench.shared);
         }
@@ -109,7 +121,8 @@ impl Bench {
         let (cell, _) = self.places[cpu];
         for _ in 0..1000 {
             if !self.cpus[cpu].irq_pending() {
-                self.vgics[cpu].flush(&mut self.cpus[cpu], &self.cells[cell]);
+                let other = self.vgics[cpu].flush(&mut self.cpus[cpu], &self.cells[cell]);
+                self.tell(cpu, other);
                 if !self.cpus[cpu].irq_pending() {
                     return;
                 }
@@ -120,10 +133,29 @@ impl Bench {
                     self.vgics[cpu].on_requests(&mut self.cpus[cpu], &self.cells[cell], requests);
                 }
                 Irq::Foreign(intid) => self.foreign.push(intid),
+                Irq::Console(_) => panic!("there is no console"),
                 Irq::Guest | Irq::None => {}
             }
         }
         panic!("CPU {cpu} never comes to rest");
+    }
+
+    /// What the shell does for [`VcpuGic::flush`].
+    fn tell(&mut self, cpu: usize, other: Option<VcpuId>) {
+        let Some(other) = other else { return };
+        let cell = self.places[cpu].0;
+        let at = self.places.iter().position(|place| *place == (cell, other)).unwrap();
+        let asked = self.inboxes[at].post(PcpuId(at as u8), crate::inbox::Request::Line);
+        kick(&mut self.cpus[cpu], asked, &self.shared);
+    }
+
+    /// A cell's virtual device raises or lowers its line.
+    pub(super) fn line(&mut self, cell: usize, level: bool) {
+        if self.wires[cell].set(level) {
+            let concerned = self.cells[cell].line_concerns();
+            let by = self.places.iter().position(|(c, _)| *c == cell).unwrap();
+            self.tell(by, concerned);
+        }
     }
 
     /// All CPUs' loops.

@@ -1,9 +1,11 @@
-//! One serial line of the machine, seen from outside.
+//! The serial lines of the machine, seen from outside: a console for each cell.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::screen::Screen;
 
 /// Why an awaited line did not come.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -49,59 +51,113 @@ const FATAL: [&str; 5] =
 #[derive(Debug, Default)]
 struct Text {
     bytes: Vec<u8>,
+    /// Where the unfinished line begins.
+    open: usize,
     closed: bool,
 }
 
-/// A console. A thread of its own reads it all the time, so the machine never waits for a reader.
+/// A cell's console. A thread reads each serial line all the time, so the machine never waits for a reader.
 #[derive(Debug)]
 pub struct Console {
     name: String,
-    stream: UnixStream,
+    line: Arc<Line>,
+    /// The cell's number where several share the line: what moves the input there.
+    number: Option<u8>,
     text: Arc<(Mutex<Text>, Condvar)>,
     /// How much has been seen by an earlier wait.
     seen: usize,
     deadline: Instant,
 }
 
-fn lock(text: &Mutex<Text>) -> MutexGuard<'_, Text> {
+/// What the consoles on one serial line share.
+#[derive(Debug)]
+struct Line {
+    stream: UnixStream,
+    /// Who has the input.
+    input: Mutex<Option<u8>>,
+    /// All that came, as it came.
+    raw: Mutex<Vec<u8>>,
+    /// How much of that has been seen by an earlier wait for it.
+    seen: Mutex<usize>,
+}
+
+fn lock<T>(text: &Mutex<T>) -> MutexGuard<'_, T> {
     text.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Text {
+    /// The unfinished line is now this.
+    fn change(&mut self, line: &[u8], done: bool) {
+        self.bytes.truncate(self.open);
+        self.bytes.extend_from_slice(line);
+        if done {
+            self.bytes.push(b'\n');
+            self.open = self.bytes.len();
+        }
+    }
+}
+
 impl Console {
-    /// A console over QEMU's end of a socket; `echo` sees each line as it comes.
-    pub(super) fn new(
-        name: &str,
+    /// The consoles on QEMU's end of a socket: `names` is the cell's name, or `NAME=NUMBER|NAME=NUMBER` where several share the
+    /// line. `echo` sees each line as it comes.
+    pub(super) fn open(
+        names: &str,
         stream: UnixStream,
         deadline: Instant,
-        mut echo: impl FnMut(&str) + Send + 'static,
-    ) -> std::io::Result<Self> {
-        let text = Arc::new((Mutex::new(Text::default()), Condvar::new()));
-        let (mut reader, shared) = (stream.try_clone()?, Arc::clone(&text));
+        mut echo: impl FnMut(&str, &str) + Send + 'static,
+    ) -> std::io::Result<Vec<Self>> {
+        let cells: Vec<(&str, Option<u8>)> = names
+            .split('|')
+            .map(|cell| match cell.split_once('=') {
+                Some((name, number)) => (name, number.parse().ok()),
+                None => (cell, None),
+            })
+            .collect();
+        let texts: Vec<_> =
+            cells.iter().map(|_| Arc::new((Mutex::new(Text::default()), Condvar::new()))).collect();
+        let mut reader = stream.try_clone()?;
+        let line = Arc::new(Line {
+            stream,
+            input: Mutex::new(None),
+            raw: Mutex::new(Vec::new()),
+            seen: Mutex::new(0),
+        });
+        let consoles = cells.iter().zip(&texts).map(|((name, number), text)| Self {
+            name: (*name).into(),
+            line: Arc::clone(&line),
+            number: *number,
+            text: Arc::clone(text),
+            seen: 0,
+            deadline,
+        });
+        let consoles = consoles.collect();
+        let names: Vec<String> = cells.iter().map(|(name, _)| (*name).to_string()).collect();
         std::thread::spawn(move || {
+            let mut screen = Screen::new(names.clone());
             let mut chunk = [0; 4096];
-            let mut line = Vec::new();
             loop {
                 let count = reader.read(&mut chunk).unwrap_or(0);
                 let new = chunk.get(..count).unwrap_or_default();
-                {
-                    let mut text = lock(&shared.0);
-                    text.bytes.extend_from_slice(new);
-                    text.closed = count == 0;
-                }
-                shared.1.notify_all();
-                for byte in new {
-                    match byte {
-                        b'\n' => echo(&String::from_utf8_lossy(&std::mem::take(&mut line))),
-                        b'\r' => {}
-                        _ => line.push(*byte),
+                lock(&line.raw).extend_from_slice(new);
+                for change in screen.feed(new) {
+                    if let (Some(text), Some(name)) = (texts.get(change.cell), names.get(change.cell)) {
+                        lock(&text.0).change(&change.line, change.done);
+                        if change.done {
+                            let line = String::from_utf8_lossy(&change.line);
+                            echo(name, line.trim_end_matches('\r'));
+                        }
                     }
+                }
+                for text in &texts {
+                    lock(&text.0).closed = count == 0;
+                    text.1.notify_all();
                 }
                 if count == 0 {
                     return;
                 }
             }
         });
-        Ok(Self { name: name.into(), stream, text, seen: 0, deadline })
+        Ok(consoles)
     }
 
     /// Waits for a line of which `wanted` makes something; what came up to and with that line counts as seen.
@@ -153,6 +209,27 @@ impl Console {
         }
     }
 
+    /// Waits for bytes on the serial line, whichever cell's, behind those of an earlier such wait.
+    ///
+    /// # Errors
+    /// See [`Lost`].
+    pub fn expect_raw(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+        let text = Arc::clone(&self.text);
+        let mut held = lock(&text.0);
+        loop {
+            {
+                let raw = lock(&self.line.raw);
+                let mut seen = lock(&self.line.seen);
+                let unseen = raw.get(*seen..).unwrap_or_default();
+                if let Some(at) = unseen.windows(bytes.len()).position(|part| part == bytes) {
+                    *seen += at + bytes.len();
+                    return Ok(());
+                }
+            }
+            held = self.wait(&text.1, held, &String::from_utf8_lossy(bytes))?;
+        }
+    }
+
     /// Takes all that has come so far as seen.
     pub fn skip(&mut self) {
         self.seen = lock(&self.text.0).bytes.len();
@@ -163,7 +240,32 @@ impl Console {
     /// # Errors
     /// QEMU is gone.
     pub fn send(&mut self, text: &str) -> std::io::Result<()> {
-        self.stream.write_all(text.as_bytes())
+        if let Some(number) = self.number {
+            let mut input = lock(&self.line.input);
+            if *input != Some(number) {
+                (&self.line.stream).write_all(&[0x1e, b'0' + number])?;
+                *input = Some(number);
+            }
+        }
+        self.order(text)
+    }
+
+    /// Types what is not for the cell but for the hypervisor's console: it goes out as it is.
+    ///
+    /// # Errors
+    /// QEMU is gone.
+    pub fn order(&self, text: &str) -> std::io::Result<()> {
+        (&self.line.stream).write_all(text.as_bytes())
+    }
+
+    /// The cell's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All that came on the serial line, of whichever cell, as it came.
+    pub fn raw(&self) -> Vec<u8> {
+        lock(&self.line.raw).clone()
     }
 
     /// Everything that has come so far.

@@ -4,6 +4,7 @@ mod console;
 mod live;
 mod machine;
 mod process;
+mod screen;
 
 pub use console::{Console, Lost};
 pub use live::live;

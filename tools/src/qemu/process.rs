@@ -58,14 +58,15 @@ pub(super) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> Qem
 #[derive(Debug)]
 pub struct Qemu {
     child: Child,
-    /// The PL011s in QEMU's order, then the virtio console.
+    /// The cells' consoles: those of the PL011s in QEMU's order, then the virtio console.
     pub consoles: Vec<Console>,
     _folder: Scratch,
     deadline: Instant,
 }
 
 impl Qemu {
-    /// Starts a machine with one console for each name; it has `limit` of real time for all that it shall do.
+    /// Starts a machine with one serial line for each of `consoles`: the name of a cell, or `NAME=NUMBER|NAME=NUMBER` of those
+    /// that share the hypervisor's console. It has `limit` of real time for all that it shall do.
     ///
     /// # Errors
     /// QEMU does not start.
@@ -131,9 +132,8 @@ impl Qemu {
                 std::thread::sleep(Duration::from_millis(5));
             };
             stream.set_nonblocking(false).map_err(io_error("a console was not connected"))?;
-            let (echo, owned) = (echo.clone(), name.to_string());
-            let console = Console::new(name, stream, deadline, move |line| echo(&owned, line));
-            open.push(console.map_err(io_error("a console was not connected"))?);
+            let consoles = Console::open(name, stream, deadline, echo.clone());
+            open.extend(consoles.map_err(io_error("a console was not connected"))?);
         }
         Ok(Self { child, consoles: open, _folder: folder, deadline })
     }

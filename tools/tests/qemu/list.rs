@@ -3,7 +3,7 @@
 use bulkhead_cli::qemu::{Disk, Machine};
 
 use crate::scenario::Boots::{Cells, Native};
-use crate::scenario::Step::{CleanLog, NotSeen, Off, Prompt, Seconds, See, Type};
+use crate::scenario::Step::{Chatter, CleanLog, Keys, NotSeen, Off, Order, Prompt, Raw, Seconds, See, Type};
 use crate::scenario::{Scenario, Step, file};
 
 pub const CLOUD: &str = "linux-6.12-cloud";
@@ -31,8 +31,9 @@ fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str, more: &str) -> St
 
 /// The control cell.
 fn control(cpu: &str, serial: &str) -> String {
+    let console = if serial == "virtual" { "console" } else { "devices" };
     format!(
-        "    control {{ cpus = \"{cpu}\"; memory = \"16M\"; image = \"control.elf\"; devices = \"{serial}\"; }};\n"
+        "    control {{ cpus = \"{cpu}\"; memory = \"16M\"; image = \"control.elf\"; {console} = \"{serial}\"; }};\n"
     )
 }
 
@@ -65,6 +66,105 @@ fn scenario(name: &'static str, boots: crate::scenario::Boots, steps: Vec<Step>)
 fn demo_on(name: &'static str, machine: Machine, kernel: &'static str, up: &'static str) -> Scenario {
     let boots = Cells(beside_control(kernel, "bulkhead.test=check"));
     Scenario { machine, ..scenario(name, boots, comes_and_goes(up)) }
+}
+
+/// The probe, which checks what the cell ABI promises, on this machine: a cell for each of these UARTs, so many CPUs each.
+fn probe(
+    name: &'static str,
+    machine: Machine,
+    cpus: u32,
+    uarts: &[(&'static str, &'static str)],
+) -> Scenario {
+    let cell = |(cell, uart): &(&str, &str)| {
+        format!(
+            "    {cell} {{ cpus = <{cpus}>; memory = \"32M\"; image = \"probe.elf\"; devices = \"{uart}\"; \
+             bootargs = \"probe.zeroed\"; }};\n"
+        )
+    };
+    let described: Vec<_> = uarts.iter().map(cell).collect();
+    let consoles: Vec<_> = uarts.iter().map(|(cell, _)| *cell).collect();
+    let mut steps: Vec<_> = consoles.iter().map(|cell| see(cell, " ok, 0 failed")).collect();
+    steps.extend([NotSeen("probe: FAIL"), Off]);
+    let machine = Machine { disk: Disk::None, ..machine };
+    Scenario { machine, consoles, ..scenario(name, Cells(cells(&described)), steps) }
+}
+
+fn probes() -> Vec<Scenario> {
+    let machine = |cpu: &'static str, smp| Machine { cpu: cpu.into(), smp, ..Machine::DEMO };
+    let (one, two) = ([("probe", "serial0")], [("probe", "serial0"), ("other", "serial1")]);
+    vec![
+        probe("probe_2_vcpus", machine("cortex-a57", 2), 2, &one),
+        probe("probe_4_vcpus", machine("cortex-a57", 4), 4, &one),
+        probe("probe_4_vcpus_on_max", machine("max", 4), 4, &one),
+        probe("two_probes", machine("cortex-a57", 4), 2, &two),
+        probe("probe_beside_el3", Machine { secure: true, ..machine("cortex-a57", 2) }, 2, &one),
+    ]
+}
+
+/// Two Linux cells and two that flood, all on one serial line: a person works in both shells.
+fn consoles() -> Scenario {
+    let chatter = |name: &str, cpu: u32| {
+        format!(
+            "    {name} {{ cpus = \"cpu@{cpu}\"; memory = \"4M\"; image = \"chatter.elf\"; \
+             bootargs = \"wait\"; console = \"virtual\"; }};\n"
+        )
+    };
+    let boots = Cells(cells(&[
+        root(CLOUD, "console=ttyAMA0"),
+        linux("second", "\"cpu@1\"", "256M", "console=ttyAMA0", "console = \"virtual\";"),
+        chatter("left", 2),
+        chatter("right", 3),
+    ]));
+    let steps = vec![
+        see("second", "bulkhead: linux up, 1 cpus"),
+        see("linux", "bulkhead: linux up, 1 cpus"),
+        Type("linux", "stty rows 24 cols 80; echo ready $((1 + 1))"),
+        see("linux", "ready 2"),
+        Keys("left", "!"),
+        Keys("right", "!"),
+        Chatter("left", 100),
+        Chatter("right", 100),
+        // Line editing: backspace; the line before, by the arrow key.
+        Keys("linux", "echo abX\x7fc done\n"),
+        see("linux", "abc done"),
+        Keys("linux", "\x1b[A\n"),
+        see("linux", "abc done"),
+        // An editor that has the whole screen.
+        Keys("linux", "vi /tmp/note\n"),
+        Raw("linux", "\x1b[?1049h"),
+        Keys("linux", "ihello from vi\x1b:wq\n"),
+        Raw("linux", "\x1b[?1049l"),
+        Type("linux", "echo it says $(cat /tmp/note), $(wc -c < /tmp/note) bytes"),
+        see("linux", "it says hello from vi, 14 bytes"),
+        Chatter("left", 100),
+        Chatter("right", 100),
+        // The other shell, and back.
+        Type("second", "echo I am second on $(nproc)"),
+        see("second", "I am second on 1"),
+        Type("linux", "echo I am first on $(nproc)"),
+        see("linux", "I am first on 1"),
+        Order("linux", "\x1ei"),
+        see("linux", "bulkhead: 1 linux: running, life 1, CPUs 0, has the input"),
+        see("linux", "bulkhead: 2 second: running, life 1, CPUs 1"),
+        see("linux", "bulkhead: 4 right: running, life 1, CPUs 3"),
+        // A new life.
+        Keys("second", ""),
+        Order("second", "\x1er"),
+        see("linux", "bulkhead: cell second: restarts"),
+        see("second", "bulkhead: linux up, 1 cpus"),
+        Type("second", "echo second life"),
+        see("second", "second life"),
+        Order("second", "\x1ei"),
+        see("linux", "bulkhead: 2 second: running, life 2, CPUs 1, has the input"),
+        Type("linux", "echo still the $((2 - 1))st"),
+        see("linux", "still the 1st"),
+        Chatter("left", 500),
+        Chatter("right", 500),
+    ];
+    Scenario {
+        consoles: vec!["linux=1|second=2|left=3|right=4"],
+        ..scenario("two_shells_beside_two_floods", boots, steps)
+    }
 }
 
 /// All of them.
@@ -182,7 +282,7 @@ pub fn scenarios() -> Vec<Scenario> {
                         "bulkhead.test=check",
                         "devices = \"serial1\";",
                     ),
-                    control("cpu@7", "serial0"),
+                    control("cpu@7", "virtual"),
                 ])),
                 vec![
                     see("second", "bulkhead: linux up, 3 cpus"),
@@ -202,13 +302,15 @@ pub fn scenarios() -> Vec<Scenario> {
                     root(CLOUD, "console=hvc0 bulkhead.test=check"),
                     linux("second", "<2>", "256M", "bulkhead.test=check", "devices = \"serial1\";"),
                     linux("silent", "<3>", "256M", "console=none bulkhead.test=check", ""),
-                    control("cpu@7", "serial0"),
+                    control("cpu@7", "virtual"),
                 ])),
                 vec![
                     see("second", "bulkhead: linux up, 2 cpus"),
                     see("second", "reboot: Power down"),
                     see("linux", "bulkhead: linux up, 2 cpus"),
                     see("linux", "bulkhead: powering off"),
+                    // It has no device at all: that it came up is seen by its end.
+                    see("control", "cell silent: off"),
                     Seconds("control", 10),
                 ],
             )
@@ -219,7 +321,7 @@ pub fn scenarios() -> Vec<Scenario> {
             consoles: vec!["control", "linux"],
             ..scenario(
                 "gicd_ctlr_ds_is_0",
-                Cells(cells(&[root(CLOUD, "console=hvc0 bulkhead.test=load"), control("cpu@3", "serial0")])),
+                Cells(cells(&[root(CLOUD, "console=hvc0 bulkhead.test=load"), control("cpu@3", "virtual")])),
                 vec![
                     see("linux", "bulkhead: linux up, 3 cpus"),
                     see("linux", "bulkhead: load ok, 3 CPUs busy"),
@@ -234,6 +336,8 @@ pub fn scenarios() -> Vec<Scenario> {
             ..scenario(
                 "a_linux_beside_root_reboots",
                 Cells(cells(&[
+                    // A cell may have the board's console for itself.
+                    "    hypervisor { console = \"none\"; };\n".into(),
                     root(CLOUD, "console=hvc0"),
                     linux("second", "<2>", "256M", "bulkhead.test=reboot", "devices = \"serial1\";"),
                     control("cpu@3", "serial0"),
@@ -251,6 +355,7 @@ pub fn scenarios() -> Vec<Scenario> {
             )
         },
     ];
+    all.push(consoles());
     all.extend([
         demo_on("linux_6_1", Machine::DEMO, "linux-6.1-cloud", "6.1."),
         demo_on("linux_6_12_rt", Machine::DEMO, "linux-6.12-rt", "6.12"),
@@ -268,6 +373,7 @@ pub fn scenarios() -> Vec<Scenario> {
     ] {
         all.push(demo_on(name, Machine { cpu: cpu.into(), ..Machine::DEMO }, CLOUD, "6.12"));
     }
+    all.extend(probes());
     // What takes long: the load and the log on every other kernel and CPU.
     for (name, cpu, kernel) in [
         ("load_6_1_on_cortex_a53", "cortex-a53", "linux-6.1-cloud"),

@@ -1,8 +1,10 @@
-//! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`dmesg`] compares
+//! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`chatter`] checks a
+//! flood; [`dmesg`] compares
 //! Linux's complaints with those it has without a hypervisor.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
+mod chatter;
 mod dmesg;
 mod hostile;
 mod list;

@@ -10,7 +10,7 @@ use bulkhead_cli::demo::{self, DemoError, Second};
 use bulkhead_cli::qemu::{Boot, Console, Machine, Qemu, QemuError};
 use bulkhead_cli::{pack, plan};
 
-use crate::dmesg;
+use crate::{chatter, dmesg};
 
 /// A scenario.
 pub struct Scenario {
@@ -22,7 +22,7 @@ pub struct Scenario {
     pub machine: Machine,
     /// What boots.
     pub boots: Boots,
-    /// The serial lines' names, in QEMU's order.
+    /// The serial lines' cells, in QEMU's order: a name, or `NAME=NUMBER|NAME=NUMBER` where they share the hypervisor's console.
     pub consoles: Vec<&'static str>,
     /// What must be seen and done, in this order.
     pub steps: Vec<Step>,
@@ -48,6 +48,14 @@ pub enum Step {
     Prompt(&'static str),
     /// This is typed.
     Type(&'static str, &'static str),
+    /// The same without a newline.
+    Keys(&'static str, &'static str),
+    /// This is typed for the hypervisor's console, on the serial line of this cell.
+    Order(&'static str, &'static str),
+    /// This comes on the serial line, behind what an earlier such step saw.
+    Raw(&'static str, &'static str),
+    /// So many lines of a chatter come, each following the one before, none with a wrong byte.
+    Chatter(&'static str, usize),
     /// So many lines of the control cell, or of the victim, come, each in time, each following the last one seen here.
     Seconds(&'static str, usize),
     /// The kernel's log comes and complains of nothing that native Linux, with that many CPUs, does not complain of.
@@ -139,6 +147,10 @@ impl Scenario {
             Step::See(name, text) => self.console(qemu, name)?.expect(text).map(|_| ())?,
             Step::Prompt(name) => self.console(qemu, name)?.expect_prompt("/ # ")?,
             Step::Type(name, text) => self.console(qemu, name)?.send(&format!("{text}\n"))?,
+            Step::Keys(name, text) => self.console(qemu, name)?.send(text)?,
+            Step::Order(name, text) => self.console(qemu, name)?.order(text)?,
+            Step::Raw(name, text) => self.console(qemu, name)?.expect_raw(text.as_bytes())?,
+            Step::Chatter(name, count) => chatter::follow(self.console(qemu, name)?, *count)?,
             Step::NotSeen(text) => {
                 let all = qemu.consoles.iter().find(|console| console.all().contains(text));
                 if all.is_some() {
@@ -180,15 +192,16 @@ impl Scenario {
     }
 
     fn console<'q>(&self, qemu: &'q mut Qemu, name: &str) -> Result<&'q mut Console, DemoError> {
-        let number = self.consoles.iter().position(|console| *console == name);
-        number
-            .and_then(|number| qemu.consoles.get_mut(number))
+        qemu.consoles
+            .iter_mut()
+            .find(|console| console.name() == name)
             .ok_or_else(|| DemoError::Wrong(format!("there is no console {name}")))
     }
 
     fn keep(&self, qemu: &Qemu) {
         let folder = top().join("target/qemu");
-        for (name, console) in self.consoles.iter().zip(&qemu.consoles) {
+        for console in &qemu.consoles {
+            let name = console.name();
             // Only for people to read: a full disk shows elsewhere.
             let _ = fs::create_dir_all(&folder)
                 .and_then(|()| fs::write(folder.join(format!("{}.{name}.log", self.name)), console.all()));

@@ -1,0 +1,203 @@
+//! The hypervisor's console: one physical UART, on which the lines of all cells that have a virtual PL011 are printed, and
+//! Bulkhead's own; and what a person types there.
+//!
+//! In reading order:
+//! - `ring`, `scan`: bytes on their way; what a terminal makes of them.
+//! - `pl011`: the virtual UART. `channel`: one whose lines are printed. `mux`: all of them on one screen.
+//! - `input`: what is typed. [`Console`]: all of it together; `orders`: what is done about orders.
+//!
+//! A guest's write goes into the ring of its channel, which nobody else uses: a flood fills that ring and slows its own cell. The
+//! CPU whose write ended a line moves bytes to the UART if no other is doing so, so many at most; what is left then is moved when
+//! the UART interrupts.
+//!
+//! Locks: [`Console::mux`], then a channel's. Nothing is below a channel's lock, and no lock but these is taken below the first.
+
+mod channel;
+mod input;
+mod mux;
+mod orders;
+mod pl011;
+mod ring;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+
+use spin::Mutex;
+
+use crate::cell::Vcpu;
+use crate::cpu::CellId;
+use crate::ports::{Machine, Serial, Width};
+use crate::vgic::Wire;
+use channel::{Channel, Look, Port};
+use mux::Mux;
+
+pub use orders::interrupt;
+
+/// The most bytes that one event moves to the UART.
+const BUDGET: usize = 256;
+/// Nobody has the input.
+const NOBODY: usize = usize::MAX;
+/// Cells' colours, as SGR numbers them from 30: cyan, yellow, green, magenta, blue, red.
+const COLOURS: [u8; 6] = [6, 3, 2, 5, 4, 1];
+
+/// The console.
+pub struct Console {
+    /// Bulkhead's own, then one for each cell.
+    ports: Box<[Port]>,
+    mux: Mutex<Mux>,
+    /// Somebody wants the mux to look.
+    wanted: AtomicBool,
+    /// The port that has the input, or [`NOBODY`].
+    input: AtomicUsize,
+    /// Cells whose UART's interrupt line changed and whose CPUs have not been told yet, a bit each.
+    changed: AtomicU64,
+}
+
+/// The port of a cell.
+fn port_of(cell: CellId) -> usize {
+    cell.index().saturating_add(1)
+}
+
+impl Console {
+    /// On this UART, whose receive interrupt is armed; with the name of each cell, and the line to its GIC if it has a virtual
+    /// UART.
+    pub fn new<'n>(
+        serial: Box<dyn Serial>,
+        cells: impl Iterator<Item = (&'n str, Option<Arc<Wire>>)>,
+    ) -> Self {
+        let own = Port::new(Channel::new("bulkhead", None, false), Arc::default());
+        let cells = cells.zip(COLOURS.iter().cycle()).map(|((name, wire), colour)| {
+            Port::new(Channel::new(name, Some(*colour), wire.is_some()), wire.unwrap_or_default())
+        });
+        Self {
+            ports: core::iter::once(own).chain(cells).collect(),
+            mux: Mutex::new(Mux::new(serial)),
+            wanted: AtomicBool::new(false),
+            input: AtomicUsize::new(NOBODY),
+            changed: AtomicU64::new(0),
+        }
+    }
+
+    /// A line of Bulkhead's own. It is lost if there is no room, which a later line tells.
+    pub fn say(&self, line: fmt::Arguments<'_>) {
+        self.write(line);
+        // Whoever says it has no way to tell other CPUs that lines changed: the UART's interrupt does.
+        self.pump(true);
+    }
+
+    /// The same, printed by whoever pumps next.
+    fn write(&self, line: fmt::Arguments<'_>) {
+        if let Some(port) = self.ports.first() {
+            // The writer never fails; what is formatted are numbers and names.
+            let _ = writeln!(Line::begin(&mut port.lock()), "{line}");
+        }
+    }
+
+    /// A cell's life has ended: its UART is as it comes out of reset, and its unfinished line is over.
+    pub fn ended(&self, cell: CellId) {
+        if let Some(port) = self.ports.get(port_of(cell)) {
+            let mut channel = port.lock();
+            channel.end();
+            // No vCPU runs that would have to be told.
+            let _ = port.drive(&channel);
+        }
+        self.pump(true);
+    }
+
+    /// Moves bytes to the UART, unless another CPU does: that one looks again before it stops.
+    fn pump(&self, call: bool) {
+        self.wanted.store(true, Ordering::SeqCst);
+        let mut budget = BUDGET;
+        while budget != 0 && self.wanted.load(Ordering::SeqCst) {
+            fence(Ordering::SeqCst);
+            let Some(mut mux) = self.mux.try_lock() else { return };
+            self.wanted.store(false, Ordering::SeqCst);
+            let mut changed = 0;
+            budget = budget.saturating_sub(mux.pump(&self.ports, budget, call, &mut changed));
+            self.changed.fetch_or(changed, Ordering::SeqCst);
+            drop(mux);
+            fence(Ordering::SeqCst);
+        }
+    }
+}
+
+/// A line that is written into a channel as a whole, or not at all.
+struct Line<'c> {
+    channel: &'c mut Channel,
+    before: usize,
+    lost: bool,
+}
+
+impl<'c> Line<'c> {
+    fn begin(channel: &'c mut Channel) -> Self {
+        let before = channel.out.len();
+        Self { channel, before, lost: false }
+    }
+}
+
+impl Write for Line<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.lost |= !self.channel.out.push(byte);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if self.lost {
+            self.channel.out.truncate(self.before);
+        }
+    }
+}
+
+/// A guest's access to its virtual UART.
+#[cold]
+#[inline(never)]
+pub fn access<M: Machine>(
+    vcpu: &mut Vcpu<'_>,
+    machine: &mut M,
+    offset: u64,
+    width: Width,
+    write: Option<u64>,
+) -> u64 {
+    let Some(console) = &vcpu.system.console else { return 0 };
+    let at = port_of(vcpu.cell.id);
+    let Some(port) = console.ports.get(at) else { return 0 };
+    let (value, look, changed) = {
+        let mut channel = port.lock();
+        let (value, look) = channel.access(offset, width, write);
+        (value, look, port.drive(&channel))
+    };
+    if changed {
+        // Another of its vCPUs may have the interrupt.
+        match vcpu.cell.gic.line_concerns() {
+            Some(me) if me == vcpu.id => vcpu.gic.look_at_line(),
+            _ => vcpu.system.line_changed(vcpu.cell, machine),
+        }
+    }
+    if look == Look::Always || look == Look::IfShown && console.input.load(Ordering::Relaxed) == at {
+        console.pump(false);
+        tell(vcpu, machine);
+    }
+    value
+}
+
+/// Tells CPUs what pumping changed for their guests.
+fn tell<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
+    let Some(console) = &vcpu.system.console else { return };
+    // Mostly there is nothing, and no need to write.
+    if console.changed.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let changed = console.changed.swap(0, Ordering::SeqCst);
+    for cell in vcpu.system.cells.iter().filter(|cell| changed >> (cell.id.0 & 63) & 1 != 0) {
+        vcpu.system.line_changed(cell, machine);
+    }
+}

@@ -1,0 +1,177 @@
+//! The console's interrupt: bytes go out, and what was typed is done.
+
+use core::fmt;
+use core::sync::atomic::{Ordering, fence};
+
+use arrayvec::ArrayVec;
+
+use super::input::Typed;
+use super::{BUDGET, Console, NOBODY, tell};
+use crate::cell::{Affinity, Cell, Life, Vcpu};
+use crate::cpu::VcpuId;
+use crate::ports::Machine;
+
+/// Bytes that are taken from the UART at once.
+const TAKEN: usize = 32;
+
+/// The part of a second that the CPU rests which has the UART's interrupt, where the UART is as fast as an emulated one. Cells
+/// that flood move their bytes themselves.
+const REST: u64 = 256;
+
+/// What cannot be done while the mux is held.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Order {
+    Restart(usize),
+    Who,
+}
+
+/// The UART interrupted: to be called before its interrupt is deactivated, on whichever CPU it came to.
+#[cold]
+#[inline(never)]
+pub fn interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
+    let Some(console) = &vcpu.system.console else { return };
+    machine.set_alarm(None);
+    let (orders, rest) = console.serve();
+    if rest {
+        let until = machine.counter().saturating_add(machine.frequency() / REST);
+        machine.set_alarm(Some(until));
+    }
+    for order in orders {
+        match order {
+            Order::Restart(at) => {
+                let cell = at.checked_sub(1).and_then(|at| vcpu.system.cells.get(at));
+                if let Some(cell) = cell {
+                    vcpu.system.restart(cell, machine);
+                }
+            }
+            Order::Who => {
+                for cell in &vcpu.system.cells {
+                    console.write(format_args!("{}", Row { cell, console }));
+                }
+                console.pump(true);
+            }
+        }
+    }
+    tell(vcpu, machine);
+}
+
+impl Console {
+    /// Takes what was typed, and moves bytes. Orders that need more come back, and whether to rest.
+    pub(super) fn serve(&self) -> (ArrayVec<Order, TAKEN>, bool) {
+        let mut typed = [0; TAKEN];
+        let (mut changed, mut orders) = (0u64, ArrayVec::new());
+        let mut mux = self.mux.lock();
+        mux.wake();
+        let count = mux.take(&mut typed);
+        for byte in typed.iter().take(count) {
+            let input = mux.input;
+            match mux.keys.feed(*byte) {
+                Typed::Nothing => {}
+                Typed::Byte(byte) => {
+                    // Whoever types without having chosen means the first one there is.
+                    if input.is_none() {
+                        mux.input = (0..self.ports.len()).find(|at| self.has_uart(*at));
+                        self.say_input(mux.input);
+                    }
+                    if let Some(port) = mux.input.and_then(|at| self.ports.get(at)) {
+                        let mut channel = port.lock();
+                        if let Some(uart) = &mut channel.uart {
+                            uart.receive(byte);
+                        }
+                        super::mux::mark(&mut changed, mux.input.unwrap_or(0), port.drive(&channel));
+                    }
+                }
+                Typed::Attach(0) => {
+                    mux.input = None;
+                    self.say_input(None);
+                }
+                Typed::Attach(number) if self.has_uart(usize::from(number)) => {
+                    mux.input = Some(usize::from(number));
+                    self.say_input(mux.input);
+                }
+                Typed::Attach(number) => {
+                    self.write(format_args!(
+                        "cell {number} has no virtual console; Ctrl-^ i lists the cells"
+                    ));
+                }
+                Typed::Restart => match input {
+                    // There are no more orders than bytes.
+                    Some(at) => _ = orders.try_push(Order::Restart(at)),
+                    None => self.write(format_args!("no cell has the input; Ctrl-^ 1 gives it to the first")),
+                },
+                Typed::Who => _ = orders.try_push(Order::Who),
+                Typed::Help => self.help(),
+                Typed::Unknown => self.write(format_args!("no such order; Ctrl-^ ? lists them")),
+            }
+        }
+        self.input.store(mux.input.unwrap_or(NOBODY), Ordering::Relaxed);
+        // Whoever could not pump meanwhile relies on us.
+        self.wanted.store(false, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        mux.pump(&self.ports, BUDGET, false, &mut changed);
+        self.changed.fetch_or(changed, Ordering::SeqCst);
+        let rest = mux.rest();
+        drop(mux);
+        if !rest && self.wanted.load(Ordering::SeqCst) {
+            self.pump(true);
+        }
+        (orders, rest)
+    }
+
+    fn has_uart(&self, at: usize) -> bool {
+        self.ports.get(at).is_some_and(|port| port.lock().uart.is_some())
+    }
+
+    fn say_input(&self, at: Option<usize>) {
+        match at.and_then(|at| self.ports.get(at)) {
+            Some(port) => {
+                // Formatting takes the lock of Bulkhead's own channel, so not under this one's.
+                let name = port.lock().name.clone();
+                self.write(format_args!("the input goes to {name}; Ctrl-^ ? for help"));
+            }
+            None => self.write(format_args!("the input goes to nobody; Ctrl-^ ? for help")),
+        }
+    }
+
+    fn help(&self) {
+        for line in [
+            "Ctrl-^ 1 to 9  the input goes to that cell, which then has the screen",
+            "Ctrl-^ 0       the input goes to nobody",
+            "Ctrl-^ r       restarts the cell that has the input",
+            "Ctrl-^ i       who is alive",
+            "Ctrl-^ Ctrl-^  sends Ctrl-^ itself",
+        ] {
+            self.write(format_args!("{line}"));
+        }
+    }
+}
+
+/// A cell in the answer to `Ctrl-^ i`.
+struct Row<'r> {
+    cell: &'r Cell,
+    console: &'r Console,
+}
+
+impl fmt::Display for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (cell, at) = (self.cell, super::port_of(self.cell.id));
+        let life = match cell.life() {
+            Life::Off => "off",
+            Life::Starting { .. } => "starting",
+            Life::Running => "running",
+            Life::Stopping { .. } => "stopping",
+        };
+        write!(f, "{at} {}: {life}, life {}, CPUs", cell.name, cell.lives())?;
+        for vcpu in (0..).take(cell.vcpus()).map(VcpuId) {
+            if let Some(cpu) = cell.cpu(vcpu) {
+                let off = if cell.affinity_info(vcpu) == Affinity::On { "" } else { " (off)" };
+                write!(f, " {}{off}", cpu.index())?;
+            }
+        }
+        // The lock of the row's channel, not of the one that is written to.
+        if !self.console.has_uart(at) {
+            f.write_str(", no virtual console")?;
+        }
+        if self.console.input.load(Ordering::Relaxed) == at { f.write_str(", has the input") } else { Ok(()) }
+    }
+}

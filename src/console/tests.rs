@@ -1,0 +1,418 @@
+//! Channels on a screen, and a guest at its virtual UART, over a UART that takes what the test lets it.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::cell::tests::{Cpu, system_with};
+use crate::cell::{Life, System};
+use crate::cpu::{PcpuId, VcpuId};
+use crate::fake::Board;
+use crate::run::Turn;
+use proptest::prelude::*;
+
+/// What the UART has seen and has for us.
+#[derive(Default)]
+struct Wires {
+    sent: Vec<u8>,
+    typed: Vec<u8>,
+    /// Room in its FIFO; `None` is endless.
+    room: Option<usize>,
+    calls: bool,
+}
+
+#[derive(Clone, Default)]
+struct FakeSerial(Arc<Mutex<Wires>>);
+
+impl Serial for FakeSerial {
+    fn put(&mut self, bytes: &[u8]) -> usize {
+        let mut wires = self.0.lock().unwrap();
+        let count = wires.room.unwrap_or(usize::MAX).min(bytes.len());
+        wires.sent.extend(&bytes[..count]);
+        if let Some(room) = &mut wires.room {
+            *room -= count;
+        }
+        count
+    }
+    fn take(&mut self, into: &mut [u8]) -> usize {
+        let mut wires = self.0.lock().unwrap();
+        let count = wires.typed.len().min(into.len());
+        into[..count].copy_from_slice(&wires.typed[..count]);
+        wires.typed.drain(..count);
+        count
+    }
+    fn call_for_more(&mut self, on: bool) {
+        self.0.lock().unwrap().calls = on;
+    }
+}
+
+/// A console with cells `a` and `b`, and `c`, which has no virtual UART.
+struct Desk {
+    console: Console,
+    serial: FakeSerial,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let serial = FakeSerial::default();
+        let wire = || Some(Arc::<Wire>::default());
+        let cells = [("a", wire()), ("b", wire()), ("c", None)];
+        Self { console: Console::new(Box::new(serial.clone()), cells.into_iter()), serial }
+    }
+
+    /// A cell prints; how many bytes found room.
+    fn print(&self, cell: usize, text: &str) -> usize {
+        let port = &self.console.ports[cell];
+        let mut count = 0;
+        for byte in text.bytes() {
+            let mut channel = port.lock();
+            if channel.access(0x18, Width::Word, None).0 & 0x20 != 0 {
+                break;
+            }
+            let (_, look) = channel.access(0, Width::Word, Some(byte.into()));
+            drop(channel);
+            count += 1;
+            if look == Look::Always
+                || look == Look::IfShown && self.console.input.load(Ordering::Relaxed) == cell
+            {
+                self.console.pump(false);
+            }
+        }
+        count
+    }
+
+    /// A person types, and the UART interrupts.
+    fn typed(&self, text: &[u8]) {
+        self.serial.0.lock().unwrap().typed.extend(text);
+        while !self.serial.0.lock().unwrap().typed.is_empty() {
+            assert!(self.console.serve().0.is_empty());
+        }
+        self.flush();
+    }
+
+    /// The UART sends and interrupts until nothing is left.
+    fn flush(&self) {
+        while std::mem::take(&mut self.serial.0.lock().unwrap().calls) {
+            // Whoever rests comes back.
+            while self.console.serve().1 {}
+            if self.serial.0.lock().unwrap().room == Some(0) {
+                return;
+            }
+        }
+    }
+
+    /// What came out since the last time, colours of labels left out.
+    fn seen(&self) -> String {
+        self.flush();
+        let sent = std::mem::take(&mut self.serial.0.lock().unwrap().sent);
+        let mut text = String::from_utf8(sent).unwrap();
+        for (name, colour) in [("a", "\x1b[36m"), ("b", "\x1b[33m"), ("bulkhead", "\x1b[1m")] {
+            text = text.replace(&format!("{colour}[{name}]\x1b[0m "), &format!("[{name}] "));
+        }
+        text
+    }
+
+    /// What cell `at` received.
+    fn received(&self, at: usize) -> Vec<u8> {
+        let mut channel = self.console.ports[at].lock();
+        let mut bytes = vec![];
+        while channel.access(0x18, Width::Word, None).0 & 0x10 == 0 {
+            bytes.push(channel.access(0, Width::Word, None).0 as u8);
+        }
+        bytes
+    }
+}
+
+#[test]
+fn lines_are_whole_and_labelled() {
+    let desk = Desk::new();
+    desk.print(1, "one ");
+    assert_eq!(desk.seen(), "");
+    desk.print(2, "two\r\n");
+    desk.console.say(format_args!("three {}", 3));
+    desk.print(1, "more\n\n");
+    assert_eq!(desk.seen(), "[b] two\r\n[bulkhead] three 3\r\n[a] one more\r\n[a] \r\n");
+}
+
+#[test]
+fn lines_with_labels_cannot_touch_those_of_others() {
+    let desk = Desk::new();
+    desk.print(1, "\x1b[2J\x1b[6n\x1b[1;31mred\x1b[0m\r[b] no\x08\x07\x1b]0;title\x07\tend\n");
+    assert_eq!(desk.seen(), "[a] \x1b[1;31mred\x1b[0m[b] no\tend\x1b[0m\r\n");
+}
+
+#[test]
+fn the_attached_cell_is_passed_through_at_once() {
+    let desk = Desk::new();
+    desk.print(1, "/ # ");
+    desk.typed(b"\x1e1");
+    assert_eq!(desk.seen(), "[bulkhead] the input goes to a; Ctrl-^ ? for help\r\n/ # ");
+    desk.typed(b"ls\x08");
+    assert_eq!(desk.received(1), b"ls\x08");
+    desk.print(1, "l");
+    assert_eq!(desk.seen(), "l");
+    desk.print(1, "s\x08 \x08\x1b[6n");
+    assert_eq!(desk.seen(), "s\x08 \x08\x1b[6n");
+    // Another's line comes between, and what was there is drawn again, without the question.
+    desk.print(2, "hello\n");
+    assert_eq!(desk.seen(), "\r\x1b[K[b] hello\r\n/ # ls\x08 \x08");
+    desk.print(2, "1\n2\n");
+    assert_eq!(desk.seen(), "\r\x1b[K[b] 1\r\n/ # ls\x08 \x08\r\x1b[K[b] 2\r\n/ # ls\x08 \x08");
+    desk.print(1, "\r\nbin\r\n");
+    desk.print(2, "3\n");
+    assert_eq!(desk.seen(), "\r\nbin\r\n[b] 3\r\n");
+}
+
+#[test]
+fn the_alternate_screen_is_left_alone() {
+    let desk = Desk::new();
+    desk.typed(b"\x1e2");
+    desk.seen();
+    desk.print(2, "\x1b[?1049h\x1b[Hfile");
+    desk.print(1, "one\ntwo\n");
+    desk.console.say(format_args!("log"));
+    assert_eq!(desk.seen(), "\x1b[?1049h\x1b[Hfile");
+    desk.print(2, "\x1b[?1049l");
+    let after = desk.seen();
+    assert!(after.starts_with("\x1b[?1049l") && after.contains("[a] one\r\n[a] two\r\n"), "{after:?}");
+    // Whoever loses the screen leaves it, and has it back later.
+    desk.print(2, "\x1b[?1049hvi");
+    desk.typed(b"\x1e0");
+    assert_eq!(
+        desk.seen(),
+        "\x1b[?1049hvi\x1b[?1049l\x1b[0m[bulkhead] the input goes to nobody; Ctrl-^ ? for help\r\n"
+    );
+    desk.typed(b"\x1e2");
+    assert_eq!(desk.seen(), "\x1b[?1049h");
+    desk.console.ended(CellId(1));
+    let after = desk.seen();
+    assert!(after.contains("\x1b[?1049l"), "{after:?}");
+    assert!(after.ends_with("[bulkhead] the input goes to b; Ctrl-^ ? for help\r\n"), "{after:?}");
+}
+
+#[test]
+fn moving_the_input_splits_no_line() {
+    let desk = Desk::new();
+    desk.typed(b"\x1e1");
+    desk.seen();
+    desk.print(1, "begun");
+    desk.typed(b"\x1e2");
+    desk.print(1, " and ended\n");
+    assert_eq!(
+        desk.seen(),
+        "begun\x1b[0m\r\n[bulkhead] the input goes to b; Ctrl-^ ? for help\r\n[a] begun and ended\r\n"
+    );
+}
+
+#[test]
+fn whoever_types_first_means_the_first() {
+    let desk = Desk::new();
+    desk.typed(b"x");
+    assert_eq!(desk.received(1), b"x");
+    desk.typed(b"\x1e0\x1e3\x1eq\x1e\x1e");
+    assert_eq!(desk.received(1), [0x1e]);
+    let seen = desk.seen();
+    for text in ["cell 3 has no virtual console", "no such order", "goes to nobody", "goes to a"] {
+        assert!(seen.contains(text), "{text}: {seen}");
+    }
+    desk.typed(b"\x1e?");
+    assert!(desk.seen().contains("[bulkhead] Ctrl-^ r       restarts the cell that has the input\r\n"));
+}
+
+#[test]
+fn a_full_ring_is_a_full_fifo_for_that_cell_alone() {
+    let desk = Desk::new();
+    desk.serial.0.lock().unwrap().room = Some(10);
+    let flood = "x".repeat(99) + "\n";
+    let mut printed = 0;
+    while let n @ 1.. = desk.print(1, &flood) {
+        printed += n;
+    }
+    assert!((channel::RING..channel::RING + 1200).contains(&printed), "{printed}");
+    assert_eq!(desk.print(2, "still\n"), 6);
+    desk.serial.0.lock().unwrap().room = None;
+    desk.flush();
+    printed += desk.print(1, "\n");
+    let seen = desk.seen();
+    assert_eq!(seen.matches("x").count() + seen.matches("[a]").count(), printed, "with the newlines");
+    // It waits for one line of the other, at most, and for what was on the stage.
+    let place = seen.lines().position(|line| line == "[b] still").unwrap();
+    assert!(place < 20, "line {place}");
+    assert!(desk.print(1, &flood) == 100);
+}
+
+#[test]
+fn a_line_longer_than_the_ring_comes_in_pieces() {
+    let desk = Desk::new();
+    let mut left = 10_000;
+    while left > 0 {
+        left -= desk.print(1, &"y".repeat(left));
+        desk.flush();
+    }
+    desk.print(1, "\n");
+    let seen = desk.seen();
+    assert_eq!(seen.matches('y').count(), 10_000);
+    assert!(seen.lines().count() <= 5 && seen.lines().all(|line| line.starts_with("[a] ")), "{seen}");
+}
+
+#[test]
+fn an_end_finishes_the_line_and_resets_the_uart() {
+    let desk = Desk::new();
+    desk.print(1, "unfinished");
+    desk.console.ports[1].lock().access(0x38, Width::Word, Some(0x50));
+    desk.typed(b"\x1e1abc\x1e0");
+    desk.seen();
+    desk.console.ended(CellId(0));
+    desk.print(1, "new life\n");
+    let seen = desk.seen();
+    assert_eq!(seen, "[a] unfinished\r\n[a] new life\r\n");
+    assert_eq!(
+        (desk.received(1), desk.console.ports[1].lock().access(0x38, Width::Word, None).0),
+        (vec![], 0)
+    );
+}
+
+#[test]
+fn its_own_lines_are_whole_or_lost() {
+    let desk = Desk::new();
+    desk.serial.0.lock().unwrap().room = Some(0);
+    for n in 0..200 {
+        desk.console.say(format_args!("line {n:03} of a log that nobody reads"));
+    }
+    desk.serial.0.lock().unwrap().room = None;
+    let seen = desk.seen();
+    let lines: Vec<_> = seen.lines().collect();
+    assert!((80..200).contains(&lines.len()), "{}", lines.len());
+    for (n, line) in lines.iter().enumerate() {
+        assert_eq!(*line, format!("[bulkhead] line {n:03} of a log that nobody reads"));
+    }
+}
+
+proptest! {
+    /// Every line of every cell comes out whole and in order, whoever has the screen, however slow the UART.
+    #[test]
+    fn nothing_is_lost_or_split(
+        steps in prop::collection::vec((1usize..3, 1usize..40, 0usize..60, 0u8..12), 1..120),
+    ) {
+        let desk = Desk::new();
+        let (mut sent, mut all): ([String; 3], _) = (Default::default(), String::new());
+        desk.serial.0.lock().unwrap().room = Some(0);
+        for (cell, length, room, order) in steps {
+            let text = format!("{:0length$}{}", sent[cell].len(), if length % 3 == 0 { "" } else { ";\n" });
+            let taken = desk.print(cell, &text);
+            sent[cell].push_str(&text[..taken]);
+            desk.serial.0.lock().unwrap().room = Some(room);
+            if order < 3 {
+                desk.typed(&[0x1e, b'0' + order]);
+            }
+            let _ = desk.console.serve();
+        }
+        desk.serial.0.lock().unwrap().room = None;
+        desk.flush();
+        for (cell, text) in sent.iter_mut().enumerate().skip(1) {
+            desk.print(cell, ";\n");
+            text.push_str(";\n");
+        }
+        desk.typed(b"\x1e0");
+        all += &desk.seen();
+        // As a person would see it: what was erased is gone, what goes on behind a label belongs to the label.
+        let mut lines: [String; 3] = Default::default();
+        for line in all.split("\r\n").flat_map(|line| line.split('\n')) {
+            let line = line.rsplit("\r\x1b[K").next().unwrap().trim_end_matches("\x1b[0m");
+            for (cell, label) in [(1, "[a] "), (2, "[b] ")] {
+                if let Some(text) = line.strip_prefix(label) {
+                    lines[cell] += text;
+                    lines[cell] += "\n";
+                }
+            }
+        }
+        for cell in 1..3 {
+            for line in lines[cell].lines() {
+                prop_assert!(sent[cell].lines().any(|l| l == line), "{line:?} of {cell} is split: {all:?}");
+            }
+        }
+        // Lines of whoever had the screen carry no label, but none is missing.
+        for text in &sent {
+            for line in text.lines() {
+                prop_assert!(all.contains(line), "{line:?} is lost");
+            }
+        }
+    }
+}
+
+/// The two cells of [`system_with`] with virtual UARTs.
+fn systems() -> (System, std::sync::Arc<Board>, FakeSerial) {
+    let serial = FakeSerial::default();
+    let (system, board) = system_with(|cells| {
+        Some(Console::new(
+            Box::new(serial.clone()),
+            cells.iter().map(|(name, wire)| (*name, Some(wire.clone()))),
+        ))
+    });
+    (system, board, serial)
+}
+
+/// The INTID of the console's UART in [`system_with`].
+const UART: u32 = 33;
+
+fn press(board: &Board, serial: &FakeSerial, cpu: &mut Cpu<'_>, text: &[u8]) {
+    serial.0.lock().unwrap().typed.extend(text);
+    board.raise(cpu.vcpu.cpu, UART);
+    cpu.step();
+}
+
+fn screen(serial: &FakeSerial) -> String {
+    String::from_utf8(serial.0.lock().unwrap().sent.clone()).unwrap()
+}
+
+#[test]
+fn an_order_restarts_a_cell_wherever_it_runs() {
+    let (system, board, serial) = systems();
+    let mut cpus: Vec<Cpu<'_>> = (0..5).map(|n| Cpu::new(&system, &board, n)).collect();
+    let settle = |cpus: &mut [Cpu<'_>]| (0..8).for_each(|_| cpus.iter_mut().for_each(Cpu::step));
+    settle(&mut cpus);
+    assert_eq!((system.cells[0].lives(), system.cells[1].lives()), (1, 1));
+    // The console's interrupt comes to a CPU of the cell itself.
+    press(&board, &serial, &mut cpus[2], b"\x1e1\x1er");
+    settle(&mut cpus);
+    assert_eq!((system.cells[0].lives(), system.cells[0].life()), (2, Life::Running));
+    assert_eq!(cpus[2].turn, Turn::Guest);
+    // Of another cell.
+    press(&board, &serial, &mut cpus[2], b"\x1e2\x1er");
+    settle(&mut cpus);
+    assert_eq!((system.cells[1].lives(), system.cells[0].lives()), (2, 2));
+    // One that is off, asked by a CPU that is parked.
+    cpus[3].call(crate::psci::function::SYSTEM_OFF, [0; 3]);
+    settle(&mut cpus);
+    assert_eq!(system.cells[1].life(), Life::Off);
+    press(&board, &serial, &mut cpus[0], b"\x1er");
+    settle(&mut cpus);
+    press(&board, &serial, &mut cpus[4], b"\x1ei");
+    while serial.0.lock().unwrap().calls {
+        press(&board, &serial, &mut cpus[1], b"");
+    }
+    assert_eq!((system.cells[1].lives(), system.cells[1].life()), (3, Life::Running));
+    assert!(cpus.iter().all(|cpu| cpu.machine.active.is_empty()), "the interrupt is over");
+    let seen = screen(&serial);
+    assert!(seen.contains("1 cell0: running, life 2, CPUs 2 0 (off) 1 (off)\r\n"), "{seen}");
+    assert!(seen.contains("2 cell1: running, life 3, CPUs 3 4 (off), has the input\r\n"), "{seen}");
+}
+
+#[test]
+fn input_reaches_the_guest_as_an_interrupt() {
+    let (system, board, serial) = systems();
+    let mut cpus: Vec<Cpu<'_>> = (0..5).map(|n| Cpu::new(&system, &board, n)).collect();
+    (0..4).for_each(|_| cpus.iter_mut().for_each(Cpu::step));
+    // The guest of cell 1, on CPU 3, wants input (UARTIMSC).
+    let cpu = &mut cpus[3];
+    assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0x38, Width::Word, Some(0x50)), 0);
+    press(&board, &serial, &mut cpus[2], b"\x1e2k");
+    assert!(board.is_pending(PcpuId(3)), "its CPU is told");
+    let cpu = &mut cpus[3];
+    assert_eq!(system.cells[1].gic.line_concerns(), Some(VcpuId(0)));
+    assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0x40, Width::Word, None), 0x40);
+    assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0, Width::Word, None), u64::from(b'k'));
+    assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0x40, Width::Word, None), 0);
+    // And its answer comes out at once.
+    access(&mut cpu.vcpu, &mut cpu.machine, 0, Width::Word, Some(b'!'.into()));
+    assert!(screen(&serial).ends_with('!'));
+}

@@ -1,0 +1,121 @@
+//! The hypervisor's console: which UART it is, and where cells see theirs.
+
+use alloc::vec::Vec;
+
+use super::devices::{self, Claims};
+use super::draft::Draw;
+use super::error;
+use crate::addr::{Ipa, PAGE, Pa, Span};
+use crate::config::{CellConfig, CellConsole, ConsoleChoice};
+use crate::hardware::{Device, is_console};
+use crate::intid::{Spi, Trigger};
+use crate::refusal::{Refused, refuse};
+use crate::tree::NodeId;
+
+/// Where a cell other than root sees its virtual UART.
+pub const CELL_UART: Ipa = Ipa(0x0900_0000);
+/// Bytes of a PL011 (DDI 0183G 3.2).
+pub const UART_SIZE: u64 = 0x1000;
+
+/// The hypervisor's console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Console {
+    /// Its node.
+    pub node: NodeId,
+    /// Its first register.
+    pub at: Pa,
+    /// Its interrupt.
+    pub spi: Spi,
+    /// What that is.
+    pub trigger: Trigger,
+    /// Whether it has no more than SBSA asks for.
+    pub sbsa: bool,
+}
+
+impl Console {
+    fn of(device: &Device, sbsa: bool) -> Option<Self> {
+        let (spi, trigger) = *device.spis.first()?;
+        Some(Self { node: device.node, at: device.spans.first()?.start(), spi, trigger, sbsa })
+    }
+
+    /// The pages that it takes.
+    pub fn page(&self) -> Option<Span<Pa>> {
+        Span::new(self.at, UART_SIZE)?.widened_to(PAGE)
+    }
+}
+
+/// A cell's virtual UART.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VirtualUart {
+    /// Where the cell sees it.
+    pub at: Span<Ipa>,
+    /// The number of its interrupt; no cell has the physical one.
+    pub spi: Spi,
+    /// In the root cell, the node that describes it: the hypervisor's console's.
+    pub node: Option<NodeId>,
+}
+
+/// Which UART the hypervisor has. A board whose console it cannot drive leaves it without one, unless the description names it.
+pub(super) fn choose(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) -> Option<Console> {
+    let node = match &draw.config.hypervisor.console {
+        ConsoleChoice::None => return None,
+        ConsoleChoice::Stdout => draw.board.node(draw.hardware.stdout?.node),
+        ConsoleChoice::Name(name) => draw.resolve_for("hypervisor", "console", name, errors)?,
+    };
+    let device = draw.hardware.device(node.id()).filter(|_| node.compatibles().any(is_console));
+    let console = device.and_then(|device| Console::of(device, !node.is_compatible("arm,pl011")));
+    if console.is_none() && draw.config.hypervisor.console != ConsoleChoice::Stdout {
+        refuse(errors, &error::CONSOLE_UNFIT).cell("hypervisor", "console").node(&node);
+    }
+    console
+}
+
+/// Refuses cells' devices that cannot be apart from the console: on its page, or on its interrupt.
+pub(super) fn check_shared(
+    draw: &Draw<'_, '_>,
+    console: Option<Console>,
+    claims: &Claims,
+    errors: &mut Vec<Refused>,
+) {
+    let Some((console, page)) = console.and_then(|console| Some((console, console.page()?))) else { return };
+    for (owner, device) in claims.all(draw) {
+        let Some(owner) = owner else { continue };
+        let what = if devices::pages(device).into_iter().any(|span| span.overlaps(&page)) {
+            "a page"
+        } else if device.spis.iter().any(|(spi, _)| *spi == console.spi) {
+            "an interrupt"
+        } else {
+            continue;
+        };
+        let cell = draw.name(Some(owner)).unwrap_or_default();
+        let refused = refuse(errors, &error::CONSOLE_SHARED).cell(cell, "devices");
+        refused.node(&draw.board.node(device.node)).word(what).node(&draw.board.node(console.node));
+    }
+}
+
+/// A cell's virtual UART, if it has one.
+pub(super) fn of_cell(
+    console: Option<Console>,
+    cell: &CellConfig,
+    errors: &mut Vec<Refused>,
+) -> Option<VirtualUart> {
+    if cell.console != CellConsole::Virtual {
+        return None;
+    }
+    let Some(console) = console else {
+        // The root cell has not asked for one: it has the board's own UART then.
+        if !cell.root {
+            refuse(errors, &error::CONSOLE_MISSING).cell(&cell.name, "console");
+        }
+        return None;
+    };
+    let (at, node) = if cell.root { (Ipa(console.at.0), Some(console.node)) } else { (CELL_UART, None) };
+    Some(VirtualUart { at: Span::new(at, UART_SIZE)?, spi: console.spi, node })
+}
+
+/// The device that the cell's console is, where it names one.
+pub(super) fn device_of_cell(draw: &Draw<'_, '_>, cell: &CellConfig) -> Option<NodeId> {
+    let CellConsole::Device(name) = &cell.console else { return None };
+    // A name that stands for nothing has been refused.
+    draw.board.resolve(name).ok().map(|node| node.id())
+}

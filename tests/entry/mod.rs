@@ -79,3 +79,16 @@ impl Loaded {
         }
     }
 }
+
+/// An archive, whose first file is the description, with another one.
+pub fn with_description(archive: &[u8], description: &[u8]) -> Vec<u8> {
+    const SIZE: core::ops::Range<usize> = 54..62;
+    let head = 110 + "cells.dtb\0".len();
+    let old = archive::description(archive).map_or(0, |old| old.len().next_multiple_of(4));
+    let mut bytes = archive[..head].to_vec();
+    bytes[SIZE].copy_from_slice(format!("{:08x}", description.len()).as_bytes());
+    bytes.extend(description);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes.extend(&archive[head + old..]);
+    bytes
+}

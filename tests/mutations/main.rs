@@ -109,6 +109,29 @@ fn tree(blob: &[u8], model: &Model, other: &Model, random: &mut Random) -> Vec<u
     bytes
 }
 
+/// For the fuzzer: writes what boots on virt, and each input with the byte before it by which the target knows it.
+#[test]
+#[ignore = "scripts/fuzz runs it"]
+fn write_seeds() {
+    let folder = std::path::PathBuf::from(std::env::var_os("BULKHEAD_SEEDS").expect("where to"));
+    let corpus = folder.with_file_name("corpus").join("boot");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&corpus).unwrap();
+    for (n, seed) in seeds::all().iter().enumerate() {
+        let inputs = [
+            ("board", seed.board.as_slice()),
+            ("archive", &seed.archive),
+            ("description", seed.description()),
+        ];
+        for (which, (name, bytes)) in inputs.into_iter().enumerate() {
+            if n == 0 {
+                std::fs::write(folder.join(name), bytes).unwrap();
+            }
+            std::fs::write(corpus.join(format!("{name}{n}")), [&[which as u8], bytes].concat()).unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_is_not_changed_boots() {
     for seed in seeds::all() {

@@ -136,13 +136,6 @@ impl Seed {
 
     /// The archive with another description.
     pub fn with_description(&self, description: &[u8]) -> Vec<u8> {
-        let old = self.description().len().next_multiple_of(4);
-        let head = 110 + "cells.dtb\0".len();
-        let mut bytes = self.archive[..head].to_vec();
-        bytes[6 + 6 * 8..6 + 7 * 8].copy_from_slice(format!("{:08x}", description.len()).as_bytes());
-        bytes.extend(description);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes.extend(&self.archive[head + old..]);
-        bytes
+        super::entry::with_description(&self.archive, description)
     }
 }

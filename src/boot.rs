@@ -18,7 +18,7 @@ use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
 };
-use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError};
+use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError, json};
 use crate::ports::{Machine, Serial};
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
@@ -128,7 +128,8 @@ pub struct Survey<'a> {
     pub hardware: Hardware,
     /// Who owns what.
     pub plan: Plan<Checked>,
-    tree: Tree<'a>,
+    /// The board's tree.
+    pub tree: Tree<'a>,
     archive: &'a [u8],
 }
 
@@ -166,6 +167,9 @@ impl<'a> Survey<'a> {
             all(e, &mut errors, BootError::Plan);
             errors
         })?;
+        if config.hypervisor.print_plan {
+            json::log(&plan, &tree);
+        }
         Ok(Self { hardware, plan, tree, archive: bytes })
     }
 

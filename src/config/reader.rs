@@ -142,7 +142,11 @@ impl<'t, 'a, 'e> Reader<'t, 'a, 'e> {
     /// Bytes of memory, as a text with a unit or as one or two cells.
     #[inline(never)]
     pub(super) fn memory(&mut self, name: &str) -> Option<u64> {
-        let bytes = self.number(name, size::parse)?;
+        let prop = self.node.prop(name)?;
+        let bytes = match prop.str() {
+            Some(text) => size::parse(text),
+            None => prop.u64(),
+        };
         let bytes = bytes.filter(|n| *n != 0 && n.is_multiple_of(PAGE));
         if bytes.is_none() {
             self.expected(name, "a size in whole pages of 4 KiB, like \"16M\" or \"1G\"");
@@ -153,17 +157,17 @@ impl<'t, 'a, 'e> Reader<'t, 'a, 'e> {
     /// An address at a multiple of `align`, as a hexadecimal text or as one or two cells.
     #[inline(never)]
     pub(super) fn address(&mut self, name: &str, align: u64, expected: &'static str) -> Option<u64> {
-        let at = self.number(name, size::address)?.filter(|at| at.is_multiple_of(align));
+        let prop = self.node.prop(name)?;
+        // Cells can have the bytes of a text, but not of one that begins like a number and is as long.
+        let at = match prop.str().filter(|text| text.starts_with("0x")) {
+            Some(text) => size::address(text),
+            None => prop.u64(),
+        };
+        let at = at.filter(|at| at.is_multiple_of(align));
         if at.is_none() {
             self.expected(name, expected);
         }
         at
-    }
-
-    /// Nothing if the property is missing; `Some(None)` if it is no number.
-    fn number(&self, name: &str, text: fn(&str) -> Option<u64>) -> Option<Option<u64>> {
-        let prop = self.node.prop(name)?;
-        Some(if is_text(&prop) { prop.str().and_then(text) } else { prop.u64() })
     }
 }
 

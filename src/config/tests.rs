@@ -101,6 +101,11 @@ fn memory_is_a_text_or_a_number() {
     assert_eq!(memory(cell().text("memory", ["1G"])), Ok(1 << 30));
     assert_eq!(memory(cell().cells("memory", [0x20_0000])), Ok(2 << 20));
     assert_eq!(memory(cell().cells("memory", [1, 0])), Ok(1 << 32));
+    assert_eq!(
+        memory(cell().cells("memory", [0x4000_2000])),
+        Ok(0x4000_2000),
+        "as text it would be `@` and a space"
+    );
     for wrong in [
         cell().text("memory", ["0"]),
         cell().text("memory", ["1K"]),
@@ -283,6 +288,12 @@ fn where_a_prebuilt_image_lies() {
     };
     assert_eq!(cell.payload, payload);
     assert_eq!(read(control().cells("ram-base", [0])).unwrap().ram_base, Some(0));
+    // Cells whose bytes are text, too: "@\0 \0" and "@AB\0".
+    for at in [0x4000_2000, 0x4041_4200] {
+        let payload =
+            Payload::Image { file: "control.elf".into(), load_address: None, entry: Some(at.into()) };
+        assert_eq!(read(control().cells("entry", [at])).unwrap().payload, payload);
+    }
 
     let says = |cell: Sample, expected: &[&str]| assert_eq!(errors(cell), expected);
     let base = "/control: `ram-base`: expected an address in whole blocks of 2 MiB, like <0x80000000>, with room for the cell's `memory` below 2^48";

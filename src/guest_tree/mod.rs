@@ -66,6 +66,9 @@ pub enum GuestTreeError {
         /// Bytes there is room for.
         room: usize,
     },
+    /// The board's tree asks for too much work.
+    #[error("its device tree takes more steps to make than on any known board: is the board's tree damaged?")]
+    TooEntangled,
     /// The overlay does not go with it.
     #[error("its `dtb-overlay` makes it deeper than 32 nodes, or larger than a tree may be")]
     Overlay,
@@ -83,7 +86,9 @@ impl GuestTreeError {
     /// Its number.
     pub fn code(&self) -> Code {
         match self {
-            Self::TooLarge { .. } | Self::Cells { .. } | Self::Overlay => code::CELL_TREE,
+            Self::TooLarge { .. } | Self::TooEntangled | Self::Cells { .. } | Self::Overlay => {
+                code::CELL_TREE
+            }
             Self::NoCell(_) | Self::NoCpu { .. } => code::CELL_TREE_BUG,
         }
     }
@@ -155,7 +160,11 @@ fn build_cell(
     }
     let sources = Sources { root: cell.root, gic, owners, cpus };
     let kept = Kept::select(tree, &sources);
-    finished(Writer::new(tree, cell, &sources, &kept)?.write()?, cell)
+    let bytes = Writer::new(tree, cell, &sources, &kept)?.write()?;
+    if tree.is_exhausted() {
+        return Err(GuestTreeError::TooEntangled);
+    }
+    finished(bytes, cell)
 }
 
 fn finished(bytes: Vec<u8>, cell: &CellPlan) -> Result<GuestTree, GuestTreeError> {

@@ -50,6 +50,9 @@ const PLAIN: [&str; 13] = [
 /// The nodes that a node's properties refer to, in order, with repetitions.
 pub(super) fn references(tree: &Tree<'_>, node: Node<'_, '_>) -> Vec<NodeId> {
     let mut found = Vec::new();
+    if !tree.spend(node.props().len()) {
+        return found;
+    }
     // Most properties hold no phandles, and most of those can be told by their size.
     for prop in node.props().iter().filter(|p| !p.bytes().is_empty() && p.bytes().len().is_multiple_of(4)) {
         if let Some(cells) = arguments_of(prop.name()) {

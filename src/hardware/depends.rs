@@ -120,6 +120,9 @@ fn meaning(name: &str) -> Option<(Depends, Args)> {
     }
 }
 
+/// So many no device needs.
+pub(super) const MAX: usize = 512;
+
 /// Adds what a node needs; each node once for each kind.
 pub(super) fn collect(node: &Node<'_, '_>, into: &mut Vec<Dependency>) {
     let hog = node.props().iter().any(|p| p.name() == "gpio-hog");
@@ -143,7 +146,9 @@ fn phandles(node: &Node<'_, '_>, prop: &Prop<'_>, args: Args, kind: Depends, int
         if phandle == 0 || phandle == u32::MAX {
             continue;
         }
-        let Some(on) = node.tree().phandle(phandle) else { return };
+        let Some(on) = node.tree().phandle(phandle).filter(|_| node.tree().spend(into.len() / 8)) else {
+            return;
+        };
         add(&on, kind, into);
         let size = |name| on.number(name);
         let size = match args {
@@ -161,7 +166,7 @@ fn phandles(node: &Node<'_, '_>, prop: &Prop<'_>, args: Args, kind: Depends, int
 
 pub(super) fn add(on: &Node<'_, '_>, kind: Depends, into: &mut Vec<Dependency>) {
     let dependency = Dependency { on: on.id(), kind };
-    if !into.contains(&dependency) {
+    if into.len() < MAX && !into.contains(&dependency) {
         into.push(dependency);
     }
 }

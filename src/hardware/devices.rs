@@ -37,10 +37,15 @@ pub enum Dma {
     Behind(NodeId),
 }
 
+/// The most that the devices of a board have together, each register span, window and interrupt counted. Large boards
+/// have a tenth. What is drafted of them costs the square of this.
+const MAX_PARTS: usize = 8192;
+
 pub(super) fn read(tree: &Tree<'_>, gic: &Gic, errors: &mut Vec<HardwareError>) -> Vec<Device> {
     let mut devices: Vec<Device> = Vec::new();
     // The devices that the walk is inside of: the first node behind each, and its place.
     let mut inside: Vec<(NodeId, usize)> = Vec::new();
+    let mut parts = 0_usize;
     let mut next = tree.root().children().next();
     while let Some(node) = next {
         let skip = !node.is_available() || is_no_device(&node);
@@ -53,6 +58,12 @@ pub(super) fn read(tree: &Tree<'_>, gic: &Gic, errors: &mut Vec<HardwareError>) 
         }
         match device(&node, gic, errors) {
             Some(device) => {
+                let all = [device.spans.len(), device.windows.len(), device.spis.len(), 1];
+                parts = all.iter().fold(parts, |sum, n| sum.saturating_add(*n));
+                if parts > MAX_PARTS || errors.len() > MAX_PARTS {
+                    errors.push(HardwareError::TooMuch { node: node.path() });
+                    break;
+                }
                 inside.push((node.end(), devices.len()));
                 devices.push(device);
             }
@@ -62,6 +73,9 @@ pub(super) fn read(tree: &Tree<'_>, gic: &Gic, errors: &mut Vec<HardwareError>) 
                 }
             }
         }
+    }
+    if let Some(needy) = devices.iter().find(|device| device.depends.len() >= depends::MAX) {
+        errors.push(HardwareError::TooMuch { node: tree.node(needy.node).path() });
     }
     devices.shrink_to_fit();
     devices
@@ -84,16 +98,19 @@ fn device(node: &Node<'_, '_>, gic: &Gic, errors: &mut Vec<HardwareError>) -> Op
     if known::is_passive(node) {
         return None;
     }
-    let spans: Vec<_> = node.reg().flatten().collect();
+    let spans: Vec<_> = node.reg().flatten().take(MAX_PARTS.saturating_add(1)).collect();
     let pci = node.says("device_type", "pci");
     let windows: Vec<_> = if pci { node.windows().collect() } else { Vec::new() };
-    let (mut spis, mut depends, mut private) = (Vec::new(), Vec::new(), false);
+    let (mut spis, mut depends, mut private, mut wrong) = (Vec::new(), Vec::new(), false, false);
     let mapped = if pci { map_lines(node, gic.node) } else { Vec::new() };
     for line in lines(node, gic.node).into_iter().chain(mapped) {
         match line {
             Line::Spi(spi, trigger) => spis.push((spi, trigger)),
             Line::Ppi(_) => private = true,
+            // One of a kind says enough of them all.
+            Line::Other(..) if wrong => {}
             Line::Other(kind, number) => {
+                wrong = true;
                 errors.push(HardwareError::Interrupt { node: node.path(), kind, number });
             }
             Line::Behind(controller) => {

@@ -78,6 +78,17 @@ pub enum HardwareError {
         /// The CPU's node.
         node: String,
     },
+    /// More than any device or board has.
+    #[error(
+        "{node} makes it more registers, interrupts or dependencies than any known board has: is the tree damaged?"
+    )]
+    TooMuch {
+        /// The node with which it became too much.
+        node: String,
+    },
+    /// The tree's work is exhausted.
+    #[error("the board's tree takes more steps to read than that of any known board: is it damaged?")]
+    TooEntangled,
     /// There is no timer.
     #[error("the board's tree has no enabled `arm,armv8-timer`")]
     NoTimer,
@@ -109,6 +120,7 @@ impl Refusal for HardwareError {
             Self::GicV2 { .. } => code::NO_GICV3,
             Self::CpuStart { .. } => code::CPU_START,
             Self::NoTimer => code::BOARD_NO_TIMER,
+            Self::TooMuch { .. } | Self::TooEntangled => code::TREE_TOO_BIG,
             Self::Interrupt { .. } => code::BOARD_INTERRUPT,
         }
     }
@@ -120,11 +132,14 @@ impl Refusal for HardwareError {
             | Self::Reg { node }
             | Self::GicReg { node, .. }
             | Self::GicV2Reg { node }
+            | Self::TooMuch { node }
             | Self::GicV2 { node }
             | Self::CpuStart { node }
             | Self::Interrupt { node, .. } => Vec::from([Place::board(node)]),
             Self::SameCpu { a, b } => Vec::from([Place::board(a), Place::board(b)]),
-            Self::NoMemory | Self::NoGic | Self::NoTimer => Vec::from([Place::board("/")]),
+            Self::NoMemory | Self::NoGic | Self::NoTimer | Self::TooEntangled => {
+                Vec::from([Place::board("/")])
+            }
         }
     }
 }

@@ -8,6 +8,9 @@ use crate::addr::{Pa, Span};
 use crate::intid::Ppi;
 use crate::tree::{Node, NodeId, Tree};
 
+/// The most frames: each device is held against each.
+const MAX_FRAMES: usize = 512;
+
 /// A GICv3 or GICv4; or a GICv2, which can be planned for ([`super::Hardware::not_driven`]).
 #[derive(Clone, Debug)]
 pub struct Gic {
@@ -80,6 +83,10 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
     };
     let gicc = if v2 { gicr.pop() } else { None };
     node.descendants().filter(|n| n.has("msi-controller")).for_each(|n| frames.extend(n.reg()));
+    if frames.len() > MAX_FRAMES {
+        errors.push(HardwareError::TooMuch { node: node.path() });
+        return None;
+    }
 
     let maintenance = lines(&node, node.id()).into_iter().find_map(|line| match line {
         Line::Ppi(ppi) => Some(ppi),

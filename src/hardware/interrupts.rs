@@ -150,7 +150,9 @@ struct Rows<'t, 'a> {
 }
 
 fn map<'t, 'a>(nexus: &Node<'t, 'a>) -> Rows<'t, 'a> {
-    Rows { nexus: *nexus, left: Cells(nexus.bytes("interrupt-map")) }
+    let rows = nexus.bytes("interrupt-map");
+    let rows = if nexus.tree().spend(rows.len() / 4) { rows } else { &[] };
+    Rows { nexus: *nexus, left: Cells(rows) }
 }
 
 impl<'t, 'a> Iterator for Rows<'t, 'a> {

@@ -75,6 +75,9 @@ impl Hardware {
                 let firmware = tree.reservations().to_vec();
                 let stdout = stdout(tree);
                 let read = Self { cpus, memory, firmware, reserved, gic, timer, psci, stdout, devices };
+                if tree.is_exhausted() {
+                    return Err(Vec::from([HardwareError::TooEntangled]));
+                }
                 if errors.is_empty() { Ok(read) } else { Err(errors) }
             }
             _ => Err(errors),

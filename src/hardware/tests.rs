@@ -249,3 +249,27 @@ fn a_frame_short_is_refused() {
     let node = "/intc".to_string();
     assert!(refusals(&alone).contains(&HardwareError::GicReg { node, regions: 1 }));
 }
+
+#[test]
+fn work_is_bounded_and_a_board_costs_little_of_it() {
+    read(&Board::default().tree(), |tree, _| assert!(tree.spent() < 10_000, "{}", tree.spent()));
+
+    // Thirty buses of a thousand ranges each, and ten thousand addresses behind them.
+    let bus = |name: &str| {
+        let rows = (0..1000).flat_map(|n| [n, n, 1]).collect::<Vec<_>>();
+        node(name).cells("#address-cells", [1]).cells("#size-cells", [1]).cells("ranges", rows)
+    };
+    let reg = (0..10_000).flat_map(|n| [999 - n % 9, 1]).collect::<Vec<_>>();
+    let device = node("far@0").text("compatible", ["x,far"]).cells("reg", reg);
+    let buses = (0..25).fold(device, |below, n| bus(&format!("bus{n}")).child(below));
+    let entangled = Board { more: vec![buses], ..Board::default() }.tree();
+    assert_eq!(refusals(&entangled), [HardwareError::TooEntangled]);
+}
+
+#[test]
+fn more_than_any_board_has_is_refused() {
+    let reg = (0..9000).flat_map(|n| [n << 4, 4]).collect::<Vec<_>>();
+    let many = node("many@0").text("compatible", ["x,many"]).cells("reg", reg);
+    let many = refusals(&Board { more: vec![many], ..Board::default() }.tree());
+    assert_eq!(many, [HardwareError::TooMuch { node: "/soc/many@0".into() }]);
+}

@@ -97,9 +97,10 @@ impl<S> Plan<S> {
 
     #[inline(never)]
     fn check_registers(&self, hardware: &Hardware, faults: &mut Vec<Refused>) {
-        let frames = &hardware.gic.frames;
-        let never = hardware.memory.iter().chain(frames).chain(&hardware.firmware).chain(&self.reserved);
-        let never: SpanSet<Pa> = never.filter_map(|s| s.widened_to(PAGE)).collect();
+        let mut never = SpanSet::default();
+        for spans in [&hardware.memory, &hardware.gic.frames, &hardware.firmware, &self.reserved] {
+            never.insert_pages(spans);
+        }
         let mut taken: SpanSet<Pa> = self.console.and_then(|console| console.page()).into_iter().collect();
         for cell in &self.cells {
             let mut theirs = Vec::new();

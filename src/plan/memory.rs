@@ -28,8 +28,10 @@ pub(super) fn banks(hardware: &Hardware) -> SpanSet<Pa> {
 /// What the hypervisor and firmware keep, as whole pages.
 #[inline(never)]
 pub(super) fn kept(hardware: &Hardware, boot: &super::Boot) -> SpanSet<Pa> {
-    let boot = [boot.image, boot.pool, boot.archive];
-    boot.iter().chain(&hardware.firmware).filter_map(|span| span.widened_to(PAGE)).collect()
+    let mut kept = SpanSet::default();
+    kept.insert_pages(&[boot.image, boot.pool, boot.archive]);
+    kept.insert_pages(&hardware.firmware);
+    kept
 }
 
 /// Each cell's RAM, by rising IPA.

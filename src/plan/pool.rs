@@ -145,8 +145,12 @@ pub fn place(early: &Early<'_>, image: Span<Pa>, tree: Span<Pa>, cells: usize) -
             return Err(PoolError::Overlap { what, span: *span, other, over: *over });
         }
     }
+    // Loaders reserve the archive and the tree themselves, so these may lie in what is reserved.
+    if let Some(over) = early.reserved.iter().find(|kept| kept.overlaps(&image)) {
+        let (what, other) = ("hypervisor's image", "memory that firmware reserves");
+        return Err(PoolError::Overlap { what, span: image, other, over: *over });
+    }
 
-    // Firmware may have reserved the archive or the tree itself; that is no second thing in the same place.
     let mut taken: ArrayVec<Span<Pa>, { MAX_RESERVED + 3 }> = early.reserved.iter().copied().collect();
     taken.extend([image, archive, tree]);
     let taken: ArrayVec<_, { MAX_RESERVED + 3 }> = taken.iter().filter_map(|s| s.widened_to(PAGE)).collect();

@@ -61,7 +61,7 @@ codes! {
     /// No CPU left for a cell.
     NO_CPU = 106;
     /// More memory wanted than is free.
-    TOO_LITTLE_MEMORY = 107;
+    TOO_LITTLE_MEMORY = 108;
 
     /// A device's name that is nothing a cell can own.
     NOT_A_DEVICE = 201;

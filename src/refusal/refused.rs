@@ -56,9 +56,15 @@ enum Part {
     Bytes(u64),
 }
 
+/// The most refusals on a list: EL2's heap is small. The last gives way to the next.
+const MAX_REFUSALS: usize = 256;
+
 /// Puts a refusal on a list; its parts follow.
 #[inline(never)]
 pub(crate) fn refuse<'l>(list: &'l mut Vec<Refused>, sentence: &'static Sentence) -> &'l mut Refused {
+    if list.len() >= MAX_REFUSALS {
+        list.pop();
+    }
     list.push_mut(Refused::new(sentence))
 }
 

@@ -15,6 +15,9 @@ pub const MAX_BANKS: usize = 32;
 /// The most reserved regions of a tree.
 pub const MAX_RESERVED: usize = 64;
 
+/// The longest path of a console, in bytes: it is compared with every node's.
+const MAX_PATH: usize = 1024;
+
 /// A tree holds more of something than Bulkhead has room for before it has a heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EarlyError {
@@ -156,6 +159,9 @@ pub fn count_children(blob: &[u8]) -> usize {
 fn find_stdout<'a>(blob: &Blob<'a>, name: &'a str) -> Option<Stdout<'a>> {
     let name = name.get(..up_to(name.as_bytes(), b':'))?;
     let target = if name.starts_with('/') { name } else { alias(blob, name)? };
+    if target.len() > MAX_PATH {
+        return None;
+    }
     let (mut path, mut walk) = (Path::default(), blob.walk());
     while let Ok(Some(token)) = walk.step() {
         match token {

@@ -15,6 +15,7 @@ pub(crate) mod sample;
 mod tests;
 mod twice;
 mod values;
+mod work;
 
 pub mod early;
 pub mod ranges;
@@ -63,6 +64,7 @@ pub struct Tree<'a> {
     /// Phandle in the upper half, its node in the lower, sorted.
     phandles: Vec<u64>,
     reservations: Vec<Span<Pa>>,
+    work: work::Work,
 }
 
 impl<'a> Tree<'a> {
@@ -72,8 +74,13 @@ impl<'a> Tree<'a> {
     /// What [`check`] finds, and names or phandles that are there twice.
     pub fn parse(blob: &'a [u8]) -> Result<Self, TreeError> {
         let blob = Blob::open(blob)?;
-        let mut tree =
-            Self { nodes: Vec::new(), props: Vec::new(), phandles: Vec::new(), reservations: Vec::new() };
+        let mut tree = Self {
+            nodes: Vec::new(),
+            props: Vec::new(),
+            phandles: Vec::new(),
+            reservations: Vec::new(),
+            work: work::Work::new(),
+        };
         let mut reservations = blob.reservations();
         while let Some(span) = reservations.next()? {
             tree.reservations.push(span);
@@ -171,6 +178,21 @@ impl<'a> Tree<'a> {
     /// The memory reservation block (Devicetree Specification 5.3): RAM that firmware keeps.
     pub fn reservations(&self) -> &[Span<Pa>] {
         &self.reservations
+    }
+
+    /// Counts steps of work; false when there have been too many, and the rest is not worth doing.
+    pub(crate) fn spend(&self, steps: usize) -> bool {
+        self.work.spend(steps)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn spent(&self) -> u32 {
+        self.work.spent()
+    }
+
+    /// Whether it asked for more work than any board needs: then not all of it was read, and what was is worth nothing.
+    pub fn is_exhausted(&self) -> bool {
+        self.work.is_exhausted()
     }
 
     fn data(&self, id: NodeId) -> Option<&NodeData<'a>> {

@@ -90,7 +90,7 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// The child of this name.
     pub(super) fn child(&self, name: &[u8]) -> Option<Self> {
-        self.children().find(|child| child.name().as_bytes() == name)
+        self.children().find(|child| self.tree.spend(0) && child.name().as_bytes() == name)
     }
 
     /// Everything below it, in tree order, itself left out.
@@ -106,7 +106,11 @@ impl<'t, 'a> Node<'t, 'a> {
 
     /// A property by name.
     pub fn prop(&self, name: &str) -> Option<Prop<'a>> {
-        self.props().iter().find(|p| p.name() == name).copied()
+        let props = self.props();
+        if !self.tree.spend(props.len() / 8) {
+            return None;
+        }
+        props.iter().find(|p| p.name() == name).copied()
     }
 
     /// Whether it has a property.

@@ -51,11 +51,10 @@ impl<'a> Bus<'a> {
 
     /// The bus that a node is to its children.
     pub fn of(node: &Node<'_, 'a>) -> Self {
-        Self {
-            address_cells: node.address_cells(),
-            size_cells: node.size_cells(),
-            ranges: node.prop("ranges").map(|p| p.bytes()),
-        }
+        let ranges = node.prop("ranges").map(|p| p.bytes());
+        // Whoever asks for a bus goes through its ranges.
+        let ranges = ranges.filter(|ranges| node.tree().spend(ranges.len() / 16));
+        Self { address_cells: node.address_cells(), size_cells: node.size_cells(), ranges }
     }
 
     /// The entries of a child's `reg`.
@@ -125,7 +124,8 @@ impl Iterator for Ranges<'_> {
 
     #[inline(never)]
     fn next(&mut self) -> Option<Range> {
-        if self.left.0.is_empty() {
+        // An entry of no cells would repeat for ever.
+        if self.left.0.is_empty() || self.bus.address_cells | self.parent_cells | self.bus.size_cells == 0 {
             return None;
         }
         Some(Range {

@@ -54,7 +54,9 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// [`ResolveError`] if there is no such node, or more than one.
     pub fn resolve(&self, name: &str) -> Result<Node<'_, 'a>, ResolveError> {
-        let below = || self.nodes().skip(1);
+        // Each node is looked at twice; below the bound there is nothing.
+        let all = self.spend(self.nodes.len());
+        let below = || self.nodes().skip(1).filter(|_| all);
         let mut labelled: Vec<_> = self.alias(name).into_iter().chain(self.label(name)).collect();
         labelled.dedup_by_key(|node| node.id());
         let readings = [
@@ -77,6 +79,9 @@ impl<'a> Tree<'a> {
     }
 
     fn not_found(&self, name: &str) -> ResolveError {
+        if !self.spend(self.nodes.len().saturating_mul(64)) {
+            return ResolveError::NotFound { name: name.into(), nearest: None };
+        }
         let props_of =
             |path| self.at(path).map_or(&[][..], |node| node.props()).iter().map(|prop| prop.name());
         let names = self.nodes().skip(1).flat_map(|node| [node.name(), node.base_name()]);

@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 use super::{NodeId, Tree, TreeError};
 use crate::sort;
 
+/// The most names of a node that are compared with each other; more are refused as if they were the same.
+const MAX_TWINS: usize = 64;
+
 /// Looks for siblings and properties of one name.
 pub(super) fn check_names(tree: &Tree<'_>) -> Result<(), TreeError> {
     let mut names = Vec::new();
@@ -46,9 +49,20 @@ fn find<'a>(names: &[&'a str], hashes: &mut Vec<u64>) -> Option<&'a str> {
     if !has_equal_neighbours(hashes) {
         return None;
     }
-    let (_, twice) =
-        names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|n| n == *name))?;
-    Some(twice)
+    // Only what shares its hash is compared. Names that differ can be made to, but not by chance.
+    let mut suspects: Vec<&str> = Vec::new();
+    for name in names {
+        let hash = hash(name);
+        let first = hashes.partition_point(|other| *other < hash);
+        if hashes.get(first.saturating_add(1)) != Some(&hash) {
+            continue;
+        }
+        if suspects.contains(name) || suspects.len() >= MAX_TWINS {
+            return Some(name);
+        }
+        suspects.push(name);
+    }
+    None
 }
 
 fn has_equal_neighbours(hashes: &[u64]) -> bool {

@@ -95,6 +95,7 @@ pub fn list(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bulkhead::refusal::CODES;
 
     const SMALL: &str = "# Refusals\nIntro\n\n## BH0001: one\n\nText.\n\n```dts\na;\n```\n\n# Names\n\n## BH0104: two\nMore.\n";
 
@@ -112,6 +113,15 @@ mod tests {
     fn code_is_set_apart() {
         let page = find(SMALL, "1").map(|page| anstream::adapter::strip_str(&show(&page)).to_string());
         assert_eq!(page.as_deref(), Ok("BH0001: one\n\nText.\n\n    a;\n"));
+    }
+
+    #[test]
+    fn every_refusal_has_its_page_and_every_page_its_refusal() {
+        let known: Vec<_> = CODES.iter().map(ToString::to_string).collect();
+        let explained: Vec<_> = pages(PAGES).map(|page| page.code).collect();
+        assert_eq!(explained, known);
+        let thin: Vec<_> = pages(PAGES).filter(|page| page.text.len() < 80).map(|page| page.code).collect();
+        assert!(thin.is_empty(), "{thin:?} say too little");
     }
 
     #[test]

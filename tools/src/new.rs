@@ -10,7 +10,7 @@ use bulkhead::archive::Archive;
 use bulkhead::config::Config;
 use bulkhead::hardware::Hardware;
 use bulkhead::plan::{Plan, PlanError, pool};
-use bulkhead::refusal::{Place, Refusal, code};
+use bulkhead::refusal::{Code, Place, Refusal, code};
 use bulkhead::tree::Tree;
 
 pub use wish::{CellWish, WishError};
@@ -81,13 +81,12 @@ pub fn new_with(
         |wishes: &[CellWish]| try_out(&write::source(wishes, &name), &tree, &hardware, blob.len() as u64);
     match tried(&wishes) {
         Ok(()) => {}
-        Err(NotYet::Dma(unprotected)) => {
+        Err(NotYet::Accepted(hazards)) => {
             // Whoever gets the text gets the sentence, too: it stands beside the property.
-            for (cell, devices) in unprotected {
-                wishes
-                    .iter_mut()
-                    .filter(|wish| wish.name == cell)
-                    .for_each(|wish| wish.dma = devices.clone());
+            for (code, cell, nodes) in hazards {
+                for wish in wishes.iter_mut().filter(|wish| wish.name == cell) {
+                    wish.accepts.push((code, nodes.clone()));
+                }
             }
             tried(&wishes).map_err(NotYet::into_error)?;
         }
@@ -96,17 +95,20 @@ pub fn new_with(
     Ok(write::source(&wishes, &name))
 }
 
+/// A refusal that a cell can accept: its number, the cell, the nodes.
+type Hazard = (Code, String, Vec<String>);
+
 /// Why a text does not pass.
 enum NotYet {
-    /// These cells have these devices that nothing holds back, and that is all that is wrong.
-    Dma(Vec<(String, Vec<String>)>),
+    /// These cells must accept something about these nodes, and that is all that is wrong.
+    Accepted(Vec<Hazard>),
     Other(NewError),
 }
 
 impl NotYet {
     fn into_error(self) -> NewError {
         match self {
-            Self::Dma(cells) => NewError::Try(format!("DMA of {cells:?} is refused twice").into()),
+            Self::Accepted(cells) => NewError::Try(format!("{cells:?} is refused twice").into()),
             Self::Other(error) => error,
         }
     }
@@ -127,26 +129,30 @@ fn try_out(source: &str, board: &Tree<'_>, hardware: &Hardware, board_size: u64)
     };
     let plan = Plan::draft(&config, board, hardware, &archive, boot).and_then(|draft| draft.check(hardware));
     let Err(errors) = plan else { return Ok(()) };
-    let dma = |error: &PlanError| (error.code() == code::UNPROTECTED_DMA).then(|| named_by(&error.places()));
-    if errors.iter().all(|error| dma(error).is_some()) {
-        return Err(NotYet::Dma(errors.iter().filter_map(dma).collect()));
+    if let Some(hazards) = errors.iter().map(hazard).collect() {
+        return Err(NotYet::Accepted(hazards));
     }
     let others =
-        errors.iter().filter(|error| dma(error).is_none()).map(|error| Mistake::of(error as &dyn Refusal));
+        errors.iter().filter(|error| hazard(error).is_none()).map(|error| Mistake::of(error as &dyn Refusal));
     Err(refused(others.collect()))
 }
 
-/// The cell and the devices that a refusal names.
-fn named_by(places: &[Place]) -> (String, Vec<String>) {
-    let (mut cell, mut devices) = (String::new(), Vec::new());
-    for place in places {
-        match place {
-            Place::Description { node, .. } => cell = node.trim_start_matches('/').into(),
-            Place::Board { node } => devices.push(node.clone()),
-            Place::File { .. } => {}
-        }
+/// What a cell would have to accept, if that is what a refusal is about.
+fn hazard(error: &PlanError) -> Option<Hazard> {
+    let code = error.code();
+    if ![code::UNPROTECTED_DMA, code::FOREIGN_DEPENDENCY].contains(&code) {
+        return None;
     }
-    (cell, devices)
+    let places = error.places();
+    let cell = places.iter().find_map(|place| match place {
+        Place::Description { node, .. } => Some(node.trim_start_matches('/').to_string()),
+        _ => None,
+    });
+    let nodes = places.into_iter().filter_map(|place| match place {
+        Place::Board { node } => Some(node),
+        _ => None,
+    });
+    Some((code, cell?, nodes.collect()))
 }
 
 /// An archive in which each image is the smallest of its kind.

@@ -47,7 +47,12 @@ impl Mistake {
             let line = line.strip_prefix("Error: ").unwrap_or(line);
             let (place, message) = line.split_once(": ERROR ").or_else(|| line.split_once(' '))?;
             let spot = compiler_spot(place)?;
-            Some(Self { spot: Some(spot), ..Self::in_words(message.trim().to_string()) })
+            // dtc leaves `#include` and `#define` to the C preprocessor.
+            let text = Files::default().line(&spot.file, spot.start.0).unwrap_or_default();
+            let note = text.trim_start().starts_with('#').then(|| {
+                "this wants the C preprocessor: `cpp -nostdinc -undef -x assembler-with-cpp FILE`, or give the compiled .dtb".into()
+            });
+            Some(Self { spot: Some(spot), note, ..Self::in_words(message.trim().to_string()) })
         };
         let all: Vec<_> = said.lines().filter_map(told).collect();
         if all.is_empty() { vec![Self::in_words(said.trim().replace('\n', "; "))] } else { all }

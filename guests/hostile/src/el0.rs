@@ -5,7 +5,7 @@ use rt::{gic, read_reg};
 use crate::interrupts::{deadline, met};
 use crate::report::{Attack, Report};
 use crate::shot::{self, SVC};
-use crate::stubs;
+use crate::stubs::{self, form};
 use crate::word::{Encoding, Random, hvc, smc};
 
 const GIB: u64 = 1 << 30;
@@ -36,20 +36,21 @@ pub fn run(report: &mut Report) {
             met();
             attack.note(&shot);
             attack.want(
-                shot.esr == 1 << 25 && shot.vector == 8,
+                shot.vector == 9 || shot.esr == 1 << 25 && shot.vector == 8,
                 format_args!("HVC or SMC gave ESR {:#x}", shot.esr),
             );
         }
     }
     report.done(format_args!("HVC and SMC"), attack);
     emulated(report);
-    random(report, "A64", 4000, |index, x| shot::run_el0(index, x));
+    random(report, "A64", 4000, shot::run_el0);
     stubs::write();
 }
 
 fn sweep(report: &mut Report, op0: u32, name: &str, load: bool) {
     const WFI: u32 = 0xd503_207f;
     const WFE: u32 = 0xd503_205f;
+    shot::fresh(STUB << 14);
     for (n, encoding) in Encoding::all(op0).enumerate() {
         let rt = if op0 == 0 { 31 } else { 0 };
         let word = if load { encoding.read(rt) } else { encoding.write(rt) };
@@ -64,7 +65,7 @@ fn sweep(report: &mut Report, op0: u32, name: &str, load: bool) {
 /// The distributor, which EL0 was given by its kernel: aborts come from EL0 then.
 fn emulated(report: &mut Report) {
     let gicd = gic::distributor().base();
-    shot::map(DEVICES, gicd / GIB * GIB | DEVICE_EL0);
+    shot::map(DEVICES, (gicd / GIB * GIB) | DEVICE_EL0);
     let at = DEVICES * GIB + gicd % GIB;
     for n in 0..crate::forms::count() {
         shot::write(STUB * n, &[crate::forms::word(n), SVC]);
@@ -84,7 +85,27 @@ fn emulated(report: &mut Report) {
         }
     }
     report.done(format_args!("the distributor in every form"), attack);
+    step(report, at);
     shot::map(DEVICES, AS_BEFORE);
+}
+
+/// A software step of an instruction that the hypervisor performs ends behind that instruction (Arm ARM D2.11).
+fn step(report: &mut Report, distributor: u64) {
+    const SS: u64 = 1 << 21;
+    /// ESR_EL1.EC of a software step from a lower level.
+    const STEPPED: u64 = 0x32;
+    shot::write(0, &[crate::forms::word(form::LDR_W), shot::NOP, shot::NOP, SVC]);
+    shot::publish(4);
+    let mut attack = Attack::default();
+    shot::step(true);
+    let shot = shot::run_as(0, [distributor, 0, 0, 0, 0, 0, 0, 0], 0x1c0 | SS);
+    shot::step(false);
+    attack.note(&shot);
+    attack.want(
+        shot.esr >> 26 == STEPPED && shot.elr == shot::el0_place(0) + 4,
+        format_args!("a step gave ESR {:#x} at {:#x}", shot.esr, shot.elr),
+    );
+    report.done(format_args!("a step over an emulated load"), attack);
 }
 
 fn random(report: &mut Report, name: &str, rounds: usize, run: impl Fn(usize, [u64; 8]) -> shot::Shot) {
@@ -119,6 +140,7 @@ pub fn aarch32(report: &mut Report) {
                 let (op1, crn, crm, op2) = (n >> 11 & 7, n >> 7 & 15, n >> 3 & 15, n & 7);
                 0xee00_0010 | bits | op1 << 21 | crn << 16 | coprocessor << 8 | op2 << 5 | crm
             };
+            shot::fresh(STUB << 14);
             for n in 0..1 << 14 {
                 shot::write(STUB * n as usize, &[code(n), SVC_A32]);
             }
@@ -145,7 +167,7 @@ pub fn aarch32(report: &mut Report) {
     }
     // HVC, SMC, and accesses to the distributor: LDR, STR, LDRB, STRH, LDRD, LDM, LDREX, SWP.
     let gicd = gic::distributor().base();
-    shot::map(DEVICES, gicd / GIB * GIB | DEVICE_EL0);
+    shot::map(DEVICES, (gicd / GIB * GIB) | DEVICE_EL0);
     let at = DEVICES * GIB + gicd % GIB;
     let mut attack = Attack::default();
     for word in [

@@ -36,8 +36,11 @@ use rt::{println, regs, tree};
 
 rt::entry!(main, interrupts::irq);
 
-/// The classes and what runs each.
-const CLASSES: &[(&str, fn(&mut Report))] = &[
+/// A class and what runs it.
+type Class = (&'static str, fn(&mut Report));
+
+/// The classes.
+const CLASSES: &[Class] = &[
     ("memory", memory::run),
     ("device", memory::devices),
     ("form", memory::forms),

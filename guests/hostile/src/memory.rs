@@ -35,7 +35,7 @@ pub fn run(report: &mut Report) {
             if gib >= 5 && attributes == NORMAL {
                 continue;
             }
-            shot::map(WINDOW / GIB, gib * GIB | attributes);
+            shot::map(WINDOW / GIB, (gib * GIB) | attributes);
             let mut attack = Attack::default();
             pages(gib).filter(|page| !is_ours(gib * GIB + page)).for_each(|page| touch(&mut attack, page));
             report.done(format_args!("gibibyte {gib} as {name}"), attack);
@@ -64,7 +64,7 @@ fn neighbours(report: &mut Report, span: Span) {
     if last - first > 1024 || first * PAGE / GIB != last * PAGE / GIB {
         return;
     }
-    shot::map(WINDOW / GIB, span.base / GIB * GIB | DEVICE);
+    shot::map(WINDOW / GIB, (span.base / GIB * GIB) | DEVICE);
     let mut attack = Attack::default();
     for page in (first..last).map(|page| page * PAGE).filter(|page| !is_ours(*page)) {
         touch(&mut attack, page % GIB);
@@ -102,7 +102,7 @@ fn must_abort(attack: &mut Attack, shot: &Shot, class: u64, at: u64, write: bool
 /// The class of its own devices: they may be used, but not executed.
 pub fn devices(report: &mut Report) {
     let Some(console) = &board().console else { return };
-    shot::map(WINDOW / GIB, console.base / GIB * GIB | DEVICE);
+    shot::map(WINDOW / GIB, (console.base / GIB * GIB) | DEVICE);
     let at = WINDOW + console.base % GIB;
     let mut attack = Attack::default();
     for offset in [0, 0xff0, 0xffc] {
@@ -138,7 +138,7 @@ pub fn forms(report: &mut Report) {
         for (name, attributes) in [("device", DEVICE), ("normal", NORMAL)] {
             let mut attack = Attack::default();
             for place in places {
-                shot::map(WINDOW / GIB, place / GIB * GIB | attributes);
+                shot::map(WINDOW / GIB, (place / GIB * GIB) | attributes);
                 for value in [0, u64::MAX, 0x5a5a_a5a5_5a5a_a5a5] {
                     attack.note(&stubs::access(n, WINDOW + place % GIB, value));
                 }

@@ -10,7 +10,7 @@ const MARK: u64 = 0x5ec2_e75e_c2e7_5ec2;
 /// Words of a stub.
 const STUB: usize = 2;
 /// Where registers are stored to, in words of the arena.
-const SCRATCH: usize = 0x7_0000;
+const SCRATCH: usize = shot::FIXED + 0x2000;
 
 /// Whether reading the register gives something new each time: counters, interrupts, random numbers.
 fn is_lively(register: Encoding) -> bool {
@@ -33,6 +33,7 @@ pub fn look() {
     }
     let mut hash = Hash(0xcbf2_9ce4_8422_2325);
     for op0 in [2, 3] {
+        shot::fresh(STUB << 14);
         for (n, register) in Encoding::all(op0).enumerate() {
             shot::write(STUB * n, &[register.read(0), RET]);
         }
@@ -93,6 +94,7 @@ pub fn leave() {
         shot::run(2 * n, [MARK, 0, 0, 0, 0, 0, 0, 0]);
     }
     for op0 in [2, 3] {
+        shot::fresh(STUB << 14);
         for (n, register) in Encoding::all(op0).enumerate() {
             let skip = is_lively(register)
                 || register.0 >> 14 == 3 && register.0 >> 7 & 15 == 12 && register.0 >> 3 & 15 != 1;
@@ -103,7 +105,9 @@ pub fn leave() {
             shot::run(STUB * n, [MARK, 0, 0, 0, 0, 0, 0, 0]);
         }
     }
-    for index in (0..shot::ARENA as usize / 4 - 2).step_by(2) {
+    shot::fresh(shot::FIXED);
+    // A word of each page will do.
+    for index in (0..shot::FIXED).step_by(1024) {
         shot::write(index, &[MARK as u32, (MARK >> 32) as u32]);
     }
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use rt::println;
+use rt::{println, timer};
 
 use crate::shot::Shot;
 
@@ -34,9 +34,9 @@ impl Attack {
         let class = shot.esr >> 26 & 0x3f;
         match class {
             _ if shot.faults == 0 || SVC.contains(&class) => self.worked += 1,
-            0 if shot.vector % 4 == 0 => self.undefined += 1,
+            0 if shot.vector.is_multiple_of(4) => self.undefined += 1,
             0x20 | 0x21 | 0x24 | 0x25 => self.aborted += 1,
-            _ if shot.vector % 4 == 0 && NEVER.contains(&class) => {
+            _ if shot.vector.is_multiple_of(4) && NEVER.contains(&class) => {
                 self.odd(format_args!("ESR {:#x} at {:#x}", shot.esr, shot.elr))
             }
             _ => self.undefined += 1,
@@ -69,6 +69,7 @@ impl Attack {
 #[derive(Debug, Default)]
 pub struct Report {
     class: &'static str,
+    since: u64,
     here: (u64, u64),
     total: (u64, u64),
     odd: u64,
@@ -79,12 +80,14 @@ impl Report {
     pub fn class(&mut self, name: &'static str) {
         self.end_class();
         self.class = name;
+        self.since = timer::count();
     }
 
     fn end_class(&mut self) {
         let (attacks, shots) = self.here;
         if !self.class.is_empty() {
-            println!("hostile: class {}: {attacks} attacks, {shots} shots", self.class);
+            let milliseconds = (timer::count() - self.since) / (timer::frequency() / 1000).max(1);
+            println!("hostile: class {}: {attacks} attacks, {shots} shots, {milliseconds} ms", self.class);
         }
         self.here = (0, 0);
     }

@@ -2,6 +2,7 @@
 //! they do ends in a vector that notes it and goes on. All unsafe code of this guest is here.
 
 use core::arch::{asm, global_asm};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use rt::tree::{Span, board};
 use rt::{entry, regs};
@@ -48,7 +49,9 @@ pub const SVC: u32 = 0xd400_0ee1;
 pub const NOP: u32 = 0xd503_201f;
 
 /// Bytes of each CPU's arena.
-pub const ARENA: u64 = 2 << 20;
+pub const ARENA: u64 = 4 << 20;
+/// Words of it that [`fresh`] gives out; those behind stay where they are.
+pub const FIXED: usize = 0xf_0000;
 /// How many CPUs have one.
 pub const CREW: usize = 2;
 /// Where EL0 sees the arena: the last gibibyte that 32 bits reach, which AArch32 can name too.
@@ -70,9 +73,29 @@ pub fn arena_is_ours() -> bool {
     board().memory.iter().any(|bank| bank.contains(arena().base) && bank.base + bank.size >= end + TREE)
 }
 
+/// Where word 0 of the first CPU's arena is for now, in words.
+static ORIGIN: AtomicUsize = AtomicUsize::new(0);
+/// Where what [`fresh`] gave out last ends.
+static END: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes room for so many words where no code was before, as long as there is such a place: an emulator is slow where code is
+/// written over code.
+pub fn fresh(words: usize) {
+    let end = END.load(Ordering::Relaxed);
+    let origin = if end + words > FIXED { 0 } else { end };
+    ORIGIN.store(origin, Ordering::Relaxed);
+    END.store(origin + words, Ordering::Relaxed);
+}
+
+/// Word `index` of this CPU's arena, in words from the arena's start.
+fn at(index: usize) -> u64 {
+    let moved = regs::cpu_index() == 0 && index < FIXED;
+    (index + if moved { ORIGIN.load(Ordering::Relaxed) } else { 0 }) as u64
+}
+
 /// The address of word `index` of this CPU's arena.
 pub fn place(index: usize) -> u64 {
-    arena().base + (regs::cpu_index() % CREW) as u64 * ARENA + (index as u64 * 4) % ARENA
+    arena().base + (regs::cpu_index() % CREW) as u64 * ARENA + at(index) * 4 % ARENA
 }
 
 /// Writes words to the arena, from word `index` on; they can be run when [`publish`] has been called.
@@ -123,10 +146,21 @@ pub fn run_a32(index: usize, x: [u64; 8], thumb: bool) -> Shot {
     run_as(index, x, 0x140 | USER | if thumb { 1 << 5 } else { 0 })
 }
 
+/// Where EL0 sees word `index` of the first CPU's arena.
+pub fn el0_place(index: usize) -> u64 {
+    EL0_BASE + at(index) * 4
+}
+
+/// Lets software steps happen (MDSCR_EL1.SS, the OS Lock open), or not.
+pub fn step(on: bool) {
+    // SAFETY: debug exceptions of this level stay masked; those of EL0 end a shot.
+    unsafe { asm!("msr oslar_el1, xzr", "msr mdscr_el1, {}", "isb", in(reg) u64::from(on), options(nostack)) }
+}
+
 /// Enters the code as this SPSR_EL1 asks, legal or not.
 pub fn run_as(index: usize, x: [u64; 8], spsr: u64) -> Shot {
     // 0 means EL1 to shot.s; bit 31 (N) means nothing to anybody.
-    let code = EL0_BASE + index as u64 * 4;
+    let code = el0_place(index);
     let mut shot = Shot { x, code, start: spsr | 1 << 31, ..Shot::default() };
     shoot(&mut shot);
     shot
@@ -167,7 +201,8 @@ pub fn open_el0() {
     let arena = arena();
     let table = arena.base + CREW as u64 * ARENA;
     for n in 0..512 {
-        let value = if n == 0 { arena.base | NORMAL_EL0 } else { 0 };
+        let block = n << 21;
+        let value = if block < ARENA { (arena.base + block) | NORMAL_EL0 } else { 0 };
         // SAFETY: the page behind the arenas, which no stub reaches.
         unsafe { asm!("str {}, [{}]", in(reg) value, in(reg) table + n * 8, options(nostack)) }
     }

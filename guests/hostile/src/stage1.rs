@@ -98,8 +98,32 @@ fn registers(report: &mut Report) {
     }
 }
 
+/// Exceptions of EL1 with the stack pointer of EL0: what EL2 injects comes by the vectors for that.
+fn thread(report: &mut Report) {
+    const SPSEL_0: u32 = 0xd500_40bf;
+    const SPSEL_1: u32 = 0xd500_41bf;
+    let trapped = Encoding::new(3, 0, 11, 0, 2).read(0);
+    let load = crate::forms::word(form::LDR_W);
+    for (name, instruction, esr) in [
+        ("an undefined instruction", trapped, 1 << 25),
+        ("a data abort", load, DATA_ABORT << 26 | 1 << 25 | 0x10),
+    ] {
+        shot::write(0, &[SPSEL_0, instruction, SPSEL_1, RET]);
+        shot::publish(4);
+        let mut attack = Attack::default();
+        let shot = shot::run(0, [0; 8]);
+        attack.note(&shot);
+        attack.want(
+            shot.vector == 0 && shot.esr == esr && shot.elr == shot::place(1),
+            format_args!("{name} came by vector {} with ESR {:#x} at {:#x}", shot.vector, shot.esr, shot.elr),
+        );
+        report.done(format_args!("{name} on SP_EL0"), attack);
+    }
+}
+
 /// The class of states: an ERET to each mode there is, and those that there are not.
 pub fn states(report: &mut Report) {
+    thread(report);
     shot::write(0, &[shot::SVC, shot::SVC]);
     shot::publish(2);
     for mode in 0..32 {

@@ -4,9 +4,8 @@ use crate::forms;
 use crate::shot::{self, RET, Shot};
 use crate::word;
 
-/// Words before this are for sweeps.
-const FORMS: usize = 0x6_0000;
-const HVC: usize = 0x6_8000;
+const FORMS: usize = shot::FIXED;
+const HVC: usize = FORMS + 0x1000;
 const SMC: usize = HVC + 2;
 const FETCH: usize = HVC + 4;
 

@@ -25,6 +25,7 @@ fn operands() -> [(&'static str, u64); 5] {
 
 /// The class.
 pub fn run(report: &mut Report) {
+    shot::fresh(STUB << 14);
     for (n, encoding) in Encoding::all(1).enumerate() {
         shot::write(STUB * n, &[encoding.write(0), RET]);
     }
@@ -34,12 +35,14 @@ pub fn run(report: &mut Report) {
             attack.note(&shot::run(STUB * n, [operand, 0, 0, 0, 0, 0, 0, 0]));
         });
     }
+    shot::fresh(STUB << 14);
     for (n, encoding) in Encoding::all(1).enumerate() {
         shot::write(STUB * n, &[encoding.read(0), RET]);
     }
     shot::publish(STUB << 14);
     by_op1(report, 1, "with a result", |_, n, attack| attack.note(&shot::run(STUB * n, [0; 8])));
     for (name, load) in [("", false), ("with a result", true)] {
+        shot::fresh(STUB << 14);
         for (n, encoding) in Encoding::all(0).enumerate() {
             let word = if load { encoding.read(31) } else { encoding.write(31) };
             shot::write(STUB * n, &[if waits(word) { shot::NOP } else { word }, RET]);

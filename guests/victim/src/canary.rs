@@ -114,8 +114,9 @@ static SYSTEM: [System; 14] = system![
 
 /// What of the system registers changed.
 pub fn system() -> Option<&'static str> {
+    type Fixed = (&'static str, fn() -> u64, u64);
     /// Those that the runtime set.
-    const FIXED: [(&str, fn() -> u64, u64); 3] = [
+    const FIXED: [Fixed; 3] = [
         ("SCTLR_EL1", rt::regs::reader!("sctlr_el1"), 0x30d0_180d),
         ("TPIDR_EL1", rt::regs::reader!("tpidr_el1"), 0),
         ("MDSCR_EL1", rt::regs::reader!("mdscr_el1"), 0),

@@ -51,6 +51,6 @@ fn brackets_pair_and_nothing_is_left_open() {
 #[test]
 fn text_is_escaped() {
     let mut text = String::new();
-    Json { out: &mut text, depth: 0, first: true }.text("a\"b\\c\n\u{e9}").unwrap();
+    Json { out: &mut text, depth: 0, first: true, flat: false }.quoted("a\"b\\c\n\u{e9}").unwrap();
     assert_eq!(text, r#""a\"b\\c\u000aé""#);
 }

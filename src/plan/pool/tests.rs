@@ -87,6 +87,20 @@ fn no_archive_or_a_wrong_one_is_refused() {
 }
 
 #[test]
+fn the_image_does_not_lie_in_what_firmware_keeps() {
+    let over =
+        "the hypervisor's image at 0x40200000..0x40223000 overlaps the memory that firmware reserves at";
+    let reserved = Loaded::with(Board { reserved: vec![(0x4022_2000, 0x2000)], ..Board::default() });
+    let refused = reserved.place(1).unwrap_err();
+    assert!(refused.to_string().starts_with(over), "{refused}");
+    let memreserve = Loaded { memreserve: vec![(0x4000_0000, 16 * MIB)], ..Loaded::default() };
+    assert!(memreserve.place(1).unwrap_err().to_string().starts_with(over));
+    // Loaders do that themselves.
+    let archive = Loaded::with(Board { reserved: vec![(0x4800_0000, 0x1000)], ..Board::default() });
+    assert!(archive.place(1).is_ok());
+}
+
+#[test]
 fn an_archive_may_cross_from_one_bank_to_the_next() {
     let banks = vec![(0x4000_0000, 0x900_0000), (0x4900_0000, 0x700_0000)];
     assert!(Loaded::with(Board { banks, ..Board::default() }).place(1).is_ok());

@@ -83,7 +83,7 @@ fn silence_is_no_answer() {
 fn what_does_not_fit_is_refused_with_its_number() {
     let large = "a:cpus=1,memory=64G,image=x".parse().unwrap();
     let error = new(&board(), None, vec![large]).unwrap_err().to_string();
-    assert!(error.starts_with("BH0107: "), "{error}");
+    assert!(error.starts_with(&format!("{}: ", bulkhead::refusal::code::TOO_LITTLE_MEMORY)), "{error}");
 }
 
 #[test]

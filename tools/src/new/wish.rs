@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use bulkhead::refusal::Code;
+
 /// A cell as it is wished for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CellWish {
@@ -23,8 +25,8 @@ pub struct CellWish {
     pub initrd: Option<String>,
     /// The command line.
     pub bootargs: Option<String>,
-    /// Devices that can reach all of memory, which its owner is to accept.
-    pub dma: Vec<String>,
+    /// What its owner is to accept: the refusal's number, and the nodes that it names.
+    pub accepts: Vec<(Code, Vec<String>)>,
 }
 
 /// Why a wish cannot be read.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use bulkhead::refusal::code;
+
 use super::CellWish;
 
 /// Columns up to which a property goes before its comment.
@@ -52,14 +54,25 @@ fn cell(wish: &CellWish, out: &mut String) {
     if !wish.devices.is_empty() {
         line(format!("devices = {}", quoted(&wish.devices)), "");
     }
-    if let Some((first, others)) = wish.dma.split_first() {
-        let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    let nodes =
+        |code| wish.accepts.iter().filter(move |(other, _)| *other == code).flat_map(|(_, nodes)| nodes);
+    if let Some(first) = nodes(code::UNPROTECTED_DMA).next() {
+        let others = nodes(code::UNPROTECTED_DMA).count() - 1;
+        let more = if others == 0 { String::new() } else { format!(" and {others} more") };
         let _ = writeln!(
             out,
             "        /* No IOMMU stands before {first}{more}: whoever drives this cell's devices can read and\n           \
              write all memory, other cells' too. Keep this line if the cell is trusted with that. */"
         );
         let _ = writeln!(out, "        unprotected-dma = \"accept\";");
+    }
+    if let Some(first) = nodes(code::FOREIGN_DEPENDENCY).next() {
+        let _ = writeln!(
+            out,
+            "        /* Another cell has what {first} gets its clock, pins or power from, and can\n           \
+             stop it. Keep this line if that cell leaves it alone (Linux: clk_ignore_unused). */"
+        );
+        let _ = writeln!(out, "        foreign-dependencies = \"accept\";");
     }
     *out += "    };\n";
 }

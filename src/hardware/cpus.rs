@@ -50,15 +50,15 @@ pub enum Conduit {
 }
 
 pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Vec<Cpu> {
-    let nodes: Vec<_> =
-        tree.at("/cpus").iter().flat_map(Node::children).filter(|n| is_cpu(n) && is_usable(n)).collect();
-    match nodes.len() {
-        0 => errors.push(HardwareError::NoCpus),
-        count if count > MAX_CPUS => errors.push(HardwareError::TooManyCpus { count }),
-        _ => {}
-    }
-    let mut cpus: Vec<Cpu> = Vec::with_capacity(nodes.len().min(MAX_CPUS));
-    for node in nodes.into_iter().take(MAX_CPUS) {
+    let (mut cpus, mut count) = (Vec::<Cpu>::new(), 0_usize);
+    for node in tree.below("/cpus") {
+        if !is_cpu(&node) || !is_usable(&node) {
+            continue;
+        }
+        count = count.saturating_add(1);
+        if count > MAX_CPUS {
+            continue;
+        }
         let reg = node.prop("reg").and_then(|p| p.u64()).and_then(Affinity::new);
         let Some(affinity) = reg else {
             errors.push(HardwareError::CpuReg { node: node.path() });
@@ -69,6 +69,11 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Vec<Cpu>
         }
         let id = PcpuId(u8::try_from(cpus.len()).unwrap_or(u8::MAX));
         cpus.push(Cpu { id, node: node.id(), affinity, start: start(&node) });
+    }
+    if count == 0 {
+        errors.push(HardwareError::NoCpus);
+    } else if count > MAX_CPUS {
+        errors.push(HardwareError::TooManyCpus { count });
     }
     cpus
 }
@@ -93,14 +98,11 @@ fn start(node: &Node<'_, '_>) -> Start {
 }
 
 pub(super) fn psci(tree: &Tree<'_>) -> Option<Psci> {
-    let speaks = |n: &Node<'_, '_>| n.compatibles().any(|c| c == "arm,psci" || c.starts_with("arm,psci-"));
+    let speaks = |n: &Node<'_, '_>| {
+        n.is_available() && n.compatibles().any(|c| c == "arm,psci" || c.starts_with("arm,psci-"))
+    };
     // It stands under the root, or under /firmware.
-    let firmware = tree.at("/firmware");
-    let node = tree
-        .root()
-        .children()
-        .chain(firmware.iter().flat_map(Node::children))
-        .find(|n| n.is_available() && speaks(n))?;
+    let node = tree.below("/").find(speaks).or_else(|| tree.below("/firmware").find(speaks))?;
     let conduit = match node.prop("method")?.str()? {
         "smc" => Conduit::Smc,
         "hvc" => Conduit::Hvc,

@@ -37,12 +37,6 @@ pub enum HardwareError {
         "the board's tree describes no memory: the loader usually fills in /memory, or it must stand in the tree"
     )]
     NoMemory,
-    /// A `reg` that cannot be.
-    #[error("{node}: an entry of `reg` is empty or runs past the end of the address space")]
-    Reg {
-        /// The node.
-        node: String,
-    },
     /// There is no GIC.
     #[error(
         "the board's tree has no enabled `arm,gic-v3` or `arm,gic-400`: Bulkhead knows no other interrupt controller"
@@ -114,7 +108,6 @@ impl Refusal for HardwareError {
             Self::CpuReg { .. } => code::BOARD_CPU_REG,
             Self::SameCpu { .. } => code::BOARD_CPU_TWICE,
             Self::NoMemory => code::BOARD_NO_MEMORY,
-            Self::Reg { .. } => code::BOARD_REG,
             Self::NoGic => code::BOARD_NO_GIC,
             Self::GicReg { .. } | Self::GicV2Reg { .. } => code::BOARD_GIC_REG,
             Self::GicV2 { .. } => code::NO_GICV3,
@@ -129,7 +122,6 @@ impl Refusal for HardwareError {
         match self {
             Self::NoCpus | Self::TooManyCpus { .. } => Vec::from([Place::board("/cpus")]),
             Self::CpuReg { node }
-            | Self::Reg { node }
             | Self::GicReg { node, .. }
             | Self::GicV2Reg { node }
             | Self::TooMuch { node }

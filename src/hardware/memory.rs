@@ -21,21 +21,25 @@ pub(super) fn is_memory(node: &Node<'_, '_>) -> bool {
 }
 
 pub(super) fn banks(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Vec<Span<Pa>> {
-    let mut banks = Vec::new();
-    for node in tree.root().children().filter(|n| is_memory(n) && n.is_available()) {
-        for entry in node.reg() {
+    let mut banks = SpanSet::default();
+    for node in tree.below("/") {
+        if is_memory(&node) && node.is_available() {
             // Loaders leave entries of no size behind when they fill in what there is.
-            banks.extend(entry);
+            node.reg().flatten().for_each(|span| banks.insert(span));
         }
     }
     if banks.is_empty() {
         errors.push(HardwareError::NoMemory);
     }
-    SpanSet::from_iter(banks).iter().collect()
+    banks.iter().collect()
 }
 
 pub(super) fn reserved(tree: &Tree<'_>) -> Vec<Reserved> {
-    let parent = tree.at("/reserved-memory");
-    let nodes = parent.iter().flat_map(Node::children).filter(Node::is_available);
-    nodes.flat_map(|n| n.reg().flatten().map(move |span| Reserved { node: n.id(), span })).collect()
+    let mut reserved = Vec::new();
+    for node in tree.below("/reserved-memory") {
+        if node.is_available() {
+            node.reg().flatten().for_each(|span| reserved.push(Reserved { node: node.id(), span }));
+        }
+    }
+    reserved
 }

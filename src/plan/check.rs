@@ -101,7 +101,10 @@ impl<S> Plan<S> {
         for spans in [&hardware.memory, &hardware.gic.frames, &hardware.firmware, &self.reserved] {
             never.insert_pages(spans);
         }
-        let mut taken: SpanSet<Pa> = self.console.and_then(|console| console.page()).into_iter().collect();
+        let mut taken = SpanSet::default();
+        if let Some(page) = self.console.and_then(|console| console.page()) {
+            taken.insert(page);
+        }
         for cell in &self.cells {
             let mut theirs = Vec::new();
             for node in &cell.devices {

@@ -157,8 +157,6 @@ codes! {
     BOARD_CPU_TWICE = 410;
     /// No memory.
     BOARD_NO_MEMORY = 411;
-    /// A `reg` that cannot be.
-    BOARD_REG = 412;
     /// No GIC.
     BOARD_NO_GIC = 413;
     /// A GIC whose `reg` lacks a frame.

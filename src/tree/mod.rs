@@ -170,6 +170,11 @@ impl<'a> Tree<'a> {
         Some(node)
     }
 
+    /// The children of the node at a path; none where there is no such node.
+    pub fn below(&self, path: &str) -> Nodes<'_, 'a> {
+        self.at(path).map_or(Nodes { tree: self, at: 0, end: 0, below: true }, |node| node.children())
+    }
+
     /// What an alias stands for.
     pub fn alias(&self, name: &str) -> Option<Node<'_, 'a>> {
         self.at(self.at("/aliases")?.prop(name)?.str()?)

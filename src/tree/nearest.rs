@@ -6,15 +6,47 @@ use core::fmt;
 /// Longer names are not compared; the table of a comparison has a fixed place on the stack.
 const LONGEST: usize = 48;
 
-/// The candidate with the fewest letters added, left out or replaced, if it is near: about a third of
+/// Looks for the candidate with the fewest letters added, left out or replaced, if it is near: about a third of
 /// the name's letters at most.
-pub fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let limit = (name.len().saturating_add(1) / 3).max(1);
-    candidates
-        .filter_map(|candidate| distance(name, candidate).map(|distance| (distance, candidate)))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+#[derive(Debug)]
+pub(super) struct Nearest<'c> {
+    name: &'c str,
+    /// What a candidate must stay below.
+    limit: usize,
+    found: Option<&'c str>,
+}
+
+impl<'c> Nearest<'c> {
+    pub(super) fn to(name: &'c str) -> Self {
+        let limit = (name.len().saturating_add(1) / 3).max(1).saturating_add(1);
+        Self { name, limit, found: None }
+    }
+
+    /// Whether this one is nearer than all before.
+    #[inline(never)]
+    pub(super) fn is_nearer(&mut self, candidate: &str) -> bool {
+        let distance = distance(self.name, candidate).unwrap_or(usize::MAX);
+        let nearer = distance < self.limit;
+        self.limit = self.limit.min(distance);
+        nearer
+    }
+
+    pub(super) fn offer(&mut self, candidate: &'c str) {
+        if self.is_nearer(candidate) {
+            self.found = Some(candidate);
+        }
+    }
+
+    pub(super) fn found(&self) -> Option<&'c str> {
+        self.found
+    }
+}
+
+/// The nearest of these ([`Nearest`]).
+pub fn nearest<'c>(name: &'c str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    let mut nearest = Nearest::to(name);
+    candidates.for_each(|candidate| nearest.offer(candidate));
+    nearest.found()
 }
 
 /// Levenshtein's distance in bytes, a row of the table at a time.

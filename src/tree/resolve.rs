@@ -3,8 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::nearest::Guess;
-use super::{Node, Tree, nearest};
+use super::nearest::{Guess, Nearest};
+use super::{Node, Tree};
 use crate::refusal::{Code, code};
 
 /// Why a name stands for no node.
@@ -54,23 +54,34 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// [`ResolveError`] if there is no such node, or more than one.
     pub fn resolve(&self, name: &str) -> Result<Node<'_, 'a>, ResolveError> {
-        // Each node is looked at twice; below the bound there is nothing.
+        let readings = [Reading::Path, Reading::Label, Reading::Name, Reading::BaseName];
+        // Each node is looked at twice; below the bound there is only what needs no search.
         let all = self.spend(self.nodes.len());
-        let below = || self.nodes().skip(1).filter(|_| all);
-        let mut labelled: Vec<_> = self.alias(name).into_iter().chain(self.label(name)).collect();
-        labelled.dedup_by_key(|node| node.id());
-        let readings = [
-            self.at(name).into_iter().collect(),
-            labelled,
-            below().filter(|node| node.name() == name).collect(),
-            below().filter(|node| node.base_name() == name).collect(),
-        ];
-        for candidates in readings {
-            if let Some(node) = only(name, candidates)? {
+        for reading in readings.into_iter().take(if all { 4 } else { 2 }) {
+            if let Some(node) = only(name, &self.read_as(name, reading))? {
                 return Ok(node);
             }
         }
         Err(self.not_found(name))
+    }
+
+    /// All nodes that a name stands for when it is read so.
+    fn read_as(&self, name: &str, reading: Reading) -> Vec<Node<'_, 'a>> {
+        let mut found = Vec::new();
+        match reading {
+            Reading::Path => push(&mut found, self.at(name)),
+            Reading::Label => {
+                push(&mut found, self.alias(name));
+                push(&mut found, self.label(name));
+            }
+            Reading::Name | Reading::BaseName => {
+                for node in self.root().descendants() {
+                    let own = if reading == Reading::Name { node.name() } else { node.base_name() };
+                    push(&mut found, (own == name).then_some(node));
+                }
+            }
+        }
+        found
     }
 
     /// What a label stands for (`/__symbols__`).
@@ -82,24 +93,52 @@ impl<'a> Tree<'a> {
         if !self.spend(self.nodes.len().saturating_mul(64)) {
             return ResolveError::NotFound { name: name.into(), nearest: None };
         }
-        let props_of =
-            |path| self.at(path).map_or(&[][..], |node| node.props()).iter().map(|prop| prop.name());
-        let names = self.nodes().skip(1).flat_map(|node| [node.name(), node.base_name()]);
-        let known = props_of("/aliases").chain(props_of("/__symbols__")).chain(names);
-        let nearest = if name.starts_with('/') {
-            let paths: Vec<_> = self.nodes().map(|node| node.path()).collect();
-            nearest(name, paths.iter().map(String::as_str)).map(String::from)
-        } else {
-            nearest(name, known).map(String::from)
-        };
+        let mut nearest = Nearest::to(name);
+        let path = name.starts_with('/');
+        for list in ["/aliases", "/__symbols__"] {
+            let props = self.at(list).map_or(&[][..], |node| node.props());
+            props.iter().filter(|_| !path).for_each(|prop| nearest.offer(prop.name()));
+        }
+        // Paths are made one by one; the nearest is made again.
+        let mut node_of_path = None;
+        for node in self.root().descendants() {
+            if !path {
+                nearest.offer(node.name());
+                nearest.offer(node.base_name());
+            } else if nearest.is_nearer(&node.path()) {
+                node_of_path = Some(node);
+            }
+        }
+        let nearest =
+            node_of_path.map_or_else(|| nearest.found().map(String::from), |node| Some(node.path()));
         ResolveError::NotFound { name: name.into(), nearest }
     }
 }
 
+/// What a name may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Path,
+    Label,
+    Name,
+    BaseName,
+}
+
+fn push<'t, 'a>(found: &mut Vec<Node<'t, 'a>>, node: Option<Node<'t, 'a>>) {
+    if let Some(node) = node
+        && found.last().is_none_or(|last| last.id() != node.id())
+    {
+        found.push(node);
+    }
+}
+
 /// The only candidate, or the only one that is enabled.
-fn only<'t, 'a>(name: &str, all: Vec<Node<'t, 'a>>) -> Result<Option<Node<'t, 'a>>, ResolveError> {
-    let enabled: Vec<_> = all.iter().copied().filter(is_enabled).collect();
-    match (if enabled.is_empty() { all } else { enabled }).as_slice() {
+fn only<'t, 'a>(name: &str, all: &[Node<'t, 'a>]) -> Result<Option<Node<'t, 'a>>, ResolveError> {
+    let mut enabled = Vec::new();
+    for node in all {
+        push(&mut enabled, is_enabled(node).then_some(*node));
+    }
+    match if enabled.is_empty() { all } else { &enabled } {
         [] => Ok(None),
         [node] => Ok(Some(*node)),
         many => Err(ResolveError::Ambiguous {

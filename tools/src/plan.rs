@@ -14,7 +14,7 @@ use bulkhead::guest_tree;
 use bulkhead::hardware::Hardware;
 use bulkhead::plan::{Boot, Checked, Plan, json, no_file, pool};
 use bulkhead::refusal::{Place, code};
-use bulkhead::tree::{Tree, TreeError, used_size};
+use bulkhead::tree::{Tree, TreeError, early, used_size};
 
 pub use svg::Subject;
 
@@ -111,6 +111,11 @@ pub fn check_as_loaded(
     };
     let archive = Archive::parse(&packed).map_err(|error| desk.refuse(vec![Mistake::of(&error)], vec![]))?;
     let used = used_size(&board_blob).map_err(|error| desk.refuse(vec![], vec![Mistake::of(&error)]))?;
+    // What boot has no room for, before it has a heap.
+    let early = early::read(&board_blob).map_err(|error| desk.refuse(vec![], vec![Mistake::of(&error)]))?;
+    if let Some(left_out) = early.left_out {
+        return Err(desk.refuse(vec![], vec![Mistake::of(&left_out)]));
+    }
     let pool = pool::size(hardware.cpus.len(), config.cells.len(), used);
     let Some(boot) = boot(&hardware, packed.len() as u64, pool) else {
         let message =
@@ -152,7 +157,9 @@ pub fn description(cells: &Path) -> Result<Config, CheckError> {
 
 /// A description's cells, or its mistakes.
 fn read_description(blob: &[u8]) -> Result<Config, Vec<Mistake>> {
-    let tree = Tree::parse(blob).map_err(|error| vec![Mistake::of(&error)])?;
+    // A damaged tree takes itself for the board's.
+    let damaged = |error| vec![Mistake { places: Vec::new(), ..Mistake::of(&error) }];
+    let tree = Tree::parse(blob).map_err(|error: TreeError| damaged(error))?;
     Config::parse(&tree).map_err(|errors| Mistake::all(&errors))
 }
 

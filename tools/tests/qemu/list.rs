@@ -68,6 +68,39 @@ fn demo_on(name: &'static str, machine: Machine, kernel: &'static str, up: &'sta
     Scenario { machine, ..scenario(name, boots, comes_and_goes(up)) }
 }
 
+/// The probe, which checks what the cell ABI promises, on this machine: a cell for each of these UARTs, so many CPUs each.
+fn probe(
+    name: &'static str,
+    machine: Machine,
+    cpus: u32,
+    uarts: &[(&'static str, &'static str)],
+) -> Scenario {
+    let cell = |(cell, uart): &(&str, &str)| {
+        format!(
+            "    {cell} {{ cpus = <{cpus}>; memory = \"32M\"; image = \"probe.elf\"; devices = \"{uart}\"; \
+             bootargs = \"probe.zeroed\"; }};\n"
+        )
+    };
+    let described: Vec<_> = uarts.iter().map(cell).collect();
+    let consoles: Vec<_> = uarts.iter().map(|(cell, _)| *cell).collect();
+    let mut steps: Vec<_> = consoles.iter().map(|cell| see(cell, " ok, 0 failed")).collect();
+    steps.extend([NotSeen("probe: FAIL"), Off]);
+    let machine = Machine { disk: Disk::None, ..machine };
+    Scenario { machine, consoles, ..scenario(name, Cells(cells(&described)), steps) }
+}
+
+fn probes() -> Vec<Scenario> {
+    let machine = |cpu: &'static str, smp| Machine { cpu: cpu.into(), smp, ..Machine::DEMO };
+    let (one, two) = ([("probe", "serial0")], [("probe", "serial0"), ("other", "serial1")]);
+    vec![
+        probe("probe_2_vcpus", machine("cortex-a57", 2), 2, &one),
+        probe("probe_4_vcpus", machine("cortex-a57", 4), 4, &one),
+        probe("probe_4_vcpus_on_max", machine("max", 4), 4, &one),
+        probe("two_probes", machine("cortex-a57", 4), 2, &two),
+        probe("probe_beside_el3", Machine { secure: true, ..machine("cortex-a57", 2) }, 2, &one),
+    ]
+}
+
 /// Two Linux cells and two that flood, all on one serial line: a person works in both shells.
 fn consoles() -> Scenario {
     let chatter = |name: &str, cpu: u32| {
@@ -278,6 +311,8 @@ pub fn scenarios() -> Vec<Scenario> {
                     see("second", "reboot: Power down"),
                     see("linux", "bulkhead: linux up, 2 cpus"),
                     see("linux", "bulkhead: powering off"),
+                    // It has no device at all: that it came up is seen by its end.
+                    see("control", "cell silent: off"),
                     Seconds("control", 10),
                 ],
             )
@@ -340,6 +375,7 @@ pub fn scenarios() -> Vec<Scenario> {
     ] {
         all.push(demo_on(name, Machine { cpu: cpu.into(), ..Machine::DEMO }, CLOUD, "6.12"));
     }
+    all.extend(probes());
     // What takes long: the load and the log on every other kernel and CPU.
     for (name, cpu, kernel) in [
         ("load_6_1_on_cortex_a53", "cortex-a53", "linux-6.1-cloud"),

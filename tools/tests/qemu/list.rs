@@ -162,6 +162,8 @@ fn consoles() -> Scenario {
         Chatter("right", 500),
     ];
     Scenario {
+        // The floods take what the host has.
+        long: true,
         consoles: vec!["linux=1|second=2|left=3|right=4"],
         ..scenario("two_shells_beside_two_floods", boots, steps)
     }

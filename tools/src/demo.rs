@@ -85,7 +85,7 @@ pub fn check(kernel: PathBuf, archive: PathBuf, progress: &dyn Fn(&str)) -> Resu
     let boot = Boot { kernel, initrd: archive, append: None };
     let machine = Machine { disk: Disk::Scratch, ..Machine::DEMO };
     let cpus = machine.smp - 1;
-    let mut qemu = Qemu::start(&machine, &boot, &["linux", "control"], LIMIT)?;
+    let mut qemu = Qemu::start(&machine, &boot, &["linux=1", "control"], LIMIT)?;
     let [linux, control] = qemu.consoles.as_mut_slice() else {
         return Err(DemoError::Wrong("two consoles were asked for".into()));
     };

@@ -192,11 +192,13 @@ impl Console {
         }
     }
 
-    /// Waits for text that ends no line, as a prompt does.
+    /// Waits for text that ends no line, as a prompt does. On a shared line only the cell that has the input shows such text.
     ///
     /// # Errors
     /// See [`Lost`].
     pub fn expect_prompt(&mut self, prompt: &str) -> Result<(), Lost> {
+        // That QEMU is gone shows below.
+        let _ = self.attach();
         let text = Arc::clone(&self.text);
         let mut held = lock(&text.0);
         loop {
@@ -240,14 +242,19 @@ impl Console {
     /// # Errors
     /// QEMU is gone.
     pub fn send(&mut self, text: &str) -> std::io::Result<()> {
-        if let Some(number) = self.number {
-            let mut input = lock(&self.line.input);
-            if *input != Some(number) {
-                (&self.line.stream).write_all(&[0x1e, b'0' + number])?;
-                *input = Some(number);
-            }
-        }
+        self.attach()?;
         self.order(text)
+    }
+
+    /// Moves the shared line's input here.
+    fn attach(&self) -> std::io::Result<()> {
+        let Some(number) = self.number else { return Ok(()) };
+        let mut input = lock(&self.line.input);
+        if *input != Some(number) {
+            (&self.line.stream).write_all(&[0x1e, b'0' + number])?;
+            *input = Some(number);
+        }
+        Ok(())
     }
 
     /// Types what is not for the cell but for the hypervisor's console: it goes out as it is.

@@ -13,10 +13,8 @@ fn machine(cpu: &'static str) -> Machine {
     Machine { cpu: cpu.into(), its: false, ..Machine::DEMO }
 }
 
-fn victim(devices: &str) -> String {
-    format!(
-        "    victim {{ cpus = \"cpu@0\"; memory = \"8M\"; image = \"victim.elf\"; devices = \"{devices}\"; }};\n"
-    )
+fn victim(console: &str) -> String {
+    format!("    victim {{ cpus = \"cpu@0\"; memory = \"8M\"; image = \"victim.elf\"; {console} }};\n")
 }
 
 fn hostile(cpus: &str, more: &str) -> String {
@@ -37,7 +35,7 @@ fn all_attacks(name: &'static str, cpu: &'static str, cpus: &'static str) -> Sce
         name,
         long: false,
         machine: machine(cpu),
-        boots: Cells(cells(&[victim("serial1"), hostile(cpus, "devices = \"serial0\";")])),
+        boots: Cells(cells(&[victim("devices = \"serial1\";"), hostile(cpus, "console = \"virtual\";")])),
         // The hypervisor's own lines come where the attacker's do.
         consoles: vec!["hostile", "victim"],
         steps: vec![
@@ -68,7 +66,10 @@ pub fn scenarios() -> Vec<Scenario> {
     // Firmware keeps Group 0, some SGIs and the second UART: the attacker has no line of its own.
     all.push(Scenario {
         machine: Machine { secure: true, ..machine("cortex-a57") },
-        boots: Cells(cells(&[victim("serial0"), hostile(TWO, "bootargs = \"hostile.end=spin\";")])),
+        boots: Cells(cells(&[
+            victim("console = \"virtual\";"),
+            hostile(TWO, "bootargs = \"hostile.end=spin\";"),
+        ])),
         consoles: vec!["victim"],
         steps: vec![Seconds("victim", 30), NotSeen("FAILED")],
         ..all_attacks("hostile_where_ds_is_0", "cortex-a57", TWO)
@@ -78,7 +79,7 @@ pub fn scenarios() -> Vec<Scenario> {
         boots: Cells(cells(&[
             root(CLOUD, "console=hvc0"),
             "    victim { cpus = \"cpu@3\"; memory = \"8M\"; image = \"victim.elf\"; devices = \"serial1\"; };\n".into(),
-            hostile(TWO, "devices = \"serial0\";"),
+            hostile(TWO, "console = \"virtual\";"),
         ])),
         consoles: vec!["hostile", "victim", "linux"],
         steps: vec![
@@ -93,8 +94,8 @@ pub fn scenarios() -> Vec<Scenario> {
     all.push(Scenario {
         long: true,
         boots: Cells(cells(&[
-            victim("serial1"),
-            hostile(TWO, "devices = \"serial0\"; bootargs = \"hostile.run=memory,gic,el0 hostile.deep hostile.end=off\";"),
+            victim("devices = \"serial1\";"),
+            hostile(TWO, "console = \"virtual\"; bootargs = \"hostile.run=memory,gic,el0 hostile.deep hostile.end=off\";"),
         ])),
         steps: vec![Seconds("victim", 240), NotSeen("FAILED")],
         ..all_attacks("hostile_deep", "max", TWO)

@@ -10,7 +10,7 @@ use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::early::{Early, EarlyError, MAX_RESERVED};
 
 /// For the boot CPU's work and what is there once.
-const BASE: u64 = 24 << 10;
+const BASE: u64 = 12 << 10;
 /// For each CPU: 16 KiB of stack, and what is kept of it and its vCPU.
 const PER_CPU: u64 = 20 << 10;
 /// For each cell: stage 2 tables, distributor, plan.

@@ -15,16 +15,19 @@ struct Memory {
     heap: Heap<32>,
     /// The most bytes that were ever in use.
     peak: usize,
+    /// Whether there was once too little for what was asked.
+    exhausted: bool,
 }
 
 #[global_allocator]
-static POOL: Pool = Pool(Mutex::new(Memory { heap: Heap::new(), peak: 0 }));
+static POOL: Pool = Pool(Mutex::new(Memory { heap: Heap::new(), peak: 0, exhausted: false }));
 
 // SAFETY: the allocator hands out disjoint blocks of the memory it was given, aligned and sized as asked.
 unsafe impl GlobalAlloc for Pool {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let mut memory = self.0.lock();
         let block = memory.heap.alloc(layout).map_or(core::ptr::null_mut(), NonNull::as_ptr);
+        memory.exhausted |= block.is_null();
         memory.peak = memory.peak.max(memory.heap.stats_alloc_actual());
         block
     }
@@ -58,6 +61,11 @@ pub fn take_tables(count: usize) -> Option<&'static [Table]> {
     let tables = NonNull::new(unsafe { alloc::alloc::alloc_zeroed(layout) })?;
     // SAFETY: memory for so many tables, aligned, never freed; zeros are a table of invalid entries.
     Some(unsafe { core::slice::from_raw_parts(tables.as_ptr().cast(), count) })
+}
+
+/// Whether there was once too little for what was asked; `false` also while somebody has the heap.
+pub fn is_exhausted() -> bool {
+    POOL.0.try_lock().is_some_and(|memory| memory.exhausted)
 }
 
 /// Bytes in use, the most that ever were, and bytes in all, rounded as the allocator rounds.

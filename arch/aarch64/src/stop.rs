@@ -9,7 +9,7 @@ use aarch64_cpu::registers::{DAIF, ESR_EL2, FAR_EL2, MPIDR_EL1, Readable, SP, Wr
 use bulkhead::vcpu::Frame;
 
 use crate::el2::Features;
-use crate::{entry, gic, uart};
+use crate::{entry, gic, heap, uart};
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
@@ -59,7 +59,12 @@ extern "C" fn bulkhead_own_fault(frame: &Frame, kind: u64) -> ! {
 fn report(what: fmt::Arguments<'_>, frame_pointer: u64) {
     STOPPED.store(true, Ordering::Relaxed);
     // One that stopped while it held the console's lock says nothing more: `shout` gives up.
-    shout!("\nbulkhead: STOPPED: this is a bug of Bulkhead's, please report it with these lines.\n");
+    let why = if heap::is_exhausted() {
+        "BH0506: EL2's memory does not suffice for this board and description: give the cells fewer, larger pieces of it, and"
+    } else {
+        "this is a bug of Bulkhead's,"
+    };
+    shout!("\nbulkhead: STOPPED: {why} please report it with these lines.\n");
     shout!("  CPU {:#x}: {what}\n", MPIDR_EL1.get() & 0xff_00ff_ffff);
     shout!("  SP {:#x}  image at {:#x}  called from (image offsets):", SP.get(), entry::base());
     let mut at = frame_pointer;

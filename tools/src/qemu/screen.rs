@@ -3,6 +3,8 @@
 
 /// Erases what is drawn again behind the lines of others.
 const HIDE: &[u8] = b"\r\x1b[K";
+/// Ends an editor's screen: the line before it has been left behind, and the cursor stands at the beginning of a new one.
+const LEAVE: &[u8] = b"\x1b[?1049l";
 /// The name under which Bulkhead itself prints.
 const OWN: &str = "bulkhead";
 
@@ -141,9 +143,12 @@ impl Screen {
 }
 
 fn drawn(line: &[u8]) -> usize {
-    let mut hides = line.windows(HIDE.len()).enumerate().filter(|(_, part)| *part == HIDE);
-    let labelled = |at: usize| matches!(label(&line[at..]), Label::Of(..) | Label::Perhaps);
-    hides.by_ref().map(|(at, _)| at + HIDE.len()).rfind(|at| labelled(*at)).unwrap_or(0)
+    let labelled = |at: &usize| matches!(label(&line[*at..]), Label::Of(..) | Label::Perhaps);
+    let behind = |mark: &'static [u8]| {
+        let marks = line.windows(mark.len()).enumerate().filter(move |(_, part)| *part == mark);
+        marks.map(|(at, _)| at + mark.len()).filter(labelled).last()
+    };
+    behind(HIDE).max(behind(LEAVE)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -165,6 +170,17 @@ mod tests {
             }
         }
         texts.into_iter().map(|(done, open)| String::from_utf8([done, open].concat()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_line_behind_an_editor_is_told_from_it() {
+        let bytes = b"\x1b[1m[bulkhead]\x1b[0m the input goes to b; Ctrl-^ ? for help\r\n\
+            vi\r\n\x1b[?1049htext\x1b[?1049l\x1b[36m[a]\x1b[0m one\r\n/ # ";
+        for cut in [1, 2, 3, 7, 1000] {
+            let [a, b] = &texts(bytes, cut)[..] else { panic!() };
+            assert_eq!(a, "bulkhead: the input goes to b; Ctrl-^ ? for help\none\n", "cut {cut}");
+            assert_eq!(b, "vi\r\n/ # ", "cut {cut}");
+        }
     }
 
     #[test]

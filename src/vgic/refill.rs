@@ -42,13 +42,24 @@ impl VcpuGic {
         other
     }
 
+    /// Afterwards nothing in the queue is higher than what is pending in a list register. That counts the SGIs that are active
+    /// and pending: once ended such a one is pending, and the guest may acknowledge it without our being asked, as only a list
+    /// register that becomes invalid reports its deactivation (ICH_EISR_EL2, IHI 0069H 12.4.3). So those have to compete too:
+    /// their pending half takes its turn in the queue, and comes back to the list register where the active half stayed.
     fn fill(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
         self.reap(m, cell);
         if self.queue.has(PARKED) || !self.stirred && m.empty_lrs() & self.all_lrs == 0 {
             return;
         }
         self.stirred = false;
+        self.part_active(m);
         for lr in self.highest(m, cell) {
+            let twin = self.lrs(m).find(|(_, twin)| twin.vintid() == lr.vintid());
+            if let Some((n, twin)) = twin {
+                self.queue.remove(lr.vintid());
+                m.set_lr(n, twin.with_state(State::PendingActive).into());
+                continue;
+            }
             let empty = m.empty_lrs() & self.all_lrs;
             let n = if empty != 0 {
                 empty.trailing_zeros() as usize
@@ -66,6 +77,20 @@ impl VcpuGic {
             m.set_lr(n, lr.into());
         }
         self.arm(m);
+    }
+
+    /// Puts the pending half of SGIs that are active and pending into the queue, if something waits there.
+    fn part_active(&mut self, m: &mut impl GicPorts) {
+        if self.queue.is_empty() {
+            return;
+        }
+        for n in 0..self.lr_count {
+            let lr = Lr::from(m.lr(n));
+            if lr.state() == State::PendingActive {
+                m.set_lr(n, lr.with_state(State::Active).into());
+                self.queue.insert(lr.vintid());
+            }
+        }
     }
 
     /// The highest of the queue, at most as many as there are list registers, in order.

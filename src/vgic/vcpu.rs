@@ -155,14 +155,20 @@ impl VcpuGic {
         }
     }
 
-    /// An interrupt came again while it is in list register `n`. Pending ones merge. An SGI becomes active and pending.
+    /// An interrupt came again while it is in list register `n`. Pending ones merge. An SGI becomes active and pending, or
+    /// waits where others wait that may have to go before it (see `fill`).
     /// Another can only come so if the guest made a mess of ISACTIVER; it waits in the physical GIC.
-    fn join(&self, m: &mut impl GicPorts, n: usize, twin: Lr) {
+    fn join(&mut self, m: &mut impl GicPorts, n: usize, twin: Lr) {
         if twin.state().pending() {
             return;
         }
         if twin.vintid() < 16 {
-            m.set_lr(n, twin.with_state(State::PendingActive).into());
+            if self.queue.is_empty() {
+                m.set_lr(n, twin.with_state(State::PendingActive).into());
+            } else {
+                self.queue.insert(twin.vintid());
+                self.stirred = true;
+            }
         } else {
             Bank::of(twin.vintid(), self.cpu).pend_again(m, twin.vintid());
         }

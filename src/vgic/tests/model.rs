@@ -253,16 +253,76 @@ impl Pair {
     }
 }
 
+fn follow(lrs: usize, ops: &[Op]) {
+    let mut pair = Pair::new(lrs);
+    for op in ops {
+        pair.act(op);
+        pair.compare();
+    }
+    pair.drain();
+}
+
 proptest! {
     #![proptest_config(super::bench::cases(40))]
 
     #[test]
     fn a_vcpu_cannot_tell_it_from_hardware(lrs in 1usize..5, ops in prop::collection::vec(op(), 1..150)) {
-        let mut pair = Pair::new(lrs);
-        for op in &ops {
-            pair.act(op);
-            pair.compare();
-        }
-        pair.drain();
+        follow(lrs, &ops);
     }
+}
+
+/// The guest handles SGI 15 when SPI 79, which is higher, finds no list register, and then 15 comes again.
+fn an_sgi_comes_again_while_a_higher_waits() -> Vec<Op> {
+    let mut ops = vec![Op::Distributor(true), Op::Priority(15, 0x20)];
+    ops.extend([Op::Bits(0x100, vec![15]), Op::Bits(0x100, vec![79])]);
+    ops.extend([Op::Send(15), Op::Acknowledge, Op::Raise(79), Op::Run, Op::Send(15)]);
+    ops
+}
+
+#[test]
+fn an_sgi_that_came_again_lets_a_higher_go_first_once_ended() {
+    let mut ops = an_sgi_comes_again_while_a_higher_waits();
+    ops.extend([Op::End, Op::Acknowledge]);
+    follow(1, &ops);
+}
+
+#[test]
+fn an_sgi_that_came_again_lets_a_higher_go_first_once_made_inactive() {
+    let mut ops = an_sgi_comes_again_while_a_higher_waits();
+    ops.extend([Op::Bits(0x380, vec![15]), Op::Acknowledge]);
+    follow(1, &ops);
+}
+
+#[test]
+fn a_higher_that_comes_after_an_sgi_came_again_goes_first() {
+    let mut ops = an_sgi_comes_again_while_a_higher_waits();
+    let again = ops.pop().unwrap();
+    ops.insert(ops.len() - 2, again);
+    ops.extend([Op::End, Op::Acknowledge]);
+    follow(1, &ops);
+}
+
+/// An INTID must not be in two list registers (IHI 0069H 12.4.6): the fake GIC would tell.
+#[test]
+fn an_sgi_that_came_again_joins_its_own_list_register() {
+    let mut ops = vec![Op::Distributor(true)];
+    for (id, priority) in [(15, 0x40), (34, 0x30), (79, 0x20), (35, 0x20)] {
+        ops.extend([Op::Priority(id, priority), Op::Bits(0x100, vec![id])]);
+    }
+    ops.extend([Op::Send(15), Op::Acknowledge, Op::Raise(34), Op::Acknowledge]);
+    // Both list registers are active.
+    ops.extend([Op::Raise(79), Op::Run, Op::Send(15), Op::Run]);
+    // The second becomes empty, and both of those that wait find room.
+    ops.extend([
+        Op::End,
+        Op::Run,
+        Op::Acknowledge,
+        Op::Raise(35),
+        Op::Run,
+        Op::End,
+        Op::Acknowledge,
+        Op::End,
+    ]);
+    ops.extend([Op::End, Op::Acknowledge]);
+    follow(2, &ops);
 }

@@ -3,6 +3,10 @@
 
 /// Erases what is drawn again behind the lines of others.
 const HIDE: &[u8] = b"\r\x1b[K";
+/// Takes the colours back, as at the end of a line that the input left.
+const PLAIN: &[u8] = b"\x1b[0m";
+/// What Bulkhead says behind such a line.
+const MOVED: &[u8] = b"the input goes to ";
 /// Ends an editor's screen: the line before it has been left behind, and the cursor stands at the beginning of a new one.
 const LEAVE: &[u8] = b"\x1b[?1049l";
 /// The name under which Bulkhead itself prints.
@@ -17,6 +21,8 @@ pub(super) struct Screen {
     current: usize,
     /// Bytes since the last newline.
     line: Vec<u8>,
+    /// The last line, if the input may have moved away in the midst of it: then it comes again, whole.
+    left: Option<Vec<u8>>,
 }
 
 /// What becomes of a cell's text: its unfinished line is now this.
@@ -81,7 +87,7 @@ fn plain(line: &[u8]) -> Vec<u8> {
 
 impl Screen {
     pub(super) fn new(names: Vec<String>) -> Self {
-        Self { names, current: 0, line: Vec::new() }
+        Self { names, current: 0, line: Vec::new(), left: None }
     }
 
     /// Takes what came.
@@ -113,7 +119,13 @@ impl Screen {
 
     fn end(&mut self, line: &[u8], changes: &mut Vec<Change>) {
         let text = &line[drawn(line)..];
-        match label(text) {
+        let label = label(text);
+        if let Some(left) = self.left.take() {
+            let moved = matches!(label, Label::Of(OWN, text) if text.starts_with(MOVED));
+            let line = if moved { Vec::new() } else { left };
+            changes.push(Change { cell: self.current, line, done: !moved });
+        }
+        match label {
             Label::Of(name, text) => {
                 if drawn(line) != 0 {
                     // What was there is drawn again from its beginning.
@@ -127,6 +139,10 @@ impl Screen {
                 } else if let Some(cell) = self.names.iter().position(|own| own == name) {
                     changes.push(Change { cell, line: text, done: true });
                 }
+            }
+            _ if text.strip_suffix(b"\r").unwrap_or(text).ends_with(PLAIN) => {
+                changes.push(Change { cell: self.current, line: plain(text), done: false });
+                self.left = Some(plain(text));
             }
             _ => changes.push(Change { cell: self.current, line: plain(text), done: true }),
         }
@@ -146,7 +162,7 @@ fn drawn(line: &[u8]) -> usize {
     let labelled = |at: &usize| matches!(label(&line[*at..]), Label::Of(..) | Label::Perhaps);
     let behind = |mark: &'static [u8]| {
         let marks = line.windows(mark.len()).enumerate().filter(move |(_, part)| *part == mark);
-        marks.map(|(at, _)| at + mark.len()).filter(labelled).last()
+        marks.map(|(at, _)| at + mark.len()).rfind(labelled)
     };
     behind(HIDE).max(behind(LEAVE)).unwrap_or(0)
 }
@@ -170,6 +186,17 @@ mod tests {
             }
         }
         texts.into_iter().map(|(done, open)| String::from_utf8([done, open].concat()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_line_that_the_input_left_comes_once() {
+        let bytes = b"begun\x1b[0m\r\n\x1b[1m[bulkhead]\x1b[0m the input goes to b; Ctrl-^ ? for help\r\n\
+            \x1b[36m[a]\x1b[0m begun and ended\r\n\x1b[32mgreen\x1b[0m\r\nmore\r\n";
+        for cut in [1, 2, 3, 7, 1000] {
+            let [a, b] = &texts(bytes, cut)[..] else { panic!() };
+            assert_eq!(a, "bulkhead: the input goes to b; Ctrl-^ ? for help\nbegun and ended\n", "cut {cut}");
+            assert_eq!(b, "green\r\nmore\r\n", "cut {cut}");
+        }
     }
 
     #[test]

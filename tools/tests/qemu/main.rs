@@ -1,5 +1,5 @@
 //! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`chatter`] checks a
-//! flood; [`dmesg`] compares
+//! flood; [`plans`] compares what the desk decides with what the image does; [`dmesg`] compares
 //! Linux's complaints with those it has without a hypervisor.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
@@ -8,6 +8,7 @@ mod chatter;
 mod dmesg;
 mod hostile;
 mod list;
+mod plans;
 mod scenario;
 
 use libtest_mimic::{Arguments, Trial};
@@ -24,5 +25,10 @@ fn main() {
         let failed: Vec<_> = results.into_iter().filter_map(Result::err).collect();
         if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
     });
-    libtest_mimic::run(&arguments, std::iter::once(desk).chain(trials).collect()).exit();
+    let plans = |name: &str, count| Trial::test(name, move || plans::all(count).map_err(Into::into));
+    let plans = [
+        plans("desk_and_image_decide_the_same_20_plans", 20),
+        plans("desk_and_image_decide_the_same_200_plans", 200).with_ignored_flag(true),
+    ];
+    libtest_mimic::run(&arguments, std::iter::once(desk).chain(trials).chain(plans).collect()).exit();
 }

@@ -72,7 +72,8 @@ fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn target(name: &str) -> Result<PathBuf, String> {
+/// What `scripts/build` makes.
+pub fn target(name: &str) -> Result<PathBuf, String> {
     let path = top().join("target").join(name);
     if path.exists() { Ok(path) } else { Err(format!("target/{name} is missing: scripts/build makes it")) }
 }
@@ -82,8 +83,8 @@ pub fn file(name: &str) -> String {
     fs::read_to_string(top().join(name)).unwrap_or_else(|error| format!("/* {name}: {error} */"))
 }
 
-/// The description as a file.
-fn source(name: &str, text: &str) -> Result<PathBuf, String> {
+/// The description as a file under target/qemu.
+pub fn source(name: &str, text: &str) -> Result<PathBuf, String> {
     let folder = top().join("target/qemu");
     let source = folder.join(format!("{name}.dts"));
     let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&source, text));

@@ -17,7 +17,15 @@ for word in $(cat /proc/cmdline); do
     esac
 done
 # A console whose driver is a module was not there when the kernel opened init's.
-[ -z "$console" ] || exec <"$console" >"$console" 2>&1
+if [ -n "$console" ]; then
+    # Its port is added in the background.
+    tries=0
+    until (: <"$console") 2>/dev/null || [ $tries -ge 100 ]; do
+        tries=$((tries + 1))
+        usleep 100000
+    done
+    exec <"$console" >"$console" 2>&1
+fi
 
 cpus() { nproc; }
 say() { echo "bulkhead: $*"; }

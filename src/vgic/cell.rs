@@ -109,6 +109,11 @@ impl CellGic {
         self
     }
 
+    /// Its virtual device's SPI, if that has this INTID.
+    pub(super) fn virtual_spi(&self, intid: u32) -> Option<&VirtualSpi> {
+        self.spi.as_ref().filter(|spi| spi.intid == intid)
+    }
+
     /// Its own part of a vCPU that it has.
     pub(super) fn vcpu(&self, id: VcpuId) -> Option<&VcpuShared> {
         self.vcpus.get(id.index())

@@ -97,8 +97,9 @@ impl VcpuGic {
     fn highest(&self, m: &impl GicPorts, cell: &CellGic) -> ArrayVec<Lr, MAX_LRS> {
         let mut best = ArrayVec::<Lr, MAX_LRS>::new();
         for intid in self.queue.iter() {
-            let spi = cell.spi.as_ref().filter(|spi| spi.intid == intid);
-            let lr = spi.map_or_else(|| Lr::pending(intid, self.priority(m, cell, intid)), |spi| spi.lr());
+            let lr = cell
+                .virtual_spi(intid)
+                .map_or_else(|| Lr::pending(intid, self.priority(m, cell, intid)), |spi| spi.lr());
             let place = best.partition_point(|other| other.priority() <= lr.priority());
             if place < self.lr_count {
                 best.truncate(self.lr_count.saturating_sub(1));

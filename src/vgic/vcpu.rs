@@ -285,7 +285,7 @@ impl VcpuGic {
 
     /// An interrupt that was active in a list register ended without hardware's knowing.
     pub(super) fn deactivated(&mut self, m: &mut impl GicPorts, cell: &CellGic, intid: u32) {
-        if let Some(spi) = cell.spi.as_ref().filter(|spi| spi.intid == intid) {
+        if let Some(spi) = cell.virtual_spi(intid) {
             spi.ended();
             self.look_at_line();
         } else if intid >= 16 {

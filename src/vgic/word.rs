@@ -34,7 +34,7 @@ fn owns<M>(ctx: &GicCtx<'_, M>, at: At, intid: u32) -> bool {
 
 /// The virtual SPI, if that is the INTID.
 fn own_spi<'c, M>(ctx: &GicCtx<'c, M>, at: At, intid: u32) -> Option<&'c VirtualSpi> {
-    ctx.cell.spi.as_ref().filter(|spi| at.frame.is_none() && spi.intid == intid)
+    ctx.cell.virtual_spi(intid).filter(|_| at.frame.is_none())
 }
 
 /// Its field of an ICFGR.
@@ -123,7 +123,7 @@ fn routed<M>(ctx: &GicCtx<'_, M>, at: At) -> Option<u32> {
 
 /// The vCPU to which a physical route leads.
 fn target<M: GicPorts>(ctx: &GicCtx<'_, M>, intid: u32) -> Option<VcpuId> {
-    if let Some(spi) = ctx.cell.spi.as_ref().filter(|spi| spi.intid == intid) {
+    if let Some(spi) = ctx.cell.virtual_spi(intid) {
         return Some(spi.route());
     }
     let route = ctx.machine.gicd_read(GICD_IROUTER.wrapping_add(intid.wrapping_mul(8)), Width::Double);

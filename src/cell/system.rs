@@ -9,6 +9,7 @@ use crate::addr::{Pa, Span};
 use crate::console::Console;
 use crate::cpu::{Affinity, CellId, CpuSet, PcpuId, VcpuId};
 use crate::inbox::{Inbox, Kick, Request};
+use crate::intid::Spi;
 use crate::paging;
 use crate::plan::CpuPlan;
 use crate::ports::{CpuInterface, Firmware, GicRegisters, Timer};
@@ -136,18 +137,18 @@ impl System {
         there.find_map(|cpu| Some((cpu, self.seat(cpu)?)))
     }
 
-    /// A vCPU shall look at its cell's virtual SPI.
+    /// CPUs shall look at their cell's virtual SPIs.
     #[cold]
-    pub fn look_at_line(&self, cell: &Cell, vcpu: VcpuId, machine: &mut impl CpuInterface) {
-        if let Some(cpu) = cell.cpu(vcpu) {
-            self.send(self.post(cpu, Request::Line), machine);
+    pub fn look_at_lines(&self, cpus: CpuSet, machine: &mut impl CpuInterface) {
+        for cpu in cpus.iter() {
+            self.send(self.post(PcpuId(cpu as u8), Request::Line), machine);
         }
     }
 
     /// The line of a cell's virtual SPI changed: whoever is concerned shall look.
-    pub fn line_changed(&self, cell: &Cell, machine: &mut impl CpuInterface) {
-        if let Some(vcpu) = cell.gic.line_concerns() {
-            self.look_at_line(cell, vcpu, machine);
+    pub fn line_changed(&self, cell: &Cell, spi: Spi, machine: &mut impl CpuInterface) {
+        if let Some(cpu) = cell.gic.line_concerns(spi).and_then(|vcpu| cell.cpu(vcpu)) {
+            self.look_at_lines(CpuSet::of([cpu.index()]), machine);
         }
     }
 

@@ -18,11 +18,12 @@ use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
 };
-use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError, json};
+use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError, VirtualWatchdog, json};
 use crate::ports::{Machine, Serial};
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
 use crate::vgic::{CellGic, GicShared, OwnPpis, SgiPlan, Wire};
+use crate::watchdog::Watchdog;
 
 /// Why nothing was started. It prints with its number.
 #[derive(Debug)]
@@ -263,11 +264,20 @@ impl<'a> Survey<'a> {
             cpus.push(self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity)).ok_or(CellError::NoMemory)?);
         }
         let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
-        let cell_gic = match plan.uart.zip(wire) {
+        let mut cell_gic = match plan.uart.zip(wire) {
             Some((uart, wire)) => cell_gic.with_spi(uart.spi, wire),
             None => cell_gic,
         };
-        Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree).ok_or(CellError::NoMemory)
+        let mut watchdog = None;
+        if let Some(VirtualWatchdog { spi, .. }) = plan.watchdog {
+            let wire = Arc::<Wire>::default();
+            watchdog = Some(Watchdog::new(spi, wire.clone()));
+            cell_gic = cell_gic.with_spi(spi, wire);
+        }
+        let cell = Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree);
+        let mut cell = cell.ok_or(CellError::NoMemory)?;
+        cell.watchdog = watchdog;
+        Ok(cell)
     }
 }
 
@@ -278,8 +288,9 @@ fn all<E>(from: Vec<E>, to: &mut Vec<BootError>, wrap: impl Fn(E) -> BootError) 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap. Its tables lie below `tables`.
 fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space, CellError> {
     let regions = [(&plan.ram, Stage2Attributes::Ram), (&plan.mmio, Stage2Attributes::Device)];
-    let uart = plan.uart.map_or(0, |uart| uart.at.last().0);
-    let (mut highest, mut physical) = (plan.gicd.last().0.max(plan.gicr.last().0).max(uart), tables);
+    let devices = [plan.uart.map(|uart| uart.at), plan.watchdog.map(|watchdog| watchdog.at)];
+    let devices = devices.into_iter().flatten().chain([plan.gicd, plan.gicr]);
+    let (mut highest, mut physical) = (devices.map(|span| span.last().0).max().unwrap_or(0), tables);
     for region in regions.iter().flat_map(|(regions, _)| regions.iter()) {
         let last = region.size.saturating_sub(1);
         highest = highest.max(region.ipa.0.saturating_add(last));

@@ -6,7 +6,7 @@
 //! - [`config`]: the description. [`hardware`]: the board. [`plan`]: the two together, who owns what.
 //! - [`paging`], [`guest_tree`], [`vgic`]: what each cell is given: address space, device tree, interrupts.
 //! - [`vcpu`], [`trap`], [`mmio`], [`psci`], [`smccc`]: what its CPUs do and are answered.
-//! - [`console`]: many cells on one UART. [`alarm`]: EL2's timer.
+//! - [`console`]: many cells on one UART. [`watchdog`]: cells that fall silent; [`alarm`]: EL2's timer.
 //! - [`errata`]: what particular CPUs get wrong. [`refusal`]: what all refusals have in common.
 //! - [`cell`], [`inbox`], [`crash`], [`run`], [`boot`]: life, death, and the loop on each CPU.
 #![cfg_attr(not(test), no_std)]
@@ -55,3 +55,4 @@ pub mod trap;
 pub mod tree;
 pub mod vcpu;
 pub mod vgic;
+pub mod watchdog;

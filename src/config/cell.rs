@@ -48,6 +48,7 @@ pub(super) fn parse(mut cell: Reader<'_, '_, '_>, hypervisor: &HypervisorConfig)
         console: console(cell, root, hypervisor),
         unprotected_dma: cell.accept("unprotected-dma"),
         foreign_dependencies: cell.accept("foreign-dependencies"),
+        watchdog: cell.flag("watchdog"),
     };
     match cell.word("interrupt-mode", "\"virtual\"") {
         None | Some("virtual") => {}

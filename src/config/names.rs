@@ -35,8 +35,9 @@ pub(super) static CELL: Names = Names {
         "foreign-dependencies",
         "console",
         "interrupt-mode",
+        "watchdog",
     ],
-    later: &["cache-colours", "memory-map", "on-crash", "restart-limit", "smc-allow", "watchdog", "wfi"],
+    later: &["cache-colours", "memory-map", "on-crash", "restart-limit", "smc-allow", "wfi"],
 };
 
 /// A node below the root.

@@ -30,7 +30,8 @@ fn the_demo_is_understood() {
         .text("initrd", ["linux/initrd.cpio.gz"])
         .text("bootargs", ["console=ttyAMA0"])
         .text("unprotected-dma", ["accept"]);
-    let control = control().text("devices", ["pl031", "/pl011@9040000"]).text("console", ["none"]);
+    let control =
+        control().text("devices", ["pl031", "/pl011@9040000"]).text("console", ["none"]).flag("watchdog");
     let config = parse(&schema().child(linux).child(control)).unwrap();
     let expected = [
         CellConfig {
@@ -49,6 +50,7 @@ fn the_demo_is_understood() {
             console: CellConsole::Virtual,
             unprotected_dma: true,
             foreign_dependencies: false,
+            watchdog: false,
         },
         CellConfig {
             name: "control".into(),
@@ -63,6 +65,7 @@ fn the_demo_is_understood() {
             console: CellConsole::None,
             unprotected_dma: false,
             foreign_dependencies: false,
+            watchdog: true,
         },
     ];
     assert_eq!(config.cells, expected);

@@ -63,6 +63,7 @@ fn root() -> CellConfig {
         console: CellConsole::Virtual,
         unprotected_dma: true,
         foreign_dependencies: false,
+        watchdog: false,
     }
 }
 
@@ -80,6 +81,7 @@ fn cell(name: &str, cpu: &str, devices: &[&str]) -> CellConfig {
         console: CellConsole::None,
         unprotected_dma: false,
         foreign_dependencies: false,
+        watchdog: false,
     }
 }
 

@@ -89,6 +89,8 @@ codes! {
     CONSOLE_UNFIT = 212;
     /// A virtual console without a hypervisor's, on this board.
     CONSOLE_MISSING = 213;
+    /// A watchdog for which the board leaves no room.
+    NO_PLACE_FOR_WATCHDOG = 220;
 
     /// The archive is compressed.
     ARCHIVE_COMPRESSED = 301;

@@ -9,6 +9,7 @@ use crate::mmio::Device;
 use crate::ports::{Machine, Width};
 use crate::vcpu::{GuestFault, Pstate};
 use crate::vgic::{self, Refused};
+use crate::watchdog;
 
 /// The IPA that faulted: HPFAR_EL2.FIPA (Arm ARM D24.2.58, bits 47:4 are IPA 55:12) and the offset in the page.
 pub fn ipa(hpfar: u64, far: u64) -> Ipa {
@@ -60,6 +61,7 @@ fn access<M: Machine>(
         Device::Gicd => vgic::gicd_access(&mut gic, offset, width, write),
         Device::Gicr => vgic::gicr_access(&mut gic, offset, width, write),
         Device::Console => Ok(console::access(vcpu, machine, offset, width, write)),
+        Device::Watchdog => Ok(watchdog::access(vcpu, machine, offset, width, write)),
     }
 }
 

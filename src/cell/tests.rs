@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::console::Console;
 use crate::cpu::{Affinity as CpuAffinity, VcpuId};
+use crate::crash::OnCrash;
 use crate::fake::{Board, Fake};
 use crate::intid::{IntidSet, Ppi, Sgi, Spi};
 use crate::plan::{CpuPlan, Piece, TreeSource};
@@ -66,6 +67,7 @@ pub(crate) fn system_with(
                 initrd: None,
                 bootargs: None,
             },
+            on_crash: OnCrash::Stop,
             warnings: Vec::new(),
         };
         let pairs: Vec<(PcpuId, CpuAffinity)> = own.iter().map(|c| (PcpuId(*c), affinity(*c))).collect();

@@ -56,7 +56,9 @@ impl<'a> Vcpu<'a> {
     #[must_use]
     pub fn start(&mut self, machine: &mut impl Machine) -> bool {
         match self.cell.life() {
-            Life::Starting { first } if self.id == VcpuId(0) => self.begin(first, machine),
+            Life::Starting { first, at } if self.id == VcpuId(0) => {
+                !self.waits(at, machine) && self.begin(first, machine)
+            }
             Life::Running => match self.cell.take_start(self.id) {
                 Some(start) => {
                     self.prepare(start, machine);
@@ -66,6 +68,15 @@ impl<'a> Vcpu<'a> {
             },
             _ => false,
         }
+    }
+
+    /// Whether the next life is not due yet; then it is looked at again when it is.
+    fn waits(&mut self, at: u64, machine: &mut impl Machine) -> bool {
+        let early = machine.counter() < at;
+        if early {
+            machine.set_alarm(Some(at));
+        }
+        early
     }
 
     /// A new life of the cell.
@@ -118,7 +129,7 @@ impl<'a> Vcpu<'a> {
         let (system, by) = (self.system, Some(self.cpu));
         match reason {
             StopReason::Off => system.stop(self.cell, Then::Off, by, machine),
-            StopReason::Reset => system.stop(self.cell, Then::Restart, by, machine),
+            StopReason::Reset => system.stop(self.cell, Then::AGAIN, by, machine),
             StopReason::Crash(cause) => {
                 let record = Record::of(self, machine, cause);
                 system.crashed(self.cell, record, by, machine);

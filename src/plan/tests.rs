@@ -10,6 +10,7 @@ use crate::archive::Archive;
 use crate::config::{
     Bootargs, CellConfig, CellConsole, CellTree, Config, CpuChoice, HypervisorConfig, Payload,
 };
+use crate::crash::OnCrash;
 use crate::hardware::Hardware;
 use crate::hardware::sample::Board;
 use crate::tree::Tree;
@@ -92,6 +93,7 @@ fn root() -> CellConfig {
         console: CellConsole::Virtual,
         unprotected_dma: true,
         foreign_dependencies: false,
+        on_crash: OnCrash::Stop,
     }
 }
 
@@ -109,6 +111,7 @@ fn cell(name: &str, cpu: &str, devices: &[&str]) -> CellConfig {
         console: CellConsole::None,
         unprotected_dma: false,
         foreign_dependencies: false,
+        on_crash: OnCrash::Stop,
     }
 }
 

@@ -1,30 +1,12 @@
 //! The trees of real boards, as Debian's kernel package has them, divided by the boards' own demo descriptions.
 
+mod demo;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use bulkhead_cli::board::Board;
 use bulkhead_cli::plan::{self, Fit};
-
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The images that the demos name, small ones.
-fn images(name: &str) -> PathBuf {
-    let folder = top().join("target/test").join(name);
-    let mut kernel = vec![0; 64];
-    kernel[16..24].copy_from_slice(&(40_u64 << 20).to_le_bytes());
-    kernel[24] = 0b1010;
-    kernel[56..60].copy_from_slice(b"ARM\x64");
-    std::fs::create_dir_all(folder.join("linux")).unwrap();
-    for (file, bytes) in
-        [("linux/Image", &kernel), ("linux/initrd.cpio", &vec![1; 5000]), ("control.elf", &vec![2; 5000])]
-    {
-        std::fs::write(folder.join(file), bytes).unwrap();
-    }
-    folder
-}
+use demo::{images, top};
 
 /// A board's demo; `None`, which is said, where nobody has fetched the board's tree.
 fn demo(board: &str, tree: &str) -> Option<Fit> {
@@ -38,7 +20,7 @@ fn demo(board: &str, tree: &str) -> Option<Fit> {
     }
     let cells = top().join("dts").join(board).join("demo.dts");
     Some(
-        plan::check(&cells, &Board::File(tree), &images(board))
+        plan::check(&cells, &Board::File(tree), &images(&format!("test/{board}")))
             .unwrap_or_else(|error| panic!("{board}: {error}")),
     )
 }

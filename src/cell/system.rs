@@ -10,6 +10,7 @@ use crate::console::Console;
 use crate::cpu::{Affinity, CellId, CpuSet, PcpuId, VcpuId};
 use crate::crash::{Record, Verdict};
 use crate::inbox::{Inbox, Kick, Request};
+use crate::intid::Spi;
 use crate::paging;
 use crate::plan::CpuPlan;
 use crate::ports::{CpuInterface, Firmware, GicRegisters, Timer};
@@ -140,22 +141,22 @@ impl System {
         there.find_map(|cpu| Some((cpu, self.seat(cpu)?)))
     }
 
-    /// A vCPU shall look at its cell's virtual SPI.
+    /// CPUs shall look at their cell's virtual SPIs.
     #[cold]
-    pub fn look_at_line(&self, cell: &Cell, vcpu: VcpuId, machine: &mut impl CpuInterface) {
-        if let Some(cpu) = cell.cpu(vcpu) {
-            self.send(self.post(cpu, Request::Line), machine);
+    pub fn look_at_lines(&self, cpus: CpuSet, machine: &mut impl CpuInterface) {
+        for cpu in cpus.iter() {
+            self.send(self.post(PcpuId(cpu as u8), Request::Line), machine);
         }
     }
 
     /// The line of a cell's virtual SPI changed: whoever is concerned shall look.
-    pub fn line_changed(&self, cell: &Cell, machine: &mut impl CpuInterface) {
-        if let Some(vcpu) = cell.gic.line_concerns() {
-            self.look_at_line(cell, vcpu, machine);
+    pub fn line_changed(&self, cell: &Cell, spi: Spi, machine: &mut impl CpuInterface) {
+        if let Some(cpu) = cell.gic.line_concerns(spi).and_then(|vcpu| cell.cpu(vcpu)) {
+            self.look_at_lines(CpuSet::of([cpu.index()]), machine);
         }
     }
 
-    /// A new life for a cell, be it running or off.
+    /// A new life for a cell, be it running or off. Whoever orders it has looked, so crashes begin to count anew.
     pub fn restart(&self, cell: &Cell, machine: &mut impl CpuInterface) {
         // Nobody loads a cell whose first CPU never came up.
         if cell.cpu(VcpuId(0)).is_none_or(|cpu| self.absent().contains(cpu.index())) {
@@ -171,10 +172,10 @@ impl System {
             self.alive.fetch_add(u32::from(again), Ordering::AcqRel);
             again
         };
+        cell.deaths.lock().forgive();
         if !again {
             return self.stop(cell, Then::AGAIN, None, machine);
         }
-        cell.deaths.lock().forgive();
         log::info!("cell {}: starts again", cell.name);
         self.send(self.wake(cell), machine);
     }

@@ -1,9 +1,11 @@
 //! A vCPU on its CPU: all that only this CPU touches, and the way to what it shares.
 
 use super::{Cell, Life, Progress, Start, System, Then};
+use crate::alarm::{Alarms, Call};
 use crate::cpu::{PcpuId, VcpuId};
 use crate::crash::Record;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Kick, Request};
+use crate::intid::Spi;
 use crate::ports::Machine;
 use crate::smccc::Workarounds;
 use crate::trap::{IdRegisters, StopReason};
@@ -28,6 +30,8 @@ pub struct Vcpu<'a> {
     pub gic: VcpuGic,
     /// The ID registers it sees.
     pub ids: IdRegisters,
+    /// Whom EL2's timer of the CPU is to call.
+    pub alarms: Alarms,
     /// What firmware can do for it.
     pub workarounds: Workarounds,
     /// A cache maintenance by set and way under way: where the instruction is, and how far.
@@ -47,9 +51,19 @@ impl<'a> Vcpu<'a> {
             frame: Frame::default(),
             gic: VcpuGic::new(),
             ids: IdRegisters::read(machine),
+            alarms: Alarms::default(),
             workarounds: Workarounds::probe(machine, system.smc),
             cleaning: None,
         })
+    }
+
+    /// The line of a virtual SPI of its cell changed: it looks itself, or whoever is concerned shall.
+    pub fn line_changed(&mut self, spi: Spi, machine: &mut impl Machine) {
+        if self.cell.gic.line_concerns(spi) == Some(self.id) {
+            self.gic.look_at_line();
+        } else {
+            self.system.line_changed(self.cell, spi, machine);
+        }
     }
 
     /// Answers [`crate::inbox::Request::Start`]: whether the guest is ready to be entered.
@@ -73,10 +87,14 @@ impl<'a> Vcpu<'a> {
     /// Whether the next life is not due yet; then it is looked at again when it is.
     fn waits(&mut self, at: u64, machine: &mut impl Machine) -> bool {
         let early = machine.counter() < at;
-        if early {
-            machine.set_alarm(Some(at));
-        }
+        self.alarms.set(Call::Life, early.then_some(at), machine);
         early
+    }
+
+    /// The next life is due.
+    pub fn look_at_life(&self) {
+        // This CPU is awake, so nobody needs the kick.
+        let Kick(_) = self.inbox.post(self.cpu, Request::Start);
     }
 
     /// A new life of the cell.

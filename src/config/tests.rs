@@ -170,8 +170,8 @@ fn each_mistake_is_named_with_its_place() {
         ),
         (control().text("colour", ["red"]), &["/control: `colour`: there is no such property"]),
         (
-            control().text("watchdog", ["1"]),
-            &["/control: `watchdog`: this version of Bulkhead does not have this yet"],
+            control().text("cache-colours", ["1"]),
+            &["/control: `cache-colours`: this version of Bulkhead does not have this yet"],
         ),
         (
             control().text("interrupt-mode", ["direct"]),

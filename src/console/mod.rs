@@ -194,12 +194,8 @@ pub fn access<M: Machine>(
         let (value, look) = channel.access(offset, width, write);
         (value, look, port.drive(&channel))
     };
-    if changed {
-        // Another of its vCPUs may have the interrupt.
-        match vcpu.cell.gic.line_concerns() {
-            Some(me) if me == vcpu.id => vcpu.gic.look_at_line(),
-            _ => vcpu.system.line_changed(vcpu.cell, machine),
-        }
+    if changed && let Some(spi) = vcpu.system.gic.console {
+        vcpu.line_changed(spi, machine);
     }
     if look == Look::Always || look == Look::IfShown && console.input.load(Ordering::Relaxed) == at {
         console.pump(false);
@@ -210,13 +206,13 @@ pub fn access<M: Machine>(
 
 /// Tells CPUs what pumping changed for their guests.
 fn tell<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
-    let Some(console) = &vcpu.system.console else { return };
+    let Some((console, spi)) = vcpu.system.console.as_ref().zip(vcpu.system.gic.console) else { return };
     // Mostly there is nothing, and no need to write.
     if console.changed.load(Ordering::Relaxed) == 0 {
         return;
     }
     let changed = console.changed.swap(0, Ordering::SeqCst);
     for cell in vcpu.system.cells.iter().filter(|cell| changed >> (cell.id.0 & 63) & 1 != 0) {
-        vcpu.system.line_changed(cell, machine);
+        vcpu.system.line_changed(cell, spi, machine);
     }
 }

@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 
 use super::input::Typed;
 use super::{BUDGET, Console, NOBODY, tell};
+use crate::alarm::Call;
 use crate::cell::{Affinity, Cell, Life, Vcpu};
 use crate::cpu::VcpuId;
 use crate::ports::Machine;
@@ -28,14 +29,11 @@ pub(super) enum Order {
 /// The UART interrupted: to be called before its interrupt is deactivated, on whichever CPU it came to.
 #[cold]
 #[inline(never)]
-pub fn interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
+pub fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
     let Some(console) = &vcpu.system.console else { return };
-    machine.set_alarm(None);
     let (orders, rest) = console.serve();
-    if rest {
-        let until = machine.counter().saturating_add(machine.frequency() / REST);
-        machine.set_alarm(Some(until));
-    }
+    let until = rest.then(|| machine.counter().saturating_add(machine.frequency() / REST));
+    vcpu.alarms.set(Call::Console, until, machine);
     for order in orders {
         match order {
             Order::Restart(at) => {

@@ -9,12 +9,14 @@ pub enum Call {
     Console,
     /// The watchdog of the CPU's cell.
     Watchdog,
+    /// The next life of the CPU's cell.
+    Life,
 }
 
 /// When to call whom, in physical counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alarms {
-    at: [Option<u64>; 2],
+    at: [Option<u64>; 3],
 }
 
 impl Alarms {

@@ -1,11 +1,14 @@
 //! The life of cells, on fake CPUs that take turns as a test says. [`Rig`] serves the tests of traps and of the loop too.
 
+mod crash;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::console::Console;
 use crate::cpu::{Affinity as CpuAffinity, VcpuId};
+use crate::crash::OnCrash;
 use crate::fake::{Board, Fake};
 use crate::intid::{IntidSet, Ppi, Sgi, Spi};
 use crate::plan::{CELL_WATCHDOG, CpuPlan, Piece, TreeSource, VirtualWatchdog, WATCHDOG_SIZE};
@@ -72,12 +75,13 @@ pub(crate) fn system_with(
                 initrd: None,
                 bootargs: None,
             },
+            on_crash: OnCrash::Stop,
             warnings: Vec::new(),
         };
         let pairs: Vec<(PcpuId, CpuAffinity)> = own.iter().map(|c| (PcpuId(*c), affinity(*c))).collect();
         let spi = Spi::new(33).unwrap();
         shared.console = Some(spi);
-        let gic = CellGic::new(IntidSet::new(), 0xf7ff_0000, pairs, &shared);
+        let gic = CellGic::new(IntidSet::new(), 0xf9ff_0000, pairs, &shared);
         let gic = gic.with_spi(spi, wires[usize::from(id)].1.clone());
         let wire = Arc::<Wire>::default();
         let gic = gic.with_spi(watchdog, wire.clone());
@@ -262,17 +266,6 @@ fn the_machine_goes_off_with_the_last_cell() {
     assert_eq!(system.cells[1].life(), Life::Off);
     assert!(board.off.load(Ordering::SeqCst));
     assert_eq!(running(&cpus), [false; 5]);
-}
-
-#[test]
-fn an_serror_stops_its_cell_alone() {
-    let (system, board) = system();
-    let mut cpus = rig(&system, &board);
-    settle(&mut cpus);
-    cpus[3].machine.exit = crate::ports::Exit::SError;
-    settle(&mut cpus);
-    assert_eq!((system.cells[1].life(), system.cells[0].life()), (Life::Off, Life::Running));
-    assert_eq!(running(&cpus), [false, false, true, false, false]);
 }
 
 #[test]

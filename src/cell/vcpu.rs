@@ -4,7 +4,7 @@ use super::{Cell, Life, Progress, Start, System, Then};
 use crate::alarm::{Alarms, Call};
 use crate::cpu::{PcpuId, VcpuId};
 use crate::crash::Record;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Spi;
 use crate::ports::Machine;
 use crate::smccc::Workarounds;
@@ -71,7 +71,9 @@ impl<'a> Vcpu<'a> {
     #[must_use]
     pub fn start(&mut self, machine: &mut impl Machine) -> bool {
         match self.cell.life() {
-            Life::Starting { first } if self.id == VcpuId(0) => self.begin(first, machine),
+            Life::Starting { first, at } if self.id == VcpuId(0) => {
+                !self.waits(at, machine) && self.begin(first, machine)
+            }
             Life::Running => match self.cell.take_start(self.id) {
                 Some(start) => {
                     self.prepare(start, machine);
@@ -81,6 +83,19 @@ impl<'a> Vcpu<'a> {
             },
             _ => false,
         }
+    }
+
+    /// Whether the next life is not due yet; then it is looked at again when it is.
+    fn waits(&mut self, at: u64, machine: &mut impl Machine) -> bool {
+        let early = machine.counter() < at;
+        self.alarms.set(Call::Life, early.then_some(at), machine);
+        early
+    }
+
+    /// The next life is due.
+    pub fn look_at_life(&self) {
+        // This CPU is awake, so nobody needs the kick.
+        let Kick(_) = self.inbox.post(self.cpu, Request::Start);
     }
 
     /// A new life of the cell.
@@ -133,7 +148,7 @@ impl<'a> Vcpu<'a> {
         let (system, by) = (self.system, Some(self.cpu));
         match reason {
             StopReason::Off => system.stop(self.cell, Then::Off, by, machine),
-            StopReason::Reset => system.stop(self.cell, Then::Restart, by, machine),
+            StopReason::Reset => system.stop(self.cell, Then::AGAIN, by, machine),
             StopReason::Crash(cause) => {
                 let record = Record::of(self, machine, cause);
                 system.crashed(self.cell, record, by, machine);

@@ -19,6 +19,7 @@ pub use hypervisor::{ConsoleChoice, HypervisorConfig};
 pub use reader::MAX_NAMES;
 
 use crate::cpu::MAX_CPUS;
+use crate::crash::OnCrash;
 use crate::refusal::{Refused, refuse};
 use crate::tree::Tree;
 use names::Child;
@@ -70,6 +71,8 @@ pub struct CellConfig {
     pub foreign_dependencies: bool,
     /// Whether it has a watchdog.
     pub watchdog: bool,
+    /// What follows its crash.
+    pub on_crash: OnCrash,
 }
 
 impl CellConfig {

@@ -35,9 +35,11 @@ pub(super) static CELL: Names = Names {
         "foreign-dependencies",
         "console",
         "interrupt-mode",
+        "on-crash",
+        "restart-limit",
         "watchdog",
     ],
-    later: &["cache-colours", "memory-map", "on-crash", "restart-limit", "smc-allow", "wfi"],
+    later: &["cache-colours", "memory-map", "smc-allow", "wfi"],
 };
 
 /// A node below the root.

@@ -31,7 +31,7 @@ use spin::Mutex;
 
 use crate::cell::Vcpu;
 use crate::cpu::CellId;
-use crate::ports::{Machine, Serial, Width};
+use crate::ports::{Machine, Serial, Timer, Width};
 use crate::vgic::Wire;
 use channel::{Channel, Look, Port};
 use mux::Mux;
@@ -107,6 +107,25 @@ impl Console {
             let _ = port.drive(&channel);
         }
         self.pump(true);
+    }
+
+    /// The machine goes off: what Bulkhead said is printed first, if the UART takes it within a second.
+    pub fn drain(&self, timer: &impl Timer) {
+        let now = || timer.counter();
+        let wait = |until| (now() < until).then(|| timer.relax()).is_some();
+        let until = now().saturating_add(timer.frequency());
+        while self.has_more() && wait(until) {
+            self.pump(false);
+        }
+        // The UART's own queue: 32 bytes take 3 ms at 115,200 bauds.
+        let until = now().saturating_add(timer.frequency() / 200);
+        while wait(until) {}
+    }
+
+    /// Whether something of Bulkhead's own is to be printed.
+    fn has_more(&self) -> bool {
+        self.mux.try_lock().is_none_or(|mux| mux.is_busy())
+            || self.ports.first().is_some_and(|port| !port.lock().out.is_empty())
     }
 
     /// Moves bytes to the UART, unless another CPU does: that one looks again before it stops.

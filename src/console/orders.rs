@@ -43,8 +43,12 @@ pub fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
                 }
             }
             Order::Who => {
+                let now = machine.counter();
                 for cell in &vcpu.system.cells {
-                    console.write(format_args!("{}", Row { cell, console }));
+                    console.write(format_args!("{}", Row { cell, console, now }));
+                    if let Some(deaths) = cell.deaths() {
+                        console.write(format_args!("  {}", *deaths));
+                    }
                 }
                 console.pump(true);
             }
@@ -148,6 +152,7 @@ impl Console {
 struct Row<'r> {
     cell: &'r Cell,
     console: &'r Console,
+    now: u64,
 }
 
 impl fmt::Display for Row<'_> {
@@ -155,6 +160,7 @@ impl fmt::Display for Row<'_> {
         let (cell, at) = (self.cell, super::port_of(self.cell.id));
         let life = match cell.life() {
             Life::Off => "off",
+            Life::Starting { at, .. } if at > self.now => "waits to restart",
             Life::Starting { .. } => "starting",
             Life::Running => "running",
             Life::Stopping { .. } => "stopping",

@@ -141,6 +141,7 @@ impl Plan<Draft> {
                 watchdog,
                 stdout: console::device_of_cell(&draw, cell),
                 load,
+                on_crash: cell.on_crash,
                 warnings: claims.warnings(&draw, (id, cell)),
             });
         }

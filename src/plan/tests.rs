@@ -11,6 +11,7 @@ pub(crate) use crate::archive::sample::archive;
 use crate::config::{
     Bootargs, CellConfig, CellConsole, CellTree, Config, CpuChoice, HypervisorConfig, Payload,
 };
+use crate::crash::OnCrash;
 use crate::hardware::Hardware;
 use crate::hardware::sample::Board;
 use crate::image::sample;
@@ -64,6 +65,7 @@ fn root() -> CellConfig {
         unprotected_dma: true,
         foreign_dependencies: false,
         watchdog: false,
+        on_crash: OnCrash::Stop,
     }
 }
 
@@ -82,6 +84,7 @@ fn cell(name: &str, cpu: &str, devices: &[&str]) -> CellConfig {
         unprotected_dma: false,
         foreign_dependencies: false,
         watchdog: false,
+        on_crash: OnCrash::Stop,
     }
 }
 

@@ -110,6 +110,9 @@ pub fn own_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, irq: Irq)
             if alarm && vcpu.alarms.take(Call::Watchdog, machine) {
                 watchdog::alarm(vcpu, machine);
             }
+            if alarm && vcpu.alarms.take(Call::Life, machine) {
+                vcpu.look_at_life();
+            }
             machine.deactivate(intid);
         }
         Irq::Foreign(intid) if vcpu.cell.may_print(machine) => {

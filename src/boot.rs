@@ -20,6 +20,7 @@ use crate::paging::{
 };
 use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError, json};
 use crate::ports::{Machine, Serial};
+use crate::quiesce::Masters;
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
 use crate::vgic::{CellGic, GicShared, OwnInterrupts, SgiPlan, Wire};
@@ -264,7 +265,9 @@ impl<'a> Survey<'a> {
             Some((uart, wire)) => cell_gic.with_spi(uart.spi, wire),
             None => cell_gic,
         };
-        Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree).ok_or(CellError::NoMemory)
+        let cell = Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree);
+        let masters = Masters::of(&self.tree, &self.hardware, &plan.devices);
+        cell.map(|cell| cell.with_masters(masters)).ok_or(CellError::NoMemory)
     }
 }
 

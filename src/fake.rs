@@ -33,6 +33,14 @@ pub struct Board {
     /// Firmware was asked for power off.
     pub off: AtomicBool,
     count: AtomicU64,
+    /// Devices by where their registers are.
+    pub devices: Mutex<Vec<(Span<Pa>, Box<dyn Device>)>>,
+}
+
+/// A device's registers.
+pub trait Device: Send {
+    fn read(&mut self, offset: u64, width: Width) -> u64;
+    fn write(&mut self, offset: u64, width: Width, value: u64);
 }
 
 impl Board {
@@ -241,6 +249,37 @@ impl Memory for Fake {
     }
     fn clean_invalidate(&mut self, span: Span<Pa>, _: bool) {
         self.cleaned.push(span);
+    }
+}
+
+impl Devices for Fake {
+    fn open(&self, span: Span<Pa>, work: &mut dyn FnMut(&dyn Registers)) -> bool {
+        work(&Open { board: &self.board, span });
+        true
+    }
+}
+
+struct Open<'b> {
+    board: &'b Board,
+    span: Span<Pa>,
+}
+
+impl Open<'_> {
+    fn with<R>(&self, offset: u64, width: Width, none: R, work: impl FnOnce(&mut dyn Device, u64) -> R) -> R {
+        let mut devices = self.board.devices.lock().unwrap();
+        assert_eq!(offset % width.bytes(), 0, "misaligned");
+        let at = Pa(self.span.start().0 + offset);
+        let device = devices.iter_mut().find(|(span, _)| span.contains(at) && self.span.contains(at));
+        device.map_or(none, |(span, device)| work(&mut **device, at.0 - span.start().0))
+    }
+}
+
+impl Registers for Open<'_> {
+    fn read(&self, offset: u64, width: Width) -> u64 {
+        self.with(offset, width, width.mask(), |device, at| device.read(at, width) & width.mask())
+    }
+    fn write(&self, offset: u64, width: Width, value: u64) {
+        self.with(offset, width, (), |device, at| device.write(at, width, value & width.mask()));
     }
 }
 

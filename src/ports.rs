@@ -153,6 +153,22 @@ pub trait Memory {
     fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool);
 }
 
+/// The registers of a device, while they are open. Offsets beyond them read all ones and write nothing.
+pub trait Registers {
+    /// Reads.
+    fn read(&self, offset: u64, width: Width) -> u64;
+    /// Writes. Accesses to one device arrive in the order in which they are made.
+    fn write(&self, offset: u64, width: Width, value: u64);
+}
+
+/// Devices of cells, which EL2 reaches only while no guest does.
+pub trait Devices {
+    /// Opens registers for the time of `work`, whose accesses are complete when this returns; `false` if there is no memory for
+    /// the tables, and `work` did not run.
+    #[must_use]
+    fn open(&self, span: Span<Pa>, work: &mut dyn FnMut(&dyn Registers)) -> bool;
+}
+
 /// TLB upkeep for one cell's stage 2 (Arm ARM D8.17). All calls reach every CPU of the inner shareable domain
 /// and are complete when they return. `vttbr` says whose entries are meant; it is loaded for the time of the call.
 pub trait TlbMaint {
@@ -203,7 +219,17 @@ pub trait Entropy {
 
 /// Everything that one CPU has.
 pub trait Machine:
-    World + El1 + CpuInterface + VirtualInterface + GicRegisters + Memory + TlbMaint + Firmware + Timer + Entropy
+    World
+    + El1
+    + CpuInterface
+    + VirtualInterface
+    + GicRegisters
+    + Memory
+    + Devices
+    + TlbMaint
+    + Firmware
+    + Timer
+    + Entropy
 {
 }
 
@@ -214,6 +240,7 @@ impl<T> Machine for T where
         + VirtualInterface
         + GicRegisters
         + Memory
+        + Devices
         + TlbMaint
         + Firmware
         + Timer

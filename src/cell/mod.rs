@@ -24,6 +24,7 @@ use crate::mmio::{Bus, Device};
 use crate::plan::{CellPlan, Load, Region};
 use crate::ports::{Entropy, Memory, Timer};
 use crate::psci::PsciError;
+use crate::quiesce::Masters;
 use crate::vcpu::VcpuReset;
 use crate::vgic::CellGic;
 
@@ -67,6 +68,7 @@ pub struct Cell {
     scrubbed: Box<[Span<Pa>]>,
     sockets: Box<[Socket]>,
     load: Load,
+    masters: Masters,
     tree: Mutex<GuestTree>,
     life: Mutex<Life>,
     /// How many lives began.
@@ -107,6 +109,7 @@ impl Cell {
             scrubbed: load::scrubbed(&plan.ram, reserved),
             sockets: plan.cpus.iter().map(|cpu| Socket { cpu: *cpu, power: Power::default() }).collect(),
             load: plan.load.clone(),
+            masters: Masters::default(),
             tree: Mutex::new(tree),
             life: Mutex::new(Life::Starting { first: true }),
             lives: AtomicU32::new(0),
@@ -115,6 +118,11 @@ impl Cell {
             quiet_until: AtomicU64::new(0),
             cleaner: Mutex::new(()),
         })
+    }
+
+    /// With devices that reach memory by themselves.
+    pub fn with_masters(self, masters: Masters) -> Self {
+        Self { masters, ..self }
     }
 
     /// How many vCPUs it has.

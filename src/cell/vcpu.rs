@@ -69,6 +69,12 @@ impl<'a> Vcpu<'a> {
 
     /// A new life of the cell.
     fn begin(&mut self, first: bool, machine: &mut impl Machine) -> bool {
+        if !first && let Err(device) = self.cell.masters.stop(machine, || true) {
+            log::error!("cell {}: the device at {device} does not stop; it stays off", self.cell.name);
+            self.system.stop(self.cell, Then::Off, Some(self.cpu), machine);
+            self.give_up(machine);
+            return false;
+        }
         let before = machine.counter();
         let start = self.cell.renew(self.system.archive, first, machine);
         let loading = machine.counter().saturating_sub(before);

@@ -3,6 +3,7 @@
 use core::arch::asm;
 
 use bulkhead::addr::{Pa, Span};
+use bulkhead::paging::Window;
 use bulkhead::ports::Memory;
 
 use crate::cpu::Cpu;
@@ -11,7 +12,7 @@ use crate::{cache, mmu, stop};
 impl Cpu {
     fn through_window(&self, span: Option<Span<Pa>>, work: impl FnOnce()) {
         let Some(span) = span else { return };
-        if let Err(error) = mmu::window(self.space, span, work) {
+        if let Err(error) = mmu::window(self.space, span, Window::Data, work) {
             stop::fatal(format_args!("no window onto {span}: {error}"));
         }
     }

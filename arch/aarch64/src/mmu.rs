@@ -56,13 +56,18 @@ pub fn unmap(space: &mut Space, span: Span<Pa>) -> Result<(), MapError> {
     })
 }
 
-/// A window onto physical memory for the time of `work`. Windows of different CPUs never overlap: each lies in the RAM of
-/// the cell whose life the CPU is preparing.
+/// A window onto physical memory or registers for the time of `work`. Windows of different CPUs never overlap: each lies in the
+/// RAM, or in a device, of the cell whose life the CPU is preparing or has ended.
 ///
 /// # Errors
 /// See [`MapError`]; `work` was not run.
-pub fn window(space: &Mutex<Space>, span: Span<Pa>, work: impl FnOnce()) -> Result<(), MapError> {
-    map(&mut space.lock(), span, Window::Data)?;
+pub fn window(
+    space: &Mutex<Space>,
+    span: Span<Pa>,
+    window: Window,
+    work: impl FnOnce(),
+) -> Result<(), MapError> {
+    map(&mut space.lock(), span, window)?;
     work();
     unmap(&mut space.lock(), span)
 }

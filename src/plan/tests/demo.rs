@@ -79,7 +79,7 @@ fn what_is_loaded_where() {
         // 40 MiB do not fit below the hypervisor, and end below the board's tree.
         assert_eq!(linux.entry, Ipa(0x4040_0000));
         assert_eq!(linux.pieces[0].to, linux.entry);
-        assert_eq!(linux.pieces[0].size, 64, "what is behind it is zeroed, not copied");
+        assert_eq!(linux.pieces[0].size, 128, "what is behind it is zeroed, not copied");
         assert_eq!(linux.tree, ipa(0x4000_0000, BLOCK_2M));
         assert_eq!(linux.initrd, Some(ipa(0x4022_3000, 5000)));
         assert_eq!(linux.bootargs.as_deref(), Some("quiet"));

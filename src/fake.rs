@@ -33,9 +33,14 @@ pub struct Board {
     /// Firmware was asked for power off.
     pub off: AtomicBool,
     count: AtomicU64,
+    /// Ticks a second.
+    pub hertz: AtomicU64,
     /// Devices by where their registers are.
-    pub devices: Mutex<Vec<(Span<Pa>, Box<dyn Device>)>>,
+    pub devices: Mutex<Vec<Placed>>,
 }
+
+/// A device and where its registers are.
+pub type Placed = (Span<Pa>, Box<dyn Device>);
 
 /// A device's registers.
 pub trait Device: Send {
@@ -52,7 +57,13 @@ impl Board {
     /// A board of CPUs with these affinities.
     pub fn of(affinities: Vec<Affinity>, ram: usize) -> Arc<Self> {
         let pending = affinities.iter().map(|_| Mutex::default()).collect();
-        Arc::new(Self { affinities, pending, ram: Mutex::new(vec![0; ram]), ..Self::default() })
+        Arc::new(Self {
+            affinities,
+            pending,
+            ram: Mutex::new(vec![0; ram]),
+            hertz: AtomicU64::new(62_500_000),
+            ..Self::default()
+        })
     }
 
     /// By CPU.
@@ -306,7 +317,7 @@ impl Timer for Fake {
         self.board.count.fetch_add(1, Ordering::Relaxed)
     }
     fn frequency(&self) -> u64 {
-        62_500_000
+        self.board.hertz.load(Ordering::Relaxed)
     }
     fn set_alarm(&mut self, at: Option<u64>) {
         self.alarm = at;

@@ -336,6 +336,8 @@ fn masters_are_stopped_in_order_and_told_if_not() {
     assert_eq!((masters.unstoppable(), masters.stopped.lock().len()), (None, 4));
 
     let board = Board::new(1, 0);
+    // Two seconds of the fake machine's time come sooner.
+    board.hertz.store(100, std::sync::atomic::Ordering::Relaxed);
     let host = Host(Arc::new(Mutex::new((0, vec![Function::virtio(0, 1)]))));
     board.devices.lock().unwrap().push((ecam(), Box::new(host.clone())));
     let machine = Fake::new(&board, 0);

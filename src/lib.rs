@@ -9,7 +9,7 @@
 //! - [`console`]: many cells on one UART.
 //! - [`errata`]: what particular CPUs get wrong. [`refusal`]: what all refusals have in common.
 //! - [`quiesce`]: how the DMA of a cell's devices is stopped.
-//! - [`cell`], [`inbox`], [`run`], [`boot`]: life, and the loop on each CPU.
+//! - [`cell`], [`inbox`], [`crash`], [`run`], [`boot`]: life, death, and the loop on each CPU.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -33,6 +33,7 @@ pub mod cell;
 pub mod config;
 pub mod console;
 pub mod cpu;
+pub mod crash;
 pub mod errata;
 #[cfg(test)]
 mod fake;

@@ -19,6 +19,7 @@ use spin::Mutex;
 
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{CellId, CpuSet, PcpuId, VcpuId};
+use crate::crash::Record;
 use crate::guest_tree::GuestTree;
 use crate::mmio::{Bus, Device};
 use crate::plan::{CellPlan, Load, Region};
@@ -71,6 +72,8 @@ pub struct Cell {
     masters: Masters,
     tree: Mutex<GuestTree>,
     life: Mutex<Life>,
+    /// The last one, and how many there were.
+    crash: Mutex<(u32, Option<Record>)>,
     /// How many lives began.
     lives: AtomicU32,
     /// How many vCPUs are on or about to be.
@@ -112,6 +115,7 @@ impl Cell {
             masters: Masters::default(),
             tree: Mutex::new(tree),
             life: Mutex::new(Life::Starting { first: true }),
+            crash: Mutex::default(),
             lives: AtomicU32::new(0),
             on: AtomicU32::new(0),
             origin: AtomicU64::new(0),
@@ -138,6 +142,11 @@ impl Cell {
     /// Where it stands.
     pub fn life(&self) -> Life {
         *self.life.lock()
+    }
+
+    /// Ticks since this life began.
+    pub fn age(&self, timer: &impl Timer) -> u64 {
+        timer.counter().saturating_sub(self.origin.load(Ordering::Relaxed))
     }
 
     /// VTTBR_EL2.

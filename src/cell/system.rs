@@ -8,6 +8,7 @@ use super::{Cell, Ended, Life, Start, Then};
 use crate::addr::{Pa, Span};
 use crate::console::Console;
 use crate::cpu::{Affinity, CellId, CpuSet, PcpuId, VcpuId};
+use crate::crash::Record;
 use crate::inbox::{Inbox, Kick, Request};
 use crate::paging;
 use crate::plan::CpuPlan;
@@ -166,6 +167,29 @@ impl System {
             return self.send(self.wake(cell), machine);
         }
         self.stop(cell, Then::Restart, None, machine);
+    }
+
+    /// A cell died, and this is how. What follows is what its description says. `by` is the CPU that noticed, if it is one of
+    /// the cell's and is about to give its vCPU up by itself; the others are told.
+    #[cold]
+    pub fn crashed(
+        &self,
+        cell: &Cell,
+        record: Record,
+        by: Option<PcpuId>,
+        machine: &mut (impl CpuInterface + Timer),
+    ) {
+        // A life that is ending already is not ended twice.
+        if !cell.life.lock().goes_on() {
+            return;
+        }
+        log::error!("cell {}: crashed: {record}", cell.name);
+        {
+            let mut crash = cell.crash.lock();
+            crash.0 = crash.0.saturating_add(1);
+            crash.1 = Some(record);
+        }
+        self.stop(cell, Then::Off, by, machine);
     }
 
     /// Begins to end a cell's life: all its CPUs but `by` are told, who knows. Each says [`System::quiet`] in the end.

@@ -2,6 +2,7 @@
 
 use super::{Cell, Life, Progress, Start, System, Then};
 use crate::cpu::{PcpuId, VcpuId};
+use crate::crash::Record;
 use crate::inbox::Inbox;
 use crate::ports::Machine;
 use crate::smccc::Workarounds;
@@ -120,17 +121,15 @@ impl<'a> Vcpu<'a> {
 
     /// The guest ended its cell, or died.
     pub fn end(&mut self, reason: StopReason, machine: &mut impl Machine) {
-        if let StopReason::Crash(crash) = reason {
-            log::error!(
-                "cell {}: vCPU {} on {}: {crash}, ESR_EL2 {:#x}, at {:#x}; stopped",
-                self.cell.name,
-                self.id.0,
-                self.cpu,
-                machine.esr(),
-                self.frame.elr
-            );
+        let (system, by) = (self.system, Some(self.cpu));
+        match reason {
+            StopReason::Off => system.stop(self.cell, Then::Off, by, machine),
+            StopReason::Reset => system.stop(self.cell, Then::Restart, by, machine),
+            StopReason::Crash(cause) => {
+                let record = Record::of(self, machine, cause);
+                system.crashed(self.cell, record, by, machine);
+            }
         }
-        self.system.stop(self.cell, reason.then(), Some(self.cpu), machine);
         self.give_up(machine);
     }
 

@@ -86,7 +86,7 @@ impl Masters {
         for Master { registers, stop } in masters.iter() {
             let mut stopped = false;
             let open = machine.open(*registers, &mut |device| stopped = stop.apply(device, &clock));
-            if !(open && stopped) {
+            if open.is_err() || !stopped {
                 return Err(registers.start());
             }
         }

@@ -3,7 +3,7 @@
 use aarch64_cpu::asm::barrier::{SY, dsb};
 use bulkhead::addr::{Pa, Span};
 use bulkhead::paging::Window;
-use bulkhead::ports::{Devices, Registers, Width};
+use bulkhead::ports::{Devices, NoWindow, Registers, Width};
 
 use crate::cpu::Cpu;
 use crate::{gic, mmu};
@@ -36,13 +36,12 @@ impl Registers for Open {
 }
 
 impl Devices for Cpu {
-    fn open(&self, span: Span<Pa>, work: &mut dyn FnMut(&dyn Registers)) -> bool {
-        let done = mmu::window(self.space, span, Window::Device, || {
+    fn open(&self, span: Span<Pa>, work: &mut dyn FnMut(&dyn Registers)) -> Result<(), NoWindow> {
+        mmu::window(self.space, span, Window::Device, || {
             work(&Open(span));
             // Device-nGnRE keeps the order among accesses to one device (Arm ARM B2.7.2.2), but not towards Normal memory: what
             // comes next scrubs that, and must not begin before the last read has its answer (B2.3.10, DSB).
             dsb(SY);
-        });
-        done.is_ok()
+        })
     }
 }

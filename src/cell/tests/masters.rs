@@ -104,3 +104,27 @@ fn a_cell_whose_master_does_not_stop_stays_off() {
     assert!(!seen.lock().unwrap().is_empty());
     assert!(!board.off.load(Ordering::SeqCst), "the other cell lives");
 }
+
+#[test]
+fn a_life_that_cannot_be_loaded_does_not_begin() {
+    // With one window more each time, until there are enough.
+    let mut windows = 0;
+    loop {
+        let (system, board, _) = with(&[VIRTIO_PATH], false);
+        let mut cpus = rig(&system, &board);
+        cpus[3].machine.windows.set(windows);
+        settle(&mut cpus);
+        assert!(cpus[2].is_in_guest(), "the other cell");
+        if cpus[3].is_in_guest() {
+            break;
+        }
+        assert_eq!(system.cells[1].life(), Life::Off);
+        // Later there is memory again.
+        cpus[3].machine.windows.set(usize::MAX);
+        system.restart(&system.cells[1], &mut cpus[2].machine);
+        settle(&mut cpus);
+        assert!(cpus[3].is_in_guest() && peek(&board, 0x4_1000) == KERNEL[0]);
+        windows += 1;
+    }
+    assert!(windows >= 4, "zeroes, image, tree, caches: {windows}");
+}

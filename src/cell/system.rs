@@ -13,7 +13,7 @@ use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Spi;
 use crate::paging;
 use crate::plan::CpuPlan;
-use crate::ports::{CpuInterface, Firmware, GicRegisters, Timer};
+use crate::ports::{CpuInterface, Devices, Firmware, GicRegisters, Timer};
 use crate::psci::PsciError;
 use crate::vgic::{self, GicShared};
 
@@ -162,6 +162,9 @@ impl System {
         if cell.cpu(VcpuId(0)).is_none_or(|cpu| self.absent().contains(cpu.index())) {
             return;
         }
+        if let Some(device) = cell.masters.unstoppable() {
+            return no_restart(cell, device, "stays as it is");
+        }
         let again = {
             let mut life = cell.life.lock();
             if self.halting.load(Ordering::SeqCst) {
@@ -218,7 +221,12 @@ impl System {
     /// Begins to end a cell's life: all its CPUs but `by` are told, who knows. Each says [`System::quiet`] in the end.
     pub fn stop(&self, cell: &Cell, then: Then, by: Option<PcpuId>, machine: &mut impl CpuInterface) {
         let present = CpuSet(cell.cpus().0 & !self.absent().0);
+        let unstoppable = cell.masters.unstoppable().filter(|_| then != Then::Off);
+        let then = if unstoppable.is_some() { Then::Off } else { then };
         let Some(cpus) = cell.life.lock().stop(then, present) else { return };
+        if let Some(device) = unstoppable {
+            no_restart(cell, device, "goes off");
+        }
         let mut kick = CpuSet::default();
         for cpu in cpus.iter().filter(|cpu| by.is_none_or(|by| *cpu != by.index())) {
             let Kick(one) = self.post(PcpuId(cpu as u8), Request::Stop);
@@ -232,7 +240,7 @@ impl System {
         &self,
         cell: &Cell,
         cpu: PcpuId,
-        machine: &mut (impl CpuInterface + GicRegisters + Firmware + Timer),
+        machine: &mut (impl CpuInterface + GicRegisters + Devices + Firmware + Timer),
     ) {
         let ended = cell.life.lock().quiet(cpu);
         match ended {
@@ -248,6 +256,10 @@ impl System {
                 self.ended(cell);
                 log::info!("cell {}: off", cell.name);
                 cell.gic.scrub(machine, &self.gic);
+                // Somebody may have begun the next life meanwhile, whose own it is to stop them.
+                if let Err(device) = cell.masters.stop(machine, || cell.life() == Life::Off) {
+                    log::error!("cell {}: the device at {device} does not stop", cell.name);
+                }
                 self.gone(machine);
             }
         }
@@ -281,7 +293,7 @@ impl System {
     pub fn never_came(
         &self,
         cpu: PcpuId,
-        machine: &mut (impl CpuInterface + GicRegisters + Firmware + Timer),
+        machine: &mut (impl CpuInterface + GicRegisters + Devices + Firmware + Timer),
     ) {
         let Some(seat) = self.seat(cpu) else { return };
         let Some(cell) = self.cells.get(seat.cell.index()) else { return };
@@ -298,4 +310,13 @@ impl System {
             self.gone(machine);
         }
     }
+}
+
+/// A cell would have a next life, but a device would write into it what was meant for this one.
+#[cold]
+fn no_restart(cell: &Cell, device: &str, instead: &str) {
+    let name = &cell.name;
+    log::error!(
+        "cell {name}: cannot restart, for nothing is known to stop the DMA of {device}: it {instead}"
+    );
 }

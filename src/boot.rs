@@ -124,6 +124,15 @@ pub struct Translation {
     pub take: TakeTables,
 }
 
+/// The cells that could be made.
+struct Made<'p> {
+    cells: Vec<Cell>,
+    /// Their CPUs.
+    cpus: Vec<CpuPlan>,
+    /// Their names, and the lines from their virtual UARTs.
+    wires: Vec<(&'p str, Option<Arc<Wire>>)>,
+}
+
 /// What there is and what shall become of it.
 #[derive(Debug)]
 pub struct Survey<'a> {
@@ -205,17 +214,23 @@ impl<'a> Survey<'a> {
     ) -> Result<System, BootError> {
         let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
         let gic = GicShared::new(machine, sgi, self.own_ppis(), affinities);
-        self.with_gic(gic, translation, serial)
+        let made = self.cells(&gic, translation)?;
+        Ok(self.together(made, gic, serial))
     }
 
     #[inline(never)]
-    fn with_gic(
-        self,
-        mut gic: GicShared,
-        translation: Translation,
-        serial: Option<Box<dyn Serial>>,
-    ) -> Result<System, BootError> {
+    fn together(&self, made: Made<'_>, mut gic: GicShared, serial: Option<Box<dyn Serial>>) -> System {
         gic.console = self.plan.console.filter(|_| serial.is_some()).map(|own| own.spi);
+        let console = serial.map(|serial| Console::new(serial, made.wires.into_iter()));
+        let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
+        let mut system = System::new(made.cells, &made.cpus, gic, self.plan.boot.archive, smc);
+        system.console = console;
+        system
+    }
+
+    /// Apart from what comes afterwards: the boot stack has room for one of the two at a time.
+    #[inline(never)]
+    fn cells(&self, gic: &GicShared, translation: Translation) -> Result<Made<'_>, BootError> {
         let mut cells = Vec::with_capacity(self.plan.cells.len());
         let mut wires = Vec::with_capacity(self.plan.cells.len());
         let mut cpus = Vec::with_capacity(self.plan.cpus.len());
@@ -225,7 +240,7 @@ impl<'a> Survey<'a> {
                 log::warn!("cell {}: {warning}", plan.name);
             }
             let wire = plan.uart.map(|_| Arc::<Wire>::default());
-            match self.cell(plan, &gic, wire.clone(), translation) {
+            match self.cell(plan, gic, wire.clone(), translation) {
                 Ok(mut cell) => {
                     // Those that come behind one that is left out move up.
                     cell.id = CellId(u8::try_from(cells.len()).unwrap_or(u8::MAX));
@@ -244,13 +259,10 @@ impl<'a> Survey<'a> {
         if let Some(error) = left_out.filter(|_| cells.is_empty()) {
             return Err(error);
         }
-        let console = serial.map(|serial| Console::new(serial, wires.into_iter()));
-        let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
-        let mut system = System::new(cells, &cpus, gic, self.plan.boot.archive, smc);
-        system.console = console;
-        Ok(system)
+        Ok(Made { cells, cpus, wires })
     }
 
+    #[inline(never)]
     fn cell(
         &self,
         plan: &CellPlan,

@@ -9,11 +9,12 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use rt::timer::Timer;
 use rt::watchdog::{ENABLED, WS0, WS1, Watchdog};
 use rt::{exception, gic, println, psci, regs, smp, timer, tree};
 
 /// The watch period in milliseconds, unless `ms` says another. Half of it is time enough on a machine with other work.
-const PERIOD: u64 = 1000;
+const PERIOD: u64 = 1500;
 /// How often it is fed, each time after half of a watch period.
 const MEALS: u64 = 4;
 
@@ -35,6 +36,9 @@ fn irq() {
         // The line falls with the feeding, so the interrupt does not come again.
         dog.feed();
     }
+    if intid == Timer::Virtual.intid() {
+        Timer::Virtual.stop();
+    }
     gic::end(intid);
 }
 
@@ -48,7 +52,9 @@ fn expect(what: &str, is: u32, should: u32) {
 fn meal(dog: Watchdog) {
     let until = timer::count() + dog.period() / 2;
     while timer::count() < until {
-        regs::relax();
+        gic::enable(Timer::Virtual.intid());
+        Timer::Virtual.start(until);
+        regs::wait_for_interrupt();
     }
     expect("before a meal", dog.status(), ENABLED);
     dog.feed();
@@ -104,6 +110,7 @@ fn main() -> ! {
 
 /// What another CPU does: it feeds, so that the timer that watches is not its own, and spins.
 fn other(_: usize) {
+    regs::unmask_interrupts();
     if let Some(dog) = Watchdog::of_board() {
         meal(dog);
     }

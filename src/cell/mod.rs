@@ -23,8 +23,9 @@ use crate::crash::{Deaths, OnCrash};
 use crate::guest_tree::GuestTree;
 use crate::mmio::{Bus, Device};
 use crate::plan::{CellPlan, Load, Region};
-use crate::ports::{Entropy, Memory, Timer};
+use crate::ports::{Entropy, Memory, NoWindow, Timer};
 use crate::psci::PsciError;
+use crate::quiesce::Masters;
 use crate::vcpu::VcpuReset;
 use crate::vgic::CellGic;
 
@@ -68,6 +69,7 @@ pub struct Cell {
     scrubbed: Box<[Span<Pa>]>,
     sockets: Box<[Socket]>,
     load: Load,
+    masters: Masters,
     tree: Mutex<GuestTree>,
     life: Mutex<Life>,
     deaths: Mutex<Deaths>,
@@ -110,6 +112,7 @@ impl Cell {
             scrubbed: load::scrubbed(&plan.ram, reserved),
             sockets: plan.cpus.iter().map(|cpu| Socket { cpu: *cpu, power: Power::default() }).collect(),
             load: plan.load.clone(),
+            masters: Masters::default(),
             tree: Mutex::new(tree),
             life: Mutex::new(Life::Starting { first: true, at: 0 }),
             deaths: Mutex::default(),
@@ -120,6 +123,11 @@ impl Cell {
             quiet_until: AtomicU64::new(0),
             cleaner: Mutex::new(()),
         })
+    }
+
+    /// With devices that reach memory by themselves.
+    pub fn with_masters(self, masters: Masters) -> Self {
+        Self { masters, ..self }
     }
 
     /// How many vCPUs it has.
@@ -208,13 +216,21 @@ impl Cell {
 
     /// Makes the cell new: memory, tree, switches. By the CPU of vCPU 0, in [`Life::Starting`]; no other CPU runs it.
     /// How vCPU 0 starts.
-    fn renew(&self, archive: Span<Pa>, first: bool, machine: &mut (impl Memory + Entropy + Timer)) -> Start {
+    ///
+    /// # Errors
+    /// [`NoWindow`]: its memory is loaded in part.
+    fn renew(
+        &self,
+        archive: Span<Pa>,
+        first: bool,
+        machine: &mut (impl Memory + Entropy + Timer),
+    ) -> Result<Start, NoWindow> {
         // The memory that root has at first holds nobody's secrets: it is what the loader left. That of others may.
         let scrub = (!self.root || !first).then_some(&*self.scrubbed);
         {
             let mut tree = self.tree.lock();
             tree.reseed(machine);
-            load::load(&self.ram, &self.load, &tree.bytes, archive, scrub, machine);
+            load::load(&self.ram, &self.load, &tree.bytes, archive, scrub, machine)?;
         }
         let start = Start { entry: self.load.entry.0, context: self.load.tree.start().0 };
         for socket in &self.sockets {
@@ -226,7 +242,7 @@ impl Cell {
             socket.power.start();
         }
         self.origin.store(machine.counter(), Ordering::Relaxed);
-        start
+        Ok(start)
     }
 
     /// Whether it may print a line now: four a second, however often a guest gives reason to.

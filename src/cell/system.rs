@@ -13,7 +13,7 @@ use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Spi;
 use crate::paging;
 use crate::plan::CpuPlan;
-use crate::ports::{CpuInterface, Firmware, GicRegisters, Timer};
+use crate::ports::{CpuInterface, Devices, Firmware, GicRegisters, Timer};
 use crate::psci::PsciError;
 use crate::vgic::{self, GicShared};
 
@@ -162,6 +162,9 @@ impl System {
         if cell.cpu(VcpuId(0)).is_none_or(|cpu| self.absent().contains(cpu.index())) {
             return;
         }
+        if let Some(device) = cell.masters.unstoppable() {
+            return no_restart(cell, device, "stays as it is");
+        }
         let again = {
             let mut life = cell.life.lock();
             if self.halting.load(Ordering::SeqCst) {
@@ -194,10 +197,15 @@ impl System {
         if !cell.life.lock().goes_on() {
             return;
         }
-        let name = &cell.name;
-        log::error!("cell {name}: crashed: {record}");
-        let Some(verdict) = cell.deaths.lock().add(record, cell.on_crash, machine) else { return };
-        log::error!("cell {name}: {verdict}");
+        let verdict = {
+            let mut deaths = cell.deaths.lock();
+            let Some(verdict) = deaths.add(record, cell.on_crash, machine) else { return };
+            if let Some(last) = deaths.last() {
+                log::error!("cell {}: crash {}: {last}", cell.name, deaths.count());
+            }
+            verdict
+        };
+        log::error!("cell {}: {verdict}", cell.name);
         match verdict {
             Verdict::Restart { at, .. } => self.stop(cell, Then::Restart { at }, by, machine),
             Verdict::Stop | Verdict::GiveUp(_) => self.stop(cell, Then::Off, by, machine),
@@ -218,7 +226,12 @@ impl System {
     /// Begins to end a cell's life: all its CPUs but `by` are told, who knows. Each says [`System::quiet`] in the end.
     pub fn stop(&self, cell: &Cell, then: Then, by: Option<PcpuId>, machine: &mut impl CpuInterface) {
         let present = CpuSet(cell.cpus().0 & !self.absent().0);
+        let unstoppable = cell.masters.unstoppable().filter(|_| matches!(then, Then::Restart { .. }));
+        let then = if unstoppable.is_some() { Then::Off } else { then };
         let Some(cpus) = cell.life.lock().stop(then, present) else { return };
+        if let Some(device) = unstoppable {
+            no_restart(cell, device, "goes off");
+        }
         let mut kick = CpuSet::default();
         for cpu in cpus.iter().filter(|cpu| by.is_none_or(|by| *cpu != by.index())) {
             let Kick(one) = self.post(PcpuId(cpu as u8), Request::Stop);
@@ -232,30 +245,40 @@ impl System {
         &self,
         cell: &Cell,
         cpu: PcpuId,
-        machine: &mut (impl CpuInterface + GicRegisters + Firmware + Timer),
+        machine: &mut (impl CpuInterface + GicRegisters + Devices + Firmware + Timer),
     ) {
         let ended = cell.life.lock().quiet(cpu);
-        match ended {
-            Ended::No => {}
-            Ended::Yes(Then::Restart { .. }) => {
-                self.ended(cell);
+        let Ended::Yes(then) = ended else { return };
+        // It is still stopping, so nobody begins its next life meanwhile.
+        if let Some(console) = &self.console {
+            console.ended(cell.id);
+        }
+        if then == Then::Off {
+            self.still(cell, machine);
+        }
+        let next = cell.life.lock().end();
+        match next {
+            Then::Restart { .. } => {
                 if cell.may_print(machine) {
                     log::info!("cell {}: restarts", cell.name);
                 }
                 self.send(self.wake(cell), machine);
             }
-            Ended::Yes(Then::Off) => {
-                self.ended(cell);
+            Then::Off => {
+                if then != Then::Off {
+                    self.still(cell, machine);
+                }
                 log::info!("cell {}: off", cell.name);
-                cell.gic.scrub(machine, &self.gic);
                 self.gone(machine);
             }
         }
     }
 
-    fn ended(&self, cell: &Cell) {
-        if let Some(console) = &self.console {
-            console.ended(cell.id);
+    /// Nothing of a cell without a next life is to do anything: its interrupts and its devices.
+    fn still(&self, cell: &Cell, machine: &mut (impl GicRegisters + Devices + Timer)) {
+        cell.gic.scrub(machine, &self.gic);
+        if let Err(device) = cell.masters.stop(machine, || true) {
+            log::error!("cell {}: the device at {device} does not stop", cell.name);
         }
     }
 
@@ -281,7 +304,7 @@ impl System {
     pub fn never_came(
         &self,
         cpu: PcpuId,
-        machine: &mut (impl CpuInterface + GicRegisters + Firmware + Timer),
+        machine: &mut (impl CpuInterface + GicRegisters + Devices + Firmware + Timer),
     ) {
         let Some(seat) = self.seat(cpu) else { return };
         let Some(cell) = self.cells.get(seat.cell.index()) else { return };
@@ -298,4 +321,13 @@ impl System {
             self.gone(machine);
         }
     }
+}
+
+/// A cell would have a next life, but a device would write into it what was meant for this one.
+#[cold]
+fn no_restart(cell: &Cell, device: &str, instead: &str) {
+    let name = &cell.name;
+    log::error!(
+        "cell {name}: cannot restart, for nothing is known to stop the DMA of {device}: it {instead}"
+    );
 }

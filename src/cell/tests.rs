@@ -1,9 +1,9 @@
 //! The life of cells, on fake CPUs that take turns as a test says. [`Rig`] serves the tests of traps and of the loop too.
 
 mod crash;
+mod masters;
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::*;
 use crate::console::Console;

@@ -63,7 +63,7 @@ impl HeapStore {
     }
 
     fn in_others(&self, at: Pa) -> Option<usize> {
-        self.others.iter().take(self.used).position(|t| t.pa() == at)
+        (0..self.used).find(|place| self.others.get(*place).is_some_and(|table| table.pa() == at))
     }
 }
 
@@ -87,7 +87,12 @@ impl Store for HeapStore {
         }
         if self.used == self.others.len() {
             self.others.try_reserve(1).ok()?;
-            self.others.push((self.take)(1)?.first()?);
+            let table = (self.take)(1)?.first()?;
+            // There is room; said so, the compiler leaves the way out that panics.
+            if self.others.len() == self.others.capacity() {
+                return None;
+            }
+            self.others.push(table);
         }
         self.used = self.used.saturating_add(1);
         self.others.get(self.used.saturating_sub(1)).copied()
@@ -98,10 +103,13 @@ impl Store for HeapStore {
             table.clear();
         }
         if let Some(index) = self.in_first(at) {
-            self.free |= 1 << index;
+            self.free |= 1u32.wrapping_shl(index as u32);
         } else if let Some(index) = self.in_others(at) {
             self.used = self.used.saturating_sub(1);
-            self.others.swap(index, self.used);
+            // Nothing is to be done if it is the last.
+            if let Ok([freed, last]) = self.others.get_disjoint_mut([index, self.used]) {
+                core::mem::swap(freed, last);
+            }
         }
     }
 

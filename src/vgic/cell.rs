@@ -116,7 +116,7 @@ impl CellGic {
 
     /// All vCPUs with their numbers.
     pub(super) fn vcpus(&self) -> impl Iterator<Item = (VcpuId, &VcpuShared)> {
-        (0..).map(VcpuId).zip(&self.vcpus)
+        (0..u8::MAX).map(VcpuId).zip(&self.vcpus)
     }
 
     /// How many there are.
@@ -156,7 +156,7 @@ impl CellGic {
             spi.reset();
         }
         let route = self.vcpus.first().map_or(0, |vcpu| vcpu.affinity.get());
-        for (word, forced) in (0..).zip(&self.forced) {
+        for (word, forced) in (0..32).zip(&self.forced) {
             forced.store(0, Ordering::Relaxed);
             let owned = self.spis.word(word as usize);
             if owned == 0 {

@@ -6,6 +6,8 @@
 mod error;
 mod header;
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;
 
 use alloc::vec::Vec;

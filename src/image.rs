@@ -1,6 +1,8 @@
 //! Formats of guest images: arm64 Image, ELF64, and anything else as it is.
 
 mod elf64;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use arrayvec::ArrayVec;
 

@@ -8,7 +8,8 @@
 //! - [`vcpu`], [`trap`], [`mmio`], [`psci`], [`smccc`]: what its CPUs do and are answered.
 //! - [`console`]: many cells on one UART.
 //! - [`errata`]: what particular CPUs get wrong. [`refusal`]: what all refusals have in common.
-//! - [`cell`], [`inbox`], [`run`], [`boot`]: life, and the loop on each CPU.
+//! - [`quiesce`]: how the DMA of a cell's devices is stopped.
+//! - [`cell`], [`inbox`], [`crash`], [`run`], [`boot`]: life, death, and the loop on each CPU.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -32,6 +33,7 @@ pub mod cell;
 pub mod config;
 pub mod console;
 pub mod cpu;
+pub mod crash;
 pub mod errata;
 #[cfg(test)]
 mod fake;
@@ -45,6 +47,7 @@ pub mod paging;
 pub mod plan;
 pub mod ports;
 pub mod psci;
+pub mod quiesce;
 pub mod refusal;
 pub mod run;
 pub mod smccc;

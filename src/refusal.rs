@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 pub use codes::{CODES, code};
-pub(crate) use refused::refuse;
 pub use refused::{Refused, Sentence};
+pub(crate) use refused::{refuse, sentences};
 
 /// A refusal's number, shown as `BH0123`; `bulkhead explain` has a page on each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,27 +1,7 @@
+use super::sample::{FILE, Member, members as archive};
 use super::*;
 
-const FILE: u32 = 0o100_644;
 const DIRECTORY: u32 = 0o040_755;
-
-/// Inode, mode, links, name, data.
-type Member<'m> = (u32, u32, u32, &'m str, &'m [u8]);
-
-fn add(to: &mut Vec<u8>, (ino, mode, nlink, name, data): Member<'_>) {
-    let header = [ino, mode, 0, 0, nlink, 0, data.len() as u32, 8, 1, 0, 0, name.len() as u32 + 1, 0];
-    to.extend_from_slice(b"070701");
-    to.extend(header.iter().flat_map(|field| format!("{field:08x}").into_bytes()));
-    to.extend(name.bytes().chain([0]));
-    to.resize(to.len().next_multiple_of(4), 0);
-    to.extend_from_slice(data);
-    to.resize(to.len().next_multiple_of(4), 0);
-}
-
-fn archive(members: &[Member<'_>]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    members.iter().for_each(|member| add(&mut bytes, *member));
-    add(&mut bytes, (0, 0, 1, "TRAILER!!!", &[]));
-    bytes
-}
 
 fn error(bytes: &[u8]) -> ArchiveError {
     Archive::parse(bytes).unwrap_err()

@@ -60,6 +60,11 @@ impl Life {
         }
     }
 
+    /// Nothing has ended it so far.
+    pub fn goes_on(&self) -> bool {
+        matches!(self, Self::Starting { .. } | Self::Running)
+    }
+
     /// Off no more: whether it was.
     pub fn begin_again(&mut self) -> bool {
         let off = *self == Self::Off;

@@ -8,10 +8,11 @@ use super::{Cell, Ended, Life, Start, Then};
 use crate::addr::{Pa, Span};
 use crate::console::Console;
 use crate::cpu::{Affinity, CellId, CpuSet, PcpuId, VcpuId};
+use crate::crash::Record;
 use crate::inbox::{Inbox, Kick, Request};
 use crate::paging;
 use crate::plan::CpuPlan;
-use crate::ports::{CpuInterface, Firmware, GicRegisters, Timer};
+use crate::ports::{CpuInterface, Devices, Firmware, GicRegisters, Timer};
 use crate::psci::PsciError;
 use crate::vgic::{self, GicShared};
 
@@ -157,6 +158,9 @@ impl System {
         if cell.cpu(VcpuId(0)).is_none_or(|cpu| self.absent().contains(cpu.index())) {
             return;
         }
+        if let Some(device) = cell.masters.unstoppable() {
+            return no_restart(cell, device, "stays as it is");
+        }
         if cell.life.lock().begin_again() {
             self.alive.fetch_add(1, Ordering::AcqRel);
             log::info!("cell {}: starts again", cell.name);
@@ -165,10 +169,38 @@ impl System {
         self.stop(cell, Then::Restart, None, machine);
     }
 
+    /// A cell died, and this is how. What follows is what its description says. `by` is the CPU that noticed, if it is one of
+    /// the cell's and is about to give its vCPU up by itself; the others are told.
+    #[cold]
+    pub fn crashed(
+        &self,
+        cell: &Cell,
+        record: Record,
+        by: Option<PcpuId>,
+        machine: &mut (impl CpuInterface + Timer),
+    ) {
+        // A life that is ending already is not ended twice.
+        if !cell.life.lock().goes_on() {
+            return;
+        }
+        log::error!("cell {}: crashed: {record}", cell.name);
+        {
+            let mut crash = cell.crash.lock();
+            crash.0 = crash.0.saturating_add(1);
+            crash.1 = Some(record);
+        }
+        self.stop(cell, Then::Off, by, machine);
+    }
+
     /// Begins to end a cell's life: all its CPUs but `by` are told, who knows. Each says [`System::quiet`] in the end.
     pub fn stop(&self, cell: &Cell, then: Then, by: Option<PcpuId>, machine: &mut impl CpuInterface) {
         let present = CpuSet(cell.cpus().0 & !self.absent().0);
+        let unstoppable = cell.masters.unstoppable().filter(|_| then == Then::Restart);
+        let then = if unstoppable.is_some() { Then::Off } else { then };
         let Some(cpus) = cell.life.lock().stop(then, present) else { return };
+        if let Some(device) = unstoppable {
+            no_restart(cell, device, "goes off");
+        }
         let mut kick = CpuSet::default();
         for cpu in cpus.iter().filter(|cpu| by.is_none_or(|by| *cpu != by.index())) {
             let Kick(one) = self.post(PcpuId(cpu as u8), Request::Stop);
@@ -182,7 +214,7 @@ impl System {
         &self,
         cell: &Cell,
         cpu: PcpuId,
-        machine: &mut (impl CpuInterface + GicRegisters + Firmware + Timer),
+        machine: &mut (impl CpuInterface + GicRegisters + Devices + Firmware + Timer),
     ) {
         let ended = cell.life.lock().quiet(cpu);
         match ended {
@@ -198,6 +230,10 @@ impl System {
                 self.ended(cell);
                 log::info!("cell {}: off", cell.name);
                 cell.gic.scrub(machine, &self.gic);
+                // Somebody may have begun the next life meanwhile, whose own it is to stop them.
+                if let Err(device) = cell.masters.stop(machine, || cell.life() == Life::Off) {
+                    log::error!("cell {}: the device at {device} does not stop", cell.name);
+                }
                 self.gone(machine);
             }
         }
@@ -228,7 +264,7 @@ impl System {
     pub fn never_came(
         &self,
         cpu: PcpuId,
-        machine: &mut (impl CpuInterface + GicRegisters + Firmware + Timer),
+        machine: &mut (impl CpuInterface + GicRegisters + Devices + Firmware + Timer),
     ) {
         let Some(seat) = self.seat(cpu) else { return };
         let Some(cell) = self.cells.get(seat.cell.index()) else { return };
@@ -245,4 +281,13 @@ impl System {
             self.gone(machine);
         }
     }
+}
+
+/// A cell would have a next life, but a device would write into it what was meant for this one.
+#[cold]
+fn no_restart(cell: &Cell, device: &str, instead: &str) {
+    let name = &cell.name;
+    log::error!(
+        "cell {name}: cannot restart, for nothing is known to stop the DMA of {device}: it {instead}"
+    );
 }

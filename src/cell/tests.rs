@@ -1,7 +1,8 @@
 //! The life of cells, on fake CPUs that take turns as a test says. [`Rig`] serves the tests of traps and of the loop too.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+mod masters;
+
+use std::sync::{Arc, atomic::Ordering};
 
 use super::*;
 use crate::console::Console;

@@ -1,7 +1,10 @@
 //! A vCPU on its CPU: all that only this CPU touches, and the way to what it shares.
 
+use core::fmt;
+
 use super::{Cell, Life, Progress, Start, System, Then};
 use crate::cpu::{PcpuId, VcpuId};
+use crate::crash::Record;
 use crate::inbox::Inbox;
 use crate::ports::Machine;
 use crate::smccc::Workarounds;
@@ -69,8 +72,13 @@ impl<'a> Vcpu<'a> {
 
     /// A new life of the cell.
     fn begin(&mut self, first: bool, machine: &mut impl Machine) -> bool {
+        if !first && let Err(device) = self.cell.masters.stop(machine, || true) {
+            return self.cannot_begin(format_args!("the device at {device} does not stop"), machine);
+        }
         let before = machine.counter();
-        let start = self.cell.renew(self.system.archive, first, machine);
+        let Ok(start) = self.cell.renew(self.system.archive, first, machine) else {
+            return self.cannot_begin(format_args!("EL2 has no memory to reach its memory"), machine);
+        };
         let loading = machine.counter().saturating_sub(before);
         self.cell.gic.scrub(machine, &self.system.gic);
         self.prepare(start, machine);
@@ -82,6 +90,15 @@ impl<'a> Vcpu<'a> {
         }
         // It may have been stopped while it was loaded; then the request is in the inbox.
         self.cell.life.lock().started()
+    }
+
+    /// No new life after all.
+    #[cold]
+    fn cannot_begin(&mut self, why: fmt::Arguments<'_>, machine: &mut impl Machine) -> bool {
+        log::error!("cell {}: {why}: it stays off", self.cell.name);
+        self.system.stop(self.cell, Then::Off, Some(self.cpu), machine);
+        self.give_up(machine);
+        false
     }
 
     /// The state that PSCI gives a CPU that starts (DEN0022F 6.4).
@@ -114,17 +131,15 @@ impl<'a> Vcpu<'a> {
 
     /// The guest ended its cell, or died.
     pub fn end(&mut self, reason: StopReason, machine: &mut impl Machine) {
-        if let StopReason::Crash(crash) = reason {
-            log::error!(
-                "cell {}: vCPU {} on {}: {crash}, ESR_EL2 {:#x}, at {:#x}; stopped",
-                self.cell.name,
-                self.id.0,
-                self.cpu,
-                machine.esr(),
-                self.frame.elr
-            );
+        let (system, by) = (self.system, Some(self.cpu));
+        match reason {
+            StopReason::Off => system.stop(self.cell, Then::Off, by, machine),
+            StopReason::Reset => system.stop(self.cell, Then::Restart, by, machine),
+            StopReason::Crash(cause) => {
+                let record = Record::of(self, machine, cause);
+                system.crashed(self.cell, record, by, machine);
+            }
         }
-        self.system.stop(self.cell, reason.then(), Some(self.cpu), machine);
         self.give_up(machine);
     }
 

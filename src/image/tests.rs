@@ -1,47 +1,9 @@
+use super::sample::{Header, LOAD, elf, kernel};
 use super::*;
 
-/// An arm64 Image header with some bytes behind it.
-fn kernel(text_offset: u64, image_size: u64, flags: u64) -> Vec<u8> {
-    let mut bytes = vec![0; 128];
-    for (at, field) in [(8, text_offset), (16, image_size), (24, flags)] {
-        bytes[at..at + 8].copy_from_slice(&field.to_le_bytes());
-    }
-    bytes[56..60].copy_from_slice(b"ARM\x64");
-    bytes
-}
-
-/// Type, flags, offset, vaddr, paddr, filesz, memsz.
-type Header = (u32, u32, u64, u64, u64, u64, u64);
-
-const LOAD: u32 = 1;
 const INTERP: u32 = 3;
 const RX: u32 = 5;
 const RW: u32 = 6;
-
-fn elf(entry: u64, headers: &[Header]) -> Vec<u8> {
-    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
-    bytes.resize(16, 0);
-    for half in [2_u16, 183] {
-        bytes.extend(half.to_le_bytes());
-    }
-    bytes.extend(1_u32.to_le_bytes());
-    for word in [entry, 64, 0] {
-        bytes.extend(word.to_le_bytes());
-    }
-    bytes.extend(0_u32.to_le_bytes());
-    for half in [64, 56, headers.len() as u16, 0, 0, 0] {
-        bytes.extend(half.to_le_bytes());
-    }
-    for (kind, flags, offset, vaddr, paddr, file_size, mem_size) in headers {
-        bytes.extend(kind.to_le_bytes());
-        bytes.extend(flags.to_le_bytes());
-        for word in [offset, vaddr, paddr, file_size, mem_size, &4] {
-            bytes.extend(word.to_le_bytes());
-        }
-    }
-    bytes.resize(0x1000, 0xaa);
-    bytes
-}
 
 const CODE: Header = (LOAD, RX, 0x100, 0x4000_0000, 0x4000_0000, 0x100, 0x100);
 const DATA: Header = (LOAD, RW, 0x200, 0x4000_1000, 0x4000_1000, 0x10, 0x2000);

@@ -1,12 +1,6 @@
 //! What can be wrong between a description, its files and a board.
 
-use crate::refusal::{Sentence, code};
-
-macro_rules! sentences {
-    ($($name:ident = $code:ident, $text:literal;)*) => {
-        $(pub(super) static $name: Sentence = Sentence { code: code::$code, text: $text };)*
-    };
-}
+use crate::refusal::sentences;
 
 sentences! {
     NAME_UNKNOWN = NAME_UNKNOWN, "%: `%`: the board has no %%";

@@ -7,11 +7,13 @@ mod refusals;
 use super::*;
 use crate::addr::BLOCK_2M;
 use crate::archive::Archive;
+pub(crate) use crate::archive::sample::archive;
 use crate::config::{
     Bootargs, CellConfig, CellConsole, CellTree, Config, CpuChoice, HypervisorConfig, Payload,
 };
 use crate::hardware::Hardware;
 use crate::hardware::sample::Board;
+use crate::image::sample;
 use crate::tree::Tree;
 
 const MIB: u64 = 1 << 20;
@@ -20,45 +22,14 @@ pub(crate) fn span(start: u64, size: u64) -> Span<Pa> {
     Span::new(Pa(start), size).unwrap()
 }
 
-/// A newc archive.
-pub(crate) fn archive(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (name, data) in files.iter().map(|(n, d)| (*n, d.as_slice())).chain([("TRAILER!!!", &[][..])]) {
-        let fields = [0, 0o100_644, 0, 0, 1, 0, data.len(), 0, 0, 0, 0, name.len() + 1, 0];
-        bytes.extend(b"070701");
-        fields.iter().for_each(|field| bytes.extend(format!("{field:08x}").bytes()));
-        bytes.extend(name.bytes().chain([0]));
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes.extend(data);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-    }
-    bytes
-}
-
 /// An arm64 Image that takes this much memory.
 pub(crate) fn kernel(text_offset: u64, image_size: u64) -> Vec<u8> {
-    let mut bytes = vec![0; 64];
-    bytes[8..16].copy_from_slice(&text_offset.to_le_bytes());
-    bytes[16..24].copy_from_slice(&image_size.to_le_bytes());
-    bytes[24] = 0b1010;
-    bytes[56..60].copy_from_slice(b"ARM\x64");
-    bytes
+    sample::kernel(text_offset, image_size, 0b1010)
 }
 
-/// An ELF file: where each segment lies, its bytes in the file and in memory. It begins where the first one does.
+/// An ELF file that begins where the first of its segments does.
 pub(crate) fn elf(segments: &[(u64, u64, u64)]) -> Vec<u8> {
-    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
-    bytes.resize(16, 0);
-    bytes.extend([2, 0, 183, 0, 1, 0, 0, 0]);
-    [segments[0].0, 64, 0].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
-    bytes.extend([0; 4]);
-    [64, 56, segments.len() as u16, 0, 0, 0].iter().for_each(|half| bytes.extend(half.to_le_bytes()));
-    for (to, file, memory) in segments {
-        bytes.extend([1, 0, 0, 0, 7, 0, 0, 0]);
-        [0x100, *to, *to, *file, *memory, 4].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
-    }
-    bytes.resize(0x1000, 0xaa);
-    bytes
+    sample::elf(segments[0].0, &segments.iter().copied().map(sample::segment).collect::<Vec<_>>())
 }
 
 /// A board, a description and what the loader did.

@@ -17,6 +17,17 @@ pub struct Sentence {
     pub text: &'static str,
 }
 
+/// Statics of one `Sentence` each: `NAME = CODE, "text";`, where `CODE` is one of [`super::code`].
+macro_rules! sentences {
+    ($($name:ident = $code:ident, $text:literal;)*) => {
+        $(
+            pub(super) static $name: $crate::refusal::Sentence =
+                $crate::refusal::Sentence { code: $crate::refusal::code::$code, text: $text };
+        )*
+    };
+}
+pub(crate) use sentences;
+
 /// A refusal: a sentence and its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {

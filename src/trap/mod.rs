@@ -8,12 +8,12 @@ mod sysreg;
 #[cfg(test)]
 mod tests;
 
+pub use abort::ipa;
 pub use id::IdRegisters;
 
-use core::fmt;
-
-use crate::cell::{Then, Vcpu};
+use crate::cell::Vcpu;
 use crate::console;
+use crate::crash::Cause;
 use crate::ports::{Exit, Machine};
 use crate::vcpu::GuestFault;
 use crate::vgic::Irq;
@@ -45,32 +45,7 @@ pub enum StopReason {
     /// It asked for a reset.
     Reset,
     /// Something that it cannot survive.
-    Crash(Crash),
-}
-
-/// What a cell cannot survive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crash {
-    /// A physical SError while it ran: an asynchronous error that names no instruction.
-    SError,
-}
-
-impl StopReason {
-    /// What follows. A crashed cell stays off.
-    pub fn then(self) -> Then {
-        match self {
-            Self::Reset => Then::Restart,
-            Self::Off | Self::Crash(_) => Then::Off,
-        }
-    }
-}
-
-impl fmt::Display for Crash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SError => f.write_str("SError"),
-        }
-    }
+    Crash(Cause),
 }
 
 /// Answers an exit.
@@ -81,7 +56,7 @@ pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit) -> R
         Exit::Irq => interrupt(vcpu, machine),
         // Bulkhead has no Group 0 interrupts and gives guests none; firmware's go to EL3. Nothing to acknowledge.
         Exit::Fiq => rare(Resume::Again),
-        Exit::SError => rare(Resume::Stop(StopReason::Crash(Crash::SError))),
+        Exit::SError => rare(Resume::Stop(StopReason::Crash(Cause::SError))),
     }
 }
 

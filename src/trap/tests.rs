@@ -265,7 +265,7 @@ fn interrupts_only_come_and_go() {
         assert_eq!(handle(&mut cpu.vcpu, &mut cpu.machine, Exit::Irq), Resume::Again, "{intid}");
     }
     let stop = handle(&mut cpu.vcpu, &mut cpu.machine, Exit::SError);
-    assert_eq!(stop, Resume::Stop(StopReason::Crash(Crash::SError)));
+    assert_eq!(stop, Resume::Stop(StopReason::Crash(Cause::SError)));
 }
 
 #[test]

@@ -5,6 +5,10 @@
 
 #[path = "../entry/mod.rs"]
 mod entry;
+#[path = "../../src/archive/sample.rs"]
+mod files;
+#[path = "../../src/image/sample.rs"]
+mod images;
 
 mod bytes;
 mod heap;

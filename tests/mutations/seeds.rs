@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::entry::Loaded;
+use super::files::archive;
+use super::images::{elf, kernel, segment};
 
 /// A board's tree and the archive beside it.
 pub struct Seed {
@@ -49,45 +51,6 @@ fn virt() -> Vec<u8> {
     blob
 }
 
-/// A newc archive.
-fn archive(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (name, data) in files.iter().map(|(n, d)| (*n, d.as_slice())).chain([("TRAILER!!!", &[][..])]) {
-        let fields = [0, 0o100_644, 0, 0, 1, 0, data.len(), 0, 0, 0, 0, name.len() + 1, 0];
-        bytes.extend(b"070701");
-        fields.iter().for_each(|field| bytes.extend(format!("{field:08x}").bytes()));
-        bytes.extend(name.bytes().chain([0]));
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes.extend(data);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-    }
-    bytes
-}
-
-fn kernel() -> Vec<u8> {
-    let mut bytes = vec![0; 64];
-    bytes[16..24].copy_from_slice(&(32_u64 << 20).to_le_bytes());
-    bytes[24] = 0b1010;
-    bytes[56..60].copy_from_slice(b"ARM\x64");
-    bytes
-}
-
-/// A static executable of two segments.
-fn elf() -> Vec<u8> {
-    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
-    bytes.resize(16, 0);
-    bytes.extend([2, 0, 183, 0, 1, 0, 0, 0]);
-    [0x4000_0000_u64, 64, 0].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
-    bytes.extend([0; 4]);
-    [64_u16, 56, 2, 0, 0, 0].iter().for_each(|half| bytes.extend(half.to_le_bytes()));
-    for to in [0x4000_0000_u64, 0x4000_1000] {
-        bytes.extend([1, 0, 0, 0, 7, 0, 0, 0]);
-        [0xb0, to, to, 0x50, 0x800, 4].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
-    }
-    bytes.resize(0x100, 0xaa);
-    bytes
-}
-
 /// The loader's part: the archive's place in /chosen.
 fn loaded(board: &[u8], start: u64, size: usize) -> Vec<u8> {
     let source = String::from_utf8(dtc("dtb", "dts", board)).unwrap();
@@ -110,12 +73,13 @@ pub fn all() -> Vec<Seed> {
         ("dts/imx8mp-evk/demo.dts", 0x4000_0000, dtb("imx8mp-evk.dtb")),
         ("dts/rpi4/demo.dts", 0, dtb("bcm2711-rpi-4-b.dtb")),
     ];
+    let segments = [0x4000_0000, 0x4000_1000].map(|at| segment((at, 0x50, 0x800)));
     let seed = |(cells, start, board): (&str, u64, Option<Vec<u8>>)| {
         let files = [
             ("cells.dtb", dtc("dts", "dtb", &std::fs::read(top(cells)).unwrap())),
-            ("linux/Image", kernel()),
+            ("linux/Image", kernel(0, 32 << 20, 0b1010)),
             ("linux/initrd.cpio", vec![1; 20]),
-            ("control.elf", elf()),
+            ("control.elf", elf(0x4000_0000, &segments)),
         ];
         let archive = archive(&files);
         let Some(board) = board else {

@@ -3,46 +3,47 @@
 use core::arch::asm;
 
 use bulkhead::addr::{Pa, Span};
-use bulkhead::ports::Memory;
+use bulkhead::paging::Window;
+use bulkhead::ports::{Memory, NoWindow};
 
 use crate::cpu::Cpu;
-use crate::{cache, mmu, stop};
+use crate::{cache, mmu};
 
 impl Cpu {
-    fn through_window(&self, span: Option<Span<Pa>>, work: impl FnOnce()) {
-        let Some(span) = span else { return };
-        if let Err(error) = mmu::window(self.space, span, work) {
-            stop::fatal(format_args!("no window onto {span}: {error}"));
-        }
+    fn through_window(&self, span: Option<Span<Pa>>, work: impl FnOnce()) -> Result<(), NoWindow> {
+        // An empty span needs no window.
+        let Some(span) = span else { return Ok(()) };
+        mmu::window(self.space, span, Window::Data, work)
     }
 }
 
 impl Memory for Cpu {
     /// `from` is part of the archive, which is always mapped.
-    fn copy(&mut self, to: Pa, from: Pa, size: u64) {
+    fn copy(&mut self, to: Pa, from: Pa, size: u64) -> Result<(), NoWindow> {
         self.through_window(Span::new(to, size), || {
             // SAFETY: the window covers the target, and `from` is mapped; policy has checked both spans, which do not overlap,
             // and no guest runs in the memory of a cell that is being loaded.
             unsafe { copy(to.0, from.0, size) }
-        });
+        })
     }
 
-    fn write(&mut self, to: Pa, bytes: &[u8]) {
-        self.copy(to, Pa(bytes.as_ptr().addr() as u64), bytes.len() as u64);
+    fn write(&mut self, to: Pa, bytes: &[u8]) -> Result<(), NoWindow> {
+        self.copy(to, Pa(bytes.as_ptr().addr() as u64), bytes.len() as u64)
     }
 
-    fn zero(&mut self, span: Span<Pa>) {
+    fn zero(&mut self, span: Span<Pa>) -> Result<(), NoWindow> {
         self.through_window(Some(span), || {
             // SAFETY: the window covers the span, which no guest uses now.
             unsafe { zero(span.start().0, span.size()) }
-        });
+        })
     }
 
-    fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool) {
-        self.through_window(Some(span), || cache::clean_invalidate(span));
+    fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool) -> Result<(), NoWindow> {
+        self.through_window(Some(span), || cache::clean_invalidate(span))?;
         if instructions {
             cache::invalidate_instructions();
         }
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use bulkhead::boot::{BootError, Survey, Translation};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
 use bulkhead::hardware::{Conduit, Hardware, is_console};
-use bulkhead::paging::{MapError, Table, Window};
+use bulkhead::paging::{MapError, Table, Tables, Window};
 use bulkhead::plan::{Boot, Console, pool};
 use bulkhead::ports::Serial;
 use bulkhead::refusal::{Code, Refusal, code};
@@ -288,7 +288,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
     let mmu = mmu::registers(&context.space.lock());
     let mut called: Vec<&'static Secondary> = Vec::new();
     for (id, seat) in others() {
-        let Some(pages) = heap::take_tables(STACK_PAGES) else {
+        let Some(pages) = heap::take_tables(STACK_PAGES).map(Tables::keep) else {
             error!("no memory for the stack of {id}");
             system.never_came(id, machine);
             continue;

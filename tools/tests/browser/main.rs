@@ -1,31 +1,20 @@
 //! Plans as a browser draws them: `check.js` looks at each in headless Chromium. Wants chromium, so it is left out unless it is
 //! asked for: `scripts/test browser`. The pictures, and what Chromium made of them, stay in target/browser.
 
+#[path = "../demo/mod.rs"]
+mod demo;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bulkhead_cli::board::Board;
 use bulkhead_cli::plan;
 use bulkhead_cli::qemu::Machine;
+use demo::{images, top};
 
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// A folder for one picture, with small images that any description here is content with.
+/// A folder for one picture, with images that any description here is content with.
 fn folder(name: &str) -> PathBuf {
-    let folder = top().join("target/browser").join(name);
-    let mut kernel = vec![0; 4096];
-    kernel[16..24].copy_from_slice(&(1_u64 << 20).to_le_bytes());
-    kernel[24] = 0b1010;
-    kernel[56..60].copy_from_slice(b"ARM\x64");
-    std::fs::create_dir_all(folder.join("linux")).unwrap();
-    for (file, bytes) in
-        [("linux/Image", &kernel), ("linux/initrd.cpio", &vec![1; 500]), ("control.elf", &vec![2; 500])]
-    {
-        std::fs::write(folder.join(file), bytes).unwrap();
-    }
-    folder
+    images(&format!("browser/{name}"))
 }
 
 fn chromium(args: &[&str], page: &Path) -> String {

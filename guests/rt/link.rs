@@ -1,4 +1,4 @@
-//! Links the guest with the runtime's script.
+//! The build script of every guest: links it with the runtime's script.
 
 fn main() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../rt/guest.ld");

@@ -15,16 +15,15 @@ pub enum Step {
     Back,
     /// BRK or UDF: an exception of EL2's own.
     Trap,
-    /// The register holds this address from here on.
-    Makes(usize, u64),
-    /// The first register holds the second's, and this more.
-    Adds(usize, usize, u64),
+    /// ADR: makes this address.
+    Makes(u64),
+    /// ADRP: makes some address of this page, together with what follows.
+    Page(u64),
 }
 
 /// Decodes the word at `at`.
 pub fn decode(word: u32, at: u64) -> Step {
     let to = |value: u32, bits: u32| at.wrapping_add_signed(signed(value, bits) * 4);
-    let (rd, rn) = ((word & 31) as usize, (word >> 5 & 31) as usize);
     match word {
         _ if word >> 26 == 0b00_0101 => Step::Goes(to(word, 26)),
         _ if word >> 26 == 0b10_0101 => Step::Calls(to(word, 26)),
@@ -40,20 +39,11 @@ pub fn decode(word: u32, at: u64) -> Step {
         _ if word & 0xffe0_001f == 0xd420_0000 || word >> 16 == 0 => Step::Trap,
         _ if word & 0x1f00_0000 == 0x1000_0000 => {
             let value = signed((word >> 5 & 0x7_ffff) << 2 | word >> 29 & 3, 21);
-            let page = word >> 31 == 1;
-            Step::Makes(
-                rd,
-                if page {
-                    (at & !0xfff).wrapping_add_signed(value << 12)
-                } else {
-                    at.wrapping_add_signed(value)
-                },
-            )
-        }
-        // ADD (immediate), 64 bits
-        _ if word & 0xff80_0000 == 0x9100_0000 => {
-            let shift = if word >> 22 & 1 == 1 { 12 } else { 0 };
-            Step::Adds(rd, rn, u64::from(word >> 10 & 0xfff) << shift)
+            if word >> 31 == 1 {
+                Step::Page((at & !0xfff).wrapping_add_signed(value << 12))
+            } else {
+                Step::Makes(at.wrapping_add_signed(value))
+            }
         }
         _ => Step::Next,
     }
@@ -83,9 +73,8 @@ fn flow_is_seen() {
         (0xd69f_03e0, Step::Back),
         (0xd420_0020, Step::Trap),
         (0x0000_0000, Step::Trap),
-        (0x1000_0043, Step::Makes(3, 0x1008)),
-        (0xb000_0003, Step::Makes(3, 0x2000)),
-        (0x9100_4064, Step::Adds(4, 3, 16)),
+        (0x1000_0043, Step::Makes(0x1008)),
+        (0xb000_0003, Step::Page(0x2000)),
         (0xd503_201f, Step::Next),
     ] {
         assert_eq!(decode(word, at), step, "{word:#x}");

@@ -69,38 +69,22 @@ impl Graph {
         let mut taken: BTreeSet<usize> = image.pointers.iter().filter_map(|at| image.at(*at)).collect();
         for (this, function) in image.functions.iter().enumerate() {
             let mut all = Edges::default();
-            let mut held = [None::<u64>; 32];
             for (at, word) in image.words(&function.span) {
-                let made = match decode(word, at) {
-                    Step::Next | Step::Back => None,
-                    Step::Goes(to) | Step::Calls(to) => {
-                        match image.at(to) {
-                            Some(to) if to == this => {}
-                            Some(to) => all.to.entry(to).or_default().push(at),
-                            // Nobody knows what is there.
-                            None => all.traps.push(at),
-                        }
-                        None
-                    }
-                    Step::Somewhere => {
-                        all.anywhere = true;
-                        None
-                    }
-                    Step::Trap => {
-                        // Between labels of assembly there is padding.
-                        all.traps.extend(Some(at).filter(|_| word != 0 || !function.open));
-                        None
-                    }
-                    Step::Makes(register, address) => Some((register, address)),
-                    Step::Adds(to, from, more) => held[from].map(|address| (to, address + more)),
-                };
-                let Some((register, address)) = made else { continue };
-                held[register] = Some(address);
-                // A label in the function itself is one of a table of its branches.
-                if let Some(to) = image.at(address)
-                    && (to != this || address == function.span.start)
-                {
-                    taken.insert(to);
+                match decode(word, at) {
+                    Step::Next | Step::Back => {}
+                    Step::Goes(to) | Step::Calls(to) => match image.at(to) {
+                        Some(to) if to == this => {}
+                        Some(to) => all.to.entry(to).or_default().push(at),
+                        // Nobody knows what is there.
+                        None => all.traps.push(at),
+                    },
+                    Step::Somewhere => all.anywhere = true,
+                    // Between labels of assembly there is padding.
+                    Step::Trap => all.traps.extend(Some(at).filter(|_| word != 0 || !function.open)),
+                    // A label in the function itself is one of a table of its branches.
+                    Step::Makes(address) => taken
+                        .extend(image.at(address).filter(|to| *to != this || address == function.span.start)),
+                    Step::Page(page) => taken.extend(image.within(page..page + 0x1000)),
                 }
             }
             if function.open && runs_on(image, this) {

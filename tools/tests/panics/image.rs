@@ -116,6 +116,12 @@ impl Image {
         })
     }
 
+    /// Those that begin in a span.
+    pub fn within(&self, span: Range<u64>) -> impl Iterator<Item = usize> {
+        let from = |at| self.functions.partition_point(|function| function.span.start < at);
+        from(span.start)..from(span.end)
+    }
+
     /// Which function an address lies in.
     pub fn at(&self, address: u64) -> Option<usize> {
         let next = self.functions.partition_point(|function| function.span.start <= address);

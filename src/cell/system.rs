@@ -89,7 +89,7 @@ impl System {
 
     /// All CPUs that run something.
     pub fn cpus(&self) -> impl Iterator<Item = (PcpuId, Seat)> + '_ {
-        (0..).map(PcpuId).zip(&self.seats).filter_map(|(id, seat)| Some((id, (*seat)?)))
+        (0..u8::MAX).map(PcpuId).zip(&self.seats).filter_map(|(id, seat)| Some((id, (*seat)?)))
     }
 
     /// What a CPU runs.

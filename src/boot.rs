@@ -24,7 +24,7 @@ use crate::ports::{Machine, Serial};
 use crate::quiesce::Masters;
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
-use crate::vgic::{CellGic, GicShared, OwnInterrupts, SgiPlan, Wire};
+use crate::vgic::{CellGic, GicShared, OwnPpis, SgiPlan, Wire};
 
 /// Why nothing was started. It prints with its number.
 #[derive(Debug)]
@@ -175,6 +175,11 @@ impl<'a> Survey<'a> {
         Ok(Self { hardware, plan, tree, archive: bytes })
     }
 
+    /// EL2's private interrupts.
+    pub fn own_ppis(&self) -> OwnPpis {
+        OwnPpis { maintenance: self.hardware.gic.maintenance, alarm: self.hardware.timer.hyp_physical }
+    }
+
     /// What randomness the loader brought (/chosen `rng-seed`, `kaslr-seed`), folded.
     pub fn seed(&self) -> u64 {
         let chosen = self.tree.at("/chosen");
@@ -198,7 +203,7 @@ impl<'a> Survey<'a> {
         serial: Option<Box<dyn Serial>>,
     ) -> Result<System, BootError> {
         let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
-        let gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
+        let gic = GicShared::new(machine, sgi, self.own_ppis(), affinities);
         self.with_gic(gic, translation, serial)
     }
 
@@ -209,9 +214,7 @@ impl<'a> Survey<'a> {
         translation: Translation,
         serial: Option<Box<dyn Serial>>,
     ) -> Result<System, BootError> {
-        let alarm = self.hardware.timer.hyp_physical;
-        let own = self.plan.console.filter(|_| serial.is_some());
-        gic.console = own.map(|own| OwnInterrupts { spi: own.spi, alarm });
+        gic.console = self.plan.console.filter(|_| serial.is_some()).map(|own| own.spi);
         let mut cells = Vec::with_capacity(self.plan.cells.len());
         let mut wires = Vec::with_capacity(self.plan.cells.len());
         let mut cpus = Vec::with_capacity(self.plan.cpus.len());

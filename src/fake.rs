@@ -99,6 +99,11 @@ impl Board {
         }
     }
 
+    /// The counter stands here now.
+    pub fn set_count(&self, count: u64) {
+        self.count.store(count, Ordering::Relaxed);
+    }
+
     /// Whether an interrupt waits there.
     pub fn is_pending(&self, cpu: PcpuId) -> bool {
         !self.pending[cpu.index()].lock().unwrap().is_empty()

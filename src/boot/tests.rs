@@ -325,8 +325,11 @@ fn every_bit_of_the_loaders_randomness_counts() {
     }
 }
 
+/// Each cell's name and tree.
+type Trees = Vec<(String, Vec<u8>)>;
+
 /// The demo's cells with one more between them, built with so many takes of tables: which there are, and how many tables are in use.
-fn built_with(takes: usize) -> (Result<Vec<(String, Vec<u8>)>, BootError>, usize) {
+fn built_with(takes: usize) -> (Result<Trees, BootError>, usize) {
     let before = fake::tables_taken();
     let second = linux("second").text("cpus", ["cpu@1", "cpu@2"]).text("memory", ["32M"]);
     let loaded = Loaded::new(description([root(), second, control("control", "cpu@3")]));

@@ -8,7 +8,15 @@ pub enum Then {
     /// Nothing: the cell stays off.
     Off,
     /// The next life.
-    Restart,
+    Restart {
+        /// Not before this count; 0 is at once.
+        at: u64,
+    },
+}
+
+impl Then {
+    /// The next life, at once.
+    pub const AGAIN: Self = Self::Restart { at: 0 };
 }
 
 /// Where a cell stands.
@@ -25,6 +33,8 @@ pub enum Life {
     Starting {
         /// Whether it never ran before.
         first: bool,
+        /// Not before this count.
+        at: u64,
     },
     /// vCPU 0 has been started.
     Running,
@@ -65,11 +75,18 @@ impl Life {
         matches!(self, Self::Starting { .. } | Self::Running)
     }
 
+    /// No other life follows this one, even if one was to.
+    pub fn is_last(&mut self) {
+        if let Self::Stopping { then, .. } = self {
+            *then = Then::Off;
+        }
+    }
+
     /// Off no more: whether it was.
     pub fn begin_again(&mut self) -> bool {
         let off = *self == Self::Off;
         if off {
-            *self = Self::Starting { first: false };
+            *self = Self::Starting { first: false, at: 0 };
         }
         off
     }
@@ -100,7 +117,7 @@ impl Life {
         }
         *self = match then {
             Then::Off => Self::Off,
-            Then::Restart => Self::Starting { first: false },
+            Then::Restart { at } => Self::Starting { first: false, at },
         };
         Ended::Yes(then)
     }
@@ -115,28 +132,28 @@ mod tests {
 
     #[test]
     fn one_life() {
-        let mut life = Life::Starting { first: true };
+        let mut life = Life::Starting { first: true, at: 0 };
         assert!(life.started() && life == Life::Running);
         assert_eq!(life.quiet(PcpuId(0)), Ended::No);
-        assert_eq!(life.stop(Then::Restart, CPUS), Some(CPUS));
+        assert_eq!(life.stop(Then::Restart { at: 9 }, CPUS), Some(CPUS));
         assert_eq!(life.stop(Then::Off, CPUS), None, "the first word stands");
         assert!(life.awaits(PcpuId(3)) && !life.awaits(PcpuId(2)));
         assert_eq!(life.quiet(PcpuId(3)), Ended::No);
         assert_eq!(life.quiet(PcpuId(3)), Ended::No);
         assert_eq!(life.quiet(PcpuId(0)), Ended::No);
-        assert_eq!(life.quiet(PcpuId(1)), Ended::Yes(Then::Restart));
-        assert_eq!(life, Life::Starting { first: false });
+        assert_eq!(life.quiet(PcpuId(1)), Ended::Yes(Then::Restart { at: 9 }));
+        assert_eq!(life, Life::Starting { first: false, at: 9 });
         assert_eq!(life.quiet(PcpuId(1)), Ended::No);
     }
 
     #[test]
     fn a_cell_stopped_while_it_loads_does_not_start() {
-        let mut life = Life::Starting { first: true };
+        let mut life = Life::Starting { first: true, at: 0 };
         assert_eq!(life.stop(Then::Off, CpuSet(1)), Some(CpuSet(1)));
         assert!(!life.started());
         assert_eq!(life.quiet(PcpuId(0)), Ended::Yes(Then::Off));
         assert_eq!(life, Life::Off);
-        assert_eq!(life.stop(Then::Restart, CpuSet(1)), None);
+        assert_eq!(life.stop(Then::AGAIN, CpuSet(1)), None);
         assert!(!life.started());
     }
 
@@ -144,12 +161,12 @@ mod tests {
         /// Whatever comes in whatever order: a life ends once for each stop that was heard, and only when all are quiet.
         #[test]
         fn ends_and_stops_pair_up(steps in prop::collection::vec((0u8..4, 0u8..4), 0..200)) {
-            let mut life = Life::Starting { first: true };
+            let mut life = Life::Starting { first: true, at: 0 };
             let (mut heard, mut ended, mut quiet) = (0, 0, 0u64);
             for (what, cpu) in steps {
                 match what {
                     0 => { life.started(); }
-                    1 => if life.stop(Then::Restart, CPUS).is_some() { heard += 1; quiet = 0; }
+                    1 => if life.stop(Then::AGAIN, CPUS).is_some() { heard += 1; quiet = 0; }
                     _ => {
                         quiet |= 1 << cpu;
                         if life.quiet(PcpuId(cpu)) != Ended::No {

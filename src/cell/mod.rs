@@ -15,11 +15,11 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{CellId, CpuSet, PcpuId, VcpuId};
-use crate::crash::Record;
+use crate::crash::{Deaths, OnCrash};
 use crate::guest_tree::GuestTree;
 use crate::mmio::{Bus, Device};
 use crate::plan::{CellPlan, Load, Region};
@@ -72,8 +72,8 @@ pub struct Cell {
     masters: Masters,
     tree: Mutex<GuestTree>,
     life: Mutex<Life>,
-    /// The last one, and how many there were.
-    crash: Mutex<(u32, Option<Record>)>,
+    deaths: Mutex<Deaths>,
+    on_crash: OnCrash,
     /// How many lives began.
     lives: AtomicU32,
     /// How many vCPUs are on or about to be.
@@ -114,8 +114,9 @@ impl Cell {
             load: plan.load.clone(),
             masters: Masters::default(),
             tree: Mutex::new(tree),
-            life: Mutex::new(Life::Starting { first: true }),
-            crash: Mutex::default(),
+            life: Mutex::new(Life::Starting { first: true, at: 0 }),
+            deaths: Mutex::default(),
+            on_crash: plan.on_crash,
             lives: AtomicU32::new(0),
             on: AtomicU32::new(0),
             origin: AtomicU64::new(0),
@@ -142,6 +143,11 @@ impl Cell {
     /// Where it stands.
     pub fn life(&self) -> Life {
         *self.life.lock()
+    }
+
+    /// Its crashes, if there were any.
+    pub fn deaths(&self) -> Option<MutexGuard<'_, Deaths>> {
+        Some(self.deaths.lock()).filter(|deaths| deaths.count() != 0)
     }
 
     /// Ticks since this life began.

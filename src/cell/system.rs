@@ -2,14 +2,15 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::{Cell, Ended, Life, Start, Then};
 use crate::addr::{Pa, Span};
 use crate::console::Console;
 use crate::cpu::{Affinity, CellId, CpuSet, PcpuId, VcpuId};
-use crate::crash::Record;
+use crate::crash::{Record, Verdict};
 use crate::inbox::{Inbox, Kick, Request};
+use crate::intid::Spi;
 use crate::paging;
 use crate::plan::CpuPlan;
 use crate::ports::{CpuInterface, Devices, Firmware, GicRegisters, Timer};
@@ -53,6 +54,8 @@ pub struct System {
     pub entered: u64,
     /// Cells that are not off.
     alive: AtomicU32,
+    /// No cell begins another life.
+    halting: AtomicBool,
     /// CPUs that never came up, a bit each.
     absent: AtomicU64,
 }
@@ -74,6 +77,7 @@ impl System {
             console: None,
             entered: 0,
             alive,
+            halting: AtomicBool::new(false),
             absent: AtomicU64::new(0),
         };
         for cell in &system.cells {
@@ -137,22 +141,22 @@ impl System {
         there.find_map(|cpu| Some((cpu, self.seat(cpu)?)))
     }
 
-    /// A vCPU shall look at its cell's virtual SPI.
+    /// CPUs shall look at their cell's virtual SPIs.
     #[cold]
-    pub fn look_at_line(&self, cell: &Cell, vcpu: VcpuId, machine: &mut impl CpuInterface) {
-        if let Some(cpu) = cell.cpu(vcpu) {
-            self.send(self.post(cpu, Request::Line), machine);
+    pub fn look_at_lines(&self, cpus: CpuSet, machine: &mut impl CpuInterface) {
+        for cpu in cpus.iter() {
+            self.send(self.post(PcpuId(cpu as u8), Request::Line), machine);
         }
     }
 
     /// The line of a cell's virtual SPI changed: whoever is concerned shall look.
-    pub fn line_changed(&self, cell: &Cell, machine: &mut impl CpuInterface) {
-        if let Some(vcpu) = cell.gic.line_concerns() {
-            self.look_at_line(cell, vcpu, machine);
+    pub fn line_changed(&self, cell: &Cell, spi: Spi, machine: &mut impl CpuInterface) {
+        if let Some(cpu) = cell.gic.line_concerns(spi).and_then(|vcpu| cell.cpu(vcpu)) {
+            self.look_at_lines(CpuSet::of([cpu.index()]), machine);
         }
     }
 
-    /// A new life for a cell, be it running or off.
+    /// A new life for a cell, be it running or off. Whoever orders it has looked, so crashes begin to count anew.
     pub fn restart(&self, cell: &Cell, machine: &mut impl CpuInterface) {
         // Nobody loads a cell whose first CPU never came up.
         if cell.cpu(VcpuId(0)).is_none_or(|cpu| self.absent().contains(cpu.index())) {
@@ -161,12 +165,22 @@ impl System {
         if let Some(device) = cell.masters.unstoppable() {
             return no_restart(cell, device, "stays as it is");
         }
-        if cell.life.lock().begin_again() {
-            self.alive.fetch_add(1, Ordering::AcqRel);
-            log::info!("cell {}: starts again", cell.name);
-            return self.send(self.wake(cell), machine);
+        let again = {
+            let mut life = cell.life.lock();
+            if self.halting.load(Ordering::SeqCst) {
+                return;
+            }
+            let again = life.begin_again();
+            // Counted before anybody can take it for off again.
+            self.alive.fetch_add(u32::from(again), Ordering::AcqRel);
+            again
+        };
+        cell.deaths.lock().forgive();
+        if !again {
+            return self.stop(cell, Then::AGAIN, None, machine);
         }
-        self.stop(cell, Then::Restart, None, machine);
+        log::info!("cell {}: starts again", cell.name);
+        self.send(self.wake(cell), machine);
     }
 
     /// A cell died, and this is how. What follows is what its description says. `by` is the CPU that noticed, if it is one of
@@ -183,19 +197,31 @@ impl System {
         if !cell.life.lock().goes_on() {
             return;
         }
-        log::error!("cell {}: crashed: {record}", cell.name);
-        {
-            let mut crash = cell.crash.lock();
-            crash.0 = crash.0.saturating_add(1);
-            crash.1 = Some(record);
+        let name = &cell.name;
+        log::error!("cell {name}: crashed: {record}");
+        let Some(verdict) = cell.deaths.lock().add(record, cell.on_crash, machine) else { return };
+        log::error!("cell {name}: {verdict}");
+        match verdict {
+            Verdict::Restart { at, .. } => self.stop(cell, Then::Restart { at }, by, machine),
+            Verdict::Stop | Verdict::GiveUp(_) => self.stop(cell, Then::Off, by, machine),
+            Verdict::HaltMachine => self.halt(by, machine),
         }
-        self.stop(cell, Then::Off, by, machine);
+    }
+
+    /// Stops every cell for good. With the last one the machine goes off.
+    fn halt(&self, by: Option<PcpuId>, machine: &mut impl CpuInterface) {
+        self.halting.store(true, Ordering::SeqCst);
+        for cell in &self.cells {
+            // Whoever begins a life after this lock sees that it may not.
+            cell.life.lock().is_last();
+            self.stop(cell, Then::Off, by, machine);
+        }
     }
 
     /// Begins to end a cell's life: all its CPUs but `by` are told, who knows. Each says [`System::quiet`] in the end.
     pub fn stop(&self, cell: &Cell, then: Then, by: Option<PcpuId>, machine: &mut impl CpuInterface) {
         let present = CpuSet(cell.cpus().0 & !self.absent().0);
-        let unstoppable = cell.masters.unstoppable().filter(|_| then == Then::Restart);
+        let unstoppable = cell.masters.unstoppable().filter(|_| then != Then::Off);
         let then = if unstoppable.is_some() { Then::Off } else { then };
         let Some(cpus) = cell.life.lock().stop(then, present) else { return };
         if let Some(device) = unstoppable {
@@ -219,7 +245,7 @@ impl System {
         let ended = cell.life.lock().quiet(cpu);
         match ended {
             Ended::No => {}
-            Ended::Yes(Then::Restart) => {
+            Ended::Yes(Then::Restart { .. }) => {
                 self.ended(cell);
                 if cell.may_print(machine) {
                     log::info!("cell {}: restarts", cell.name);
@@ -246,10 +272,13 @@ impl System {
     }
 
     /// One cell fewer. With the last one the machine goes off.
-    fn gone(&self, firmware: &mut impl Firmware) {
+    fn gone(&self, machine: &mut (impl Firmware + Timer)) {
         if self.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
             log::info!("every cell is off");
-            firmware.power_off();
+            if let Some(console) = &self.console {
+                console.drain(machine);
+            }
+            machine.power_off();
         }
     }
 

@@ -3,9 +3,11 @@
 use core::fmt;
 
 use super::{Cell, Life, Progress, Start, System, Then};
+use crate::alarm::{Alarms, Call};
 use crate::cpu::{PcpuId, VcpuId};
 use crate::crash::Record;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Kick, Request};
+use crate::intid::Spi;
 use crate::ports::Machine;
 use crate::smccc::Workarounds;
 use crate::trap::{IdRegisters, StopReason};
@@ -30,6 +32,8 @@ pub struct Vcpu<'a> {
     pub gic: VcpuGic,
     /// The ID registers it sees.
     pub ids: IdRegisters,
+    /// Whom EL2's timer of the CPU is to call.
+    pub alarms: Alarms,
     /// What firmware can do for it.
     pub workarounds: Workarounds,
     /// A cache maintenance by set and way under way: where the instruction is, and how far.
@@ -49,16 +53,28 @@ impl<'a> Vcpu<'a> {
             frame: Frame::default(),
             gic: VcpuGic::new(),
             ids: IdRegisters::read(machine),
+            alarms: Alarms::default(),
             workarounds: Workarounds::probe(machine, system.smc),
             cleaning: None,
         })
+    }
+
+    /// The line of a virtual SPI of its cell changed: it looks itself, or whoever is concerned shall.
+    pub fn line_changed(&mut self, spi: Spi, machine: &mut impl Machine) {
+        if self.cell.gic.line_concerns(spi) == Some(self.id) {
+            self.gic.look_at_line();
+        } else {
+            self.system.line_changed(self.cell, spi, machine);
+        }
     }
 
     /// Answers [`crate::inbox::Request::Start`]: whether the guest is ready to be entered.
     #[must_use]
     pub fn start(&mut self, machine: &mut impl Machine) -> bool {
         match self.cell.life() {
-            Life::Starting { first } if self.id == VcpuId(0) => self.begin(first, machine),
+            Life::Starting { first, at } if self.id == VcpuId(0) => {
+                !self.waits(at, machine) && self.begin(first, machine)
+            }
             Life::Running => match self.cell.take_start(self.id) {
                 Some(start) => {
                     self.prepare(start, machine);
@@ -68,6 +84,19 @@ impl<'a> Vcpu<'a> {
             },
             _ => false,
         }
+    }
+
+    /// Whether the next life is not due yet; then it is looked at again when it is.
+    fn waits(&mut self, at: u64, machine: &mut impl Machine) -> bool {
+        let early = machine.counter() < at;
+        self.alarms.set(Call::Life, early.then_some(at), machine);
+        early
+    }
+
+    /// The next life is due.
+    pub fn look_at_life(&self) {
+        // This CPU is awake, so nobody needs the kick.
+        let Kick(_) = self.inbox.post(self.cpu, Request::Start);
     }
 
     /// A new life of the cell.
@@ -134,7 +163,7 @@ impl<'a> Vcpu<'a> {
         let (system, by) = (self.system, Some(self.cpu));
         match reason {
             StopReason::Off => system.stop(self.cell, Then::Off, by, machine),
-            StopReason::Reset => system.stop(self.cell, Then::Restart, by, machine),
+            StopReason::Reset => system.stop(self.cell, Then::AGAIN, by, machine),
             StopReason::Crash(cause) => {
                 let record = Record::of(self, machine, cause);
                 system.crashed(self.cell, record, by, machine);

@@ -71,6 +71,11 @@ impl Mux {
         self.resting
     }
 
+    /// Whether bytes are on their way to the UART.
+    pub(super) fn is_busy(&self) -> bool {
+        self.sent != self.stage.len()
+    }
+
     /// Takes what was typed.
     pub(super) fn take(&mut self, into: &mut [u8]) -> usize {
         self.serial.take(into)

@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 
 use super::input::Typed;
 use super::{BUDGET, Console, NOBODY, tell};
+use crate::alarm::Call;
 use crate::cell::{Affinity, Cell, Life, Vcpu};
 use crate::cpu::VcpuId;
 use crate::ports::Machine;
@@ -28,14 +29,11 @@ pub(super) enum Order {
 /// The UART interrupted: to be called before its interrupt is deactivated, on whichever CPU it came to.
 #[cold]
 #[inline(never)]
-pub fn interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
+pub fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
     let Some(console) = &vcpu.system.console else { return };
-    machine.set_alarm(None);
     let (orders, rest) = console.serve();
-    if rest {
-        let until = machine.counter().saturating_add(machine.frequency() / REST);
-        machine.set_alarm(Some(until));
-    }
+    let until = rest.then(|| machine.counter().saturating_add(machine.frequency() / REST));
+    vcpu.alarms.set(Call::Console, until, machine);
     for order in orders {
         match order {
             Order::Restart(at) => {
@@ -45,8 +43,12 @@ pub fn interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
                 }
             }
             Order::Who => {
+                let now = machine.counter();
                 for cell in &vcpu.system.cells {
-                    console.write(format_args!("{}", Row { cell, console }));
+                    console.write(format_args!("{}", Row { cell, console, now }));
+                    if let Some(deaths) = cell.deaths() {
+                        console.write(format_args!("  {}", *deaths));
+                    }
                 }
                 console.pump(true);
             }
@@ -150,6 +152,7 @@ impl Console {
 struct Row<'r> {
     cell: &'r Cell,
     console: &'r Console,
+    now: u64,
 }
 
 impl fmt::Display for Row<'_> {
@@ -157,6 +160,7 @@ impl fmt::Display for Row<'_> {
         let (cell, at) = (self.cell, super::port_of(self.cell.id));
         let life = match cell.life() {
             Life::Off => "off",
+            Life::Starting { at, .. } if at > self.now => "waits to restart",
             Life::Starting { .. } => "starting",
             Life::Running => "running",
             Life::Stopping { .. } => "stopping",

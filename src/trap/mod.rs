@@ -11,6 +11,7 @@ mod tests;
 pub use abort::ipa;
 pub use id::IdRegisters;
 
+use crate::alarm::Call;
 use crate::cell::Vcpu;
 use crate::console;
 use crate::crash::Cause;
@@ -96,12 +97,18 @@ fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
     Resume::Again
 }
 
-/// An interrupt that is not a guest's: the console's, or one that nobody owns, which the vGIC has masked.
+/// An interrupt that is not a guest's: EL2's timer or console, or one that nobody owns, which the vGIC has masked.
 #[cold]
-pub fn own_interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, irq: Irq) {
+pub fn own_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, irq: Irq) {
     match irq {
-        Irq::Console(intid) => {
-            console::interrupt(vcpu, machine);
+        Irq::Own(intid) => {
+            let alarm = intid == vcpu.system.gic.ppis.alarm.intid();
+            if !alarm || vcpu.alarms.take(Call::Console, machine) {
+                console::interrupt(vcpu, machine);
+            }
+            if alarm && vcpu.alarms.take(Call::Life, machine) {
+                vcpu.look_at_life();
+            }
             machine.deactivate(intid);
         }
         Irq::Foreign(intid) if vcpu.cell.may_print(machine) => {

@@ -89,8 +89,10 @@ codes! {
     CONSOLE_UNFIT = 212;
     /// A virtual console without a hypervisor's, on this board.
     CONSOLE_MISSING = 213;
+    /// A restart beside DMA that nothing stops.
+    UNSTOPPABLE_DMA = 214;
     /// A watchdog for which the board leaves no room.
-    NO_PLACE_FOR_WATCHDOG = 220;
+    NO_PLACE_FOR_WATCHDOG = 215;
 
     /// The archive is compressed.
     ARCHIVE_COMPRESSED = 301;

@@ -52,7 +52,7 @@ fn all_well() -> [Step; 3] {
 /// One that spins, sleeps, or switches its CPU off. The one that spins has three lives, and is told how the last one ended.
 fn one_cpu() -> Scenario {
     let mut scenario = fall_silent(
-        "a_watchdog_ends_whoever_falls_silent",
+        "watchdog_ends_whoever_falls_silent",
         "spin=1|sleep=2|off=3",
         &[("spin", "spin"), ("sleep", "sleep"), ("off", "off")],
         &[
@@ -74,7 +74,7 @@ fn one_cpu() -> Scenario {
 /// One without vectors, and one with two CPUs, of which the other one feeds too.
 fn storm_and_pair() -> Scenario {
     let mut scenario = fall_silent(
-        "a_watchdog_ends_a_storm_of_exceptions_and_two_cpus",
+        "watchdog_ends_a_storm_of_exceptions_and_two_cpus",
         "storm=1|pair=2",
         &[("storm", "storm"), ("pair", "spin")],
         &[
@@ -117,7 +117,7 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![
         one_cpu(),
         storm_and_pair(),
-        linux("linux_feeds_its_watchdog", false),
-        linux("the_root_cell_feeds_its_watchdog", true),
+        linux("watchdog_fed_by_linux", false),
+        linux("watchdog_fed_by_the_root_cell", true),
     ]
 }

@@ -14,7 +14,7 @@ use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
 use crate::console::Console;
 use crate::cpu::CellId;
-use crate::guest_tree::{self, GuestTreeError};
+use crate::guest_tree::{self, GuestTree, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
@@ -287,6 +287,22 @@ impl<'a> Survey<'a> {
             space.tables(),
             tree.bytes.len()
         );
+        let cell = self.furnished(plan, gic, wire, registers, tree)?;
+        // Nothing fails any more, and the tables live as long as the machine runs.
+        Box::leak(Box::new(space));
+        Ok(cell)
+    }
+
+    /// The cell itself. Apart from what its tree needs of the boot stack, which grows with the depth of the board's.
+    #[inline(never)]
+    fn furnished(
+        &self,
+        plan: &CellPlan,
+        gic: &GicShared,
+        wire: Option<Arc<Wire>>,
+        space: Space,
+        tree: GuestTree,
+    ) -> Result<Cell, CellError> {
         let own_ppis = self.plan.own_ppis.iter().fold(0, |mask, ppi| mask | 1 << ppi.intid());
         let mut cpus = Vec::with_capacity(plan.cpus.len());
         for id in &plan.cpus {
@@ -303,12 +319,10 @@ impl<'a> Survey<'a> {
             watchdog = Some(Watchdog::new(spi, wire.clone()));
             cell_gic = cell_gic.with_spi(spi, wire);
         }
-        let cell = Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree);
+        let cell = Cell::new(plan, &self.plan.reserved, space, cell_gic, tree);
         let masters = Masters::of(&self.tree, &self.hardware, &plan.devices);
         let mut cell = cell.ok_or(CellError::NoMemory)?.with_masters(masters);
         cell.watchdog = watchdog;
-        // Nothing fails any more, and the tables live as long as the machine runs.
-        Box::leak(Box::new(space));
         Ok(cell)
     }
 }

@@ -11,7 +11,7 @@ use crate::vcpu::{GuestFault, Pstate};
 use crate::vgic;
 
 /// The IPA that faulted: HPFAR_EL2.FIPA (Arm ARM D24.2.58, bits 47:4 are IPA 55:12) and the offset in the page.
-fn ipa(hpfar: u64, far: u64) -> Ipa {
+pub fn ipa(hpfar: u64, far: u64) -> Ipa {
     const FIPA: u64 = 0xffff_ffff_fff0;
     Ipa((hpfar & FIPA) << 8 | far & 0xfff)
 }

@@ -8,12 +8,13 @@ mod sysreg;
 #[cfg(test)]
 mod tests;
 
+pub use abort::ipa;
 pub use id::IdRegisters;
 
-use core::fmt;
-
-use crate::cell::{Then, Vcpu};
+use crate::alarm::Call;
+use crate::cell::Vcpu;
 use crate::console;
+use crate::crash::Cause;
 use crate::ports::{Exit, Machine};
 use crate::vcpu::GuestFault;
 use crate::vgic::Irq;
@@ -45,32 +46,7 @@ pub enum StopReason {
     /// It asked for a reset.
     Reset,
     /// Something that it cannot survive.
-    Crash(Crash),
-}
-
-/// What a cell cannot survive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crash {
-    /// A physical SError while it ran: an asynchronous error that names no instruction.
-    SError,
-}
-
-impl StopReason {
-    /// What follows. A crashed cell stays off.
-    pub fn then(self) -> Then {
-        match self {
-            Self::Reset => Then::Restart,
-            Self::Off | Self::Crash(_) => Then::Off,
-        }
-    }
-}
-
-impl fmt::Display for Crash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SError => f.write_str("SError"),
-        }
-    }
+    Crash(Cause),
 }
 
 /// Answers an exit. `go` is told how the guest goes on, and is the end of each way through here: what a way has decided is not
@@ -85,7 +61,7 @@ pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit, g
         }
         // Bulkhead has no Group 0 interrupts and gives guests none; firmware's go to EL3. Nothing to acknowledge.
         Exit::Fiq => rare(Resume::Again),
-        Exit::SError => rare(Resume::Stop(StopReason::Crash(Crash::SError))),
+        Exit::SError => rare(Resume::Stop(StopReason::Crash(Cause::SError))),
     };
     go(vcpu, machine, resume)
 }
@@ -149,12 +125,18 @@ fn foreign_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, intid: u3
     own_interrupt(vcpu, machine, irq);
 }
 
-/// An interrupt that is not a guest's: the console's, or one that nobody owns, which the vGIC has masked.
+/// An interrupt that is not a guest's: EL2's timer or console, or one that nobody owns, which the vGIC has masked.
 #[cold]
-pub fn own_interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, irq: Irq) {
+pub fn own_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, irq: Irq) {
     match irq {
-        Irq::Console(intid) => {
-            console::interrupt(vcpu, machine);
+        Irq::Own(intid) => {
+            let alarm = intid == vcpu.system.gic.ppis.alarm.intid();
+            if !alarm || vcpu.alarms.take(Call::Console, machine) {
+                console::interrupt(vcpu, machine);
+            }
+            if alarm && vcpu.alarms.take(Call::Life, machine) {
+                vcpu.look_at_life();
+            }
             machine.deactivate(intid);
         }
         Irq::Foreign(intid) if vcpu.cell.may_print(machine) => {

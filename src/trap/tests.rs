@@ -268,7 +268,7 @@ fn interrupts_only_come_and_go() {
         assert_eq!(cpu.exit(Exit::Irq), Resume::Again, "{intid}");
     }
     let stop = cpu.exit(Exit::SError);
-    assert_eq!(stop, Resume::Stop(StopReason::Crash(Crash::SError)));
+    assert_eq!(stop, Resume::Stop(StopReason::Crash(Cause::SError)));
 }
 
 #[test]

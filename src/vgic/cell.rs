@@ -12,6 +12,7 @@ use super::offsets::{
 };
 use super::shared::GicShared;
 use super::spi::{VirtualSpi, Wire};
+use super::spis::VirtualSpis;
 use crate::cpu::{Affinity, PcpuId, SgiTarget, VcpuId};
 use crate::intid::{IntidSet, Spi};
 use crate::ports::{GicRegisters, Width};
@@ -32,8 +33,8 @@ pub struct CellGic {
     pub(super) enables: AtomicU32,
     /// SPIs that were made active by a register write: active, but in no list register.
     forced: [AtomicU32; 32],
-    /// Its virtual device's.
-    pub(super) spi: Option<VirtualSpi>,
+    /// Those of its virtual devices.
+    pub(super) virtual_spis: VirtualSpis,
     /// Counts the cell's lives.
     pub(super) life: AtomicU32,
     /// A bit for each vCPU.
@@ -90,7 +91,7 @@ impl CellGic {
         let mut of_cell = IntidSet::new();
         spis.iter().filter(|id| *id >= 32).for_each(|id| of_cell.insert(id));
         let mut owned = of_cell.clone();
-        let private = ppis & !SGIS & !(1 << shared.maintenance.intid()) | u32::from(shared.sgi.physical);
+        let private = ppis & !SGIS & !(1 << shared.ppis.maintenance.intid()) | u32::from(shared.sgi.physical);
         bits(private).for_each(|id| owned.insert(id));
         Self {
             owned,
@@ -98,20 +99,25 @@ impl CellGic {
             typer: super::identity::typer(shared.typer),
             enables: AtomicU32::new(0),
             forced: Default::default(),
-            spi: None,
+            virtual_spis: VirtualSpis::default(),
             life: AtomicU32::new(0),
             everyone: u64::MAX >> 64usize.saturating_sub(cpus.len()).min(63),
             vcpus: cpus.into_iter().map(|(cpu, affinity)| VcpuShared::new(cpu, affinity)).collect(),
         }
     }
 
-    /// The same with an SPI that a virtual device raises by this line; it is no physical one of the cell's.
+    /// The same with one more SPI, which a virtual device raises by this line; it is no physical one of the cell's.
     #[must_use]
     pub fn with_spi(mut self, spi: Spi, wire: Arc<Wire>) -> Self {
         self.owned.remove(spi.intid());
         self.spis.remove(spi.intid());
-        self.spi = Some(VirtualSpi::new(spi, wire));
+        self.virtual_spis.add(spi, wire);
         self
+    }
+
+    /// The SPI of a virtual device that has this INTID.
+    pub(super) fn virtual_spi(&self, intid: u32) -> Option<&VirtualSpi> {
+        self.virtual_spis.find(intid)
     }
 
     /// Its own part of a vCPU that it has.
@@ -121,7 +127,7 @@ impl CellGic {
 
     /// All vCPUs with their numbers.
     pub(super) fn vcpus(&self) -> impl Iterator<Item = (VcpuId, &VcpuShared)> {
-        (0..).map(VcpuId).zip(&self.vcpus)
+        (0..u8::MAX).map(VcpuId).zip(&self.vcpus)
     }
 
     /// How many there are.
@@ -129,10 +135,10 @@ impl CellGic {
         self.vcpus.len()
     }
 
-    /// Its SPIs of a word, the virtual one too.
+    /// Its SPIs of a word, the virtual ones too.
     #[inline(always)]
     pub(super) fn spis_of(&self, word: u32) -> u32 {
-        self.spis.word(word as usize) | self.spi.as_ref().map_or(0, |spi| spi.bit(word))
+        self.spis.word(word as usize) | self.virtual_spis.word(word)
     }
 
     /// Its physical SGIs and PPIs, a bit each.
@@ -163,11 +169,9 @@ impl CellGic {
     pub fn scrub(&self, m: &mut impl GicRegisters, shared: &GicShared) {
         self.enables.store(0, Ordering::Relaxed);
         self.life.fetch_add(1, Ordering::Relaxed);
-        if let Some(spi) = &self.spi {
-            spi.reset();
-        }
+        self.virtual_spis.iter().for_each(VirtualSpi::reset);
         let route = self.vcpus.first().map_or(0, |vcpu| vcpu.affinity.get());
-        for (word, forced) in (0..).zip(&self.forced) {
+        for (word, forced) in (0..32).zip(&self.forced) {
             forced.store(0, Ordering::Relaxed);
             let owned = self.spis.word(word as usize);
             if owned == 0 {

@@ -6,16 +6,16 @@ mod write;
 
 use std::io::{self, BufRead, Write};
 
-use bulkhead::archive::Archive;
 use bulkhead::config::Config;
 use bulkhead::hardware::Hardware;
-use bulkhead::plan::{Plan, PlanError, pool};
+use bulkhead::plan::PlanError;
 use bulkhead::refusal::{Code, Place, Refusal, code};
 use bulkhead::tree::Tree;
 
 pub use wish::{CellWish, WishError};
 
 use crate::board::{Board, BoardError};
+use crate::plan::decide::{self, Given, Undecided, decide};
 use crate::plan::loaded;
 use crate::report::Mistake;
 use crate::{cpio, dtc};
@@ -68,7 +68,7 @@ pub fn new_with(
     input: &mut dyn BufRead,
     output: &mut dyn Write,
 ) -> Result<String, NewError> {
-    let blob = board.blob()?;
+    let (blob, _) = decide::board(board)?;
     let tree = Tree::parse(&blob).map_err(|error| NewError::Refused(vec![Mistake::of(&error)]))?;
     let hardware = Hardware::read(&tree).map_err(|errors| NewError::Refused(Mistake::all(&errors)))?;
     let mut wishes: Vec<CellWish> =
@@ -77,8 +77,7 @@ pub fn new_with(
         wishes = ask::cells(&tree, &hardware, input, output)?;
     }
     let name = board.origin().name;
-    let tried =
-        |wishes: &[CellWish]| try_out(&write::source(wishes, &name), &tree, &hardware, blob.len() as u64);
+    let tried = |wishes: &[CellWish]| try_out(&write::source(wishes, &name), &blob, &tree, &hardware);
     match tried(&wishes) {
         Ok(()) => {}
         Err(NotYet::Accepted(hazards)) => {
@@ -115,20 +114,19 @@ impl NotYet {
 }
 
 /// Checks a text, with files in place of images that need not be there yet.
-fn try_out(source: &str, board: &Tree<'_>, hardware: &Hardware, board_size: u64) -> Result<(), NotYet> {
+fn try_out(source: &str, blob: &[u8], board: &Tree<'_>, hardware: &Hardware) -> Result<(), NotYet> {
     let refused = |mistakes| NotYet::Other(NewError::Refused(mistakes));
-    let blob = dtc::compile(source).map_err(|error| NotYet::Other(NewError::Try(error.into())))?;
-    let tree = Tree::parse(&blob).map_err(|error| refused(vec![Mistake::of(&error)]))?;
+    let description = dtc::compile(source).map_err(|error| NotYet::Other(NewError::Try(error.into())))?;
+    let tree = Tree::parse(&description).map_err(|error| refused(vec![Mistake::of(&error)]))?;
     let config = Config::parse(&tree).map_err(|errors| refused(Mistake::all(&errors)))?;
     let packed =
-        with_stand_ins(&blob, &config).map_err(|error| NotYet::Other(NewError::Try(error.into())))?;
-    let archive = Archive::parse(&packed).map_err(|error| refused(vec![Mistake::of(&error)]))?;
-    let pool = pool::size(hardware.cpus.len(), config.cells.len(), board_size as usize);
-    let Some(boot) = loaded::guess(hardware, packed.len() as u64, pool) else {
-        return Err(refused(vec![Mistake::in_words("the board's memory is too small".into())]));
+        with_stand_ins(&description, &config).map_err(|error| NotYet::Other(NewError::Try(error.into())))?;
+    let given = Given { config: &config, tree: board, blob, hardware, archive: &packed };
+    let errors = match decide(&given, loaded::guess) {
+        Ok(_) => return Ok(()),
+        Err(Undecided::Description(mistakes) | Undecided::Board(mistakes)) => return Err(refused(mistakes)),
+        Err(Undecided::Plan(errors)) => errors,
     };
-    let plan = Plan::draft(&config, board, hardware, &archive, boot).and_then(|draft| draft.check(hardware));
-    let Err(errors) = plan else { return Ok(()) };
     if let Some(hazards) = errors.iter().map(hazard).collect() {
         return Err(NotYet::Accepted(hazards));
     }

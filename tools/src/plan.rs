@@ -1,6 +1,7 @@
 //! A description held against a board's tree, by the same code that decides at boot.
 
 mod assumed;
+pub(crate) mod decide;
 pub mod loaded;
 pub mod regions;
 mod svg;
@@ -10,12 +11,12 @@ use std::path::Path;
 
 use bulkhead::archive::{self, Archive, ArchiveError};
 use bulkhead::config::Config;
-use bulkhead::guest_tree;
 use bulkhead::hardware::Hardware;
-use bulkhead::plan::{Boot, Checked, Plan, json, no_file, pool};
+use bulkhead::plan::{Boot, Checked, Plan, json, no_file};
 use bulkhead::refusal::{Place, code};
-use bulkhead::tree::{Tree, TreeError, early, used_size};
+use bulkhead::tree::{Tree, TreeError};
 
+use decide::Undecided;
 pub use svg::Subject;
 
 use crate::board::{Board, BoardError};
@@ -85,12 +86,11 @@ pub fn check_as_loaded(
     let desk = Desk { cells, board };
     let given = Given::read(cells).or_else(|error| desk.source(error))?;
     let blob = given.description().map_err(|error| desk.refuse(vec![Mistake::of(&error)], vec![]))?;
-    let mut board_blob = board.blob().or_else(|error| match error {
+    let (board_blob, mut notes) = decide::board(board).or_else(|error| match error {
         BoardError::Dtc(error) => desk.source(error),
         other => Err(other.into()),
     })?;
 
-    let mut notes: Vec<String> = assumed::memory(&mut board_blob).into_iter().collect();
     // Both are read before either is refused, so that the mistakes of both come at once.
     let config = read_description(blob);
     let tree = Tree::parse(&board_blob);
@@ -109,35 +109,18 @@ pub fn check_as_loaded(
         Given::Description(blob) => pack::pack_what_is_there(&blob, &config, folder)?,
         Given::Archive(bytes) => (bytes, Vec::new()),
     };
-    let archive = Archive::parse(&packed).map_err(|error| desk.refuse(vec![Mistake::of(&error)], vec![]))?;
-    let used = used_size(&board_blob).map_err(|error| desk.refuse(vec![], vec![Mistake::of(&error)]))?;
-    // What boot has no room for, before it has a heap.
-    let early = early::read(&board_blob).map_err(|error| desk.refuse(vec![], vec![Mistake::of(&error)]))?;
-    if let Some(left_out) = early.left_out {
-        return Err(desk.refuse(vec![], vec![Mistake::of(&left_out)]));
-    }
-    let pool = pool::size(hardware.cpus.len(), config.cells.len(), used);
-    let Some(boot) = boot(&hardware, packed.len() as u64, pool) else {
-        let message =
-            "its memory is too small for the archive: the first bank must hold it beside the hypervisor";
-        return Err(desk.refuse(vec![], vec![Mistake::in_words(message.into())]));
+    let given = decide::Given {
+        config: &config,
+        tree: &tree,
+        blob: &board_blob,
+        hardware: &hardware,
+        archive: &packed,
     };
-    let plan = Plan::draft(&config, &tree, &hardware, &archive, boot)
-        .and_then(|draft| draft.check(&hardware))
-        .map_err(|errors| desk.refuse(with_notes(Mistake::all(&errors), &missing), vec![]))?;
-    let trees = plan.cells.iter().filter_map(|cell| {
-        let error = guest_tree::planned(&tree, &hardware, &plan, cell, &packed).err()?;
-        let place = Place::Description { node: format!("/{}", cell.name), property: None };
-        Some(Mistake {
-            code: Some(error.code()),
-            places: vec![place],
-            ..Mistake::in_words(error.to_string())
-        })
-    });
-    let trees: Vec<_> = trees.collect();
-    if !trees.is_empty() {
-        return Err(desk.refuse(trees, vec![]));
-    }
+    let plan = decide::decide(&given, boot).map_err(|error| match error {
+        Undecided::Description(mistakes) => desk.refuse(mistakes, vec![]),
+        Undecided::Board(mistakes) => desk.refuse(vec![], mistakes),
+        Undecided::Plan(errors) => desk.refuse(with_notes(Mistake::all(&errors), &missing), vec![]),
+    })?;
     notes.extend(assumed::not_bootable(&hardware, &tree));
     let name = cells.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Fit { plan, config, hardware, board: board_blob, name, notes })

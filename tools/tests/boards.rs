@@ -3,13 +3,15 @@
 mod demo;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use bulkhead_cli::board::Board;
+use bulkhead_cli::new::new;
 use bulkhead_cli::plan::{self, Fit};
 use demo::{images, top};
 
-/// A board's demo; `None`, which is said, where nobody has fetched the board's tree.
-fn demo(board: &str, tree: &str) -> Option<Fit> {
+/// A board's tree; `None`, which is said, where nobody has fetched it.
+fn tree_of(board: &str, tree: &str) -> Option<PathBuf> {
     let tree = top().join("target/debian/dtbs").join(tree);
     if !tree.exists() {
         // Not by a macro, whose output the test harness keeps to itself.
@@ -18,6 +20,12 @@ fn demo(board: &str, tree: &str) -> Option<Fit> {
         std::io::stderr().write_all(left_out.as_bytes()).unwrap();
         return None;
     }
+    Some(tree)
+}
+
+/// A board's demo, if its tree is there.
+fn demo(board: &str, tree: &str) -> Option<Fit> {
+    let tree = tree_of(board, tree)?;
     let cells = top().join("dts").join(board).join("demo.dts");
     Some(
         plan::check(&cells, &Board::File(tree), &images(&format!("test/{board}")))
@@ -98,4 +106,19 @@ fn raspberry_pi_4() {
     assert_eq!(control.ram[0].pa.0 + control.ram[0].size, 0x3b40_0000);
     let frames = [linux.gicd, linux.gicr].map(|span| (span.start().0, span.size()));
     assert_eq!(frames, [(0xff84_1000, 0x1000), (0xff84_2000, 0x2000)]);
+}
+
+#[test]
+fn new_writes_what_check_lets_pass() {
+    for (board, tree) in [("imx8mp-evk", "imx8mp-evk.dtb"), ("rpi4", "bcm2711-rpi-4-b.dtb")] {
+        let Some(tree) = tree_of(board, tree) else { continue };
+        let root = "linux:kernel=linux/Image,initrd=linux/initrd.cpio".parse().unwrap();
+        let control = "control:cpus=1,memory=16M,image=control.elf".parse().unwrap();
+        let board_tree = Board::File(tree);
+        let text = new(&board_tree, Some(root), vec![control]).unwrap_or_else(|e| panic!("{board}: {e}"));
+        let folder = images(&format!("test/new-{board}"));
+        let cells = folder.join("cells.dts");
+        std::fs::write(&cells, &text).unwrap();
+        plan::check(&cells, &board_tree, &folder).unwrap_or_else(|e| panic!("{board}: {e}\n{text}"));
+    }
 }

@@ -61,7 +61,7 @@ pub unsafe fn redistributor_type(frame: Pa) -> u64 {
 /// # Safety
 /// `at` is mapped device memory that may be read with this width.
 #[inline(always)]
-unsafe fn load(at: Pa, width: Width) -> u64 {
+pub unsafe fn load(at: Pa, width: Width) -> u64 {
     let value: u64;
     match width {
         // SAFETY: the caller's promise.
@@ -89,7 +89,7 @@ unsafe fn load(at: Pa, width: Width) -> u64 {
 /// # Safety
 /// `at` is mapped device memory that may be written with this width.
 #[inline(always)]
-unsafe fn store(at: Pa, width: Width, value: u64) {
+pub unsafe fn store(at: Pa, width: Width, value: u64) {
     match width {
         // SAFETY: the caller's promise.
         Width::Byte => unsafe {

@@ -1,5 +1,5 @@
 //! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`chatter`] checks a
-//! flood; [`dma`] ends lives in the middle of DMA; [`plans`] compares what the desk decides with what the image does; [`dmesg`] compares
+//! flood, [`restart`] lives; [`dma`] ends lives in the middle of DMA; [`plans`] compares what the desk decides with what the image does; [`dmesg`] compares
 //! Linux's complaints with those it has without a hypervisor.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
@@ -10,6 +10,7 @@ mod dmesg;
 mod hostile;
 mod list;
 mod plans;
+mod restart;
 mod scenario;
 
 use libtest_mimic::{Arguments, Trial};

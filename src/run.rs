@@ -2,9 +2,10 @@
 
 use crate::cell::{System, Vcpu};
 use crate::cpu::PcpuId;
+use crate::crash::{Cause, is_at_vector};
 use crate::inbox::Request;
 use crate::ports::Machine;
-use crate::trap::{self, Resume};
+use crate::trap::{self, Resume, StopReason};
 use crate::vcpu::inject;
 
 #[cfg(test)]
@@ -65,7 +66,13 @@ pub fn guest_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
     match trap::handle(vcpu, machine, exit) {
         Resume::Next => vcpu.frame.skip(),
         Resume::Again => {}
-        Resume::Inject(fault) => inject(machine, &mut vcpu.frame, fault),
+        Resume::Inject(fault) => {
+            if is_at_vector(&vcpu.frame, machine) {
+                vcpu.end(StopReason::Crash(Cause::Vector), machine);
+                return Turn::Park;
+            }
+            inject(machine, &mut vcpu.frame, fault);
+        }
         Resume::Park => {
             vcpu.switch_off(machine);
             return Turn::Park;

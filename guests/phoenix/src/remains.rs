@@ -196,8 +196,12 @@ pub fn wait_for_event() {
     unsafe { asm!("wfe", options(nostack)) }
 }
 
-/// Dies: an undefined instruction with no memory at the vectors.
+/// Dies: an undefined instruction with no memory at the vectors. The MMU is off, so that no mapping of this program's own says so
+/// first: then the CPU would fault for ever by itself.
 pub fn die() -> ! {
+    let without_mmu = read_reg!("sctlr_el1") & !1;
     // SAFETY: nothing of this program runs after it.
-    unsafe { asm!("msr vbar_el1, xzr", "isb", "udf #0", options(noreturn, nostack)) }
+    unsafe {
+        asm!("msr sctlr_el1, {}", "msr vbar_el1, xzr", "isb", "udf #0", in(reg) without_mmu, options(noreturn, nostack))
+    }
 }

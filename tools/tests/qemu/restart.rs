@@ -73,6 +73,7 @@ fn restarts(name: &'static str, long: bool, count: usize) -> Scenario {
         boots: Cells(cells(&[victim("devices = \"serial1\";"), phoenix("\"cpu@1\", \"cpu@2\"", "", more)])),
         consoles: vec!["phoenix=2", "victim"],
         steps: vec![
+            Lives("phoenix", 1),
             Order("phoenix", "\x1ei"),
             see("phoenix", memory),
             Seconds("victim", 2),

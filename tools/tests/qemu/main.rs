@@ -1,6 +1,6 @@
 //! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`chatter`] checks a
-//! flood, [`restart`] lives; [`dma`] ends lives in the middle of DMA; [`plans`] compares what the desk decides with what the image does; [`dmesg`] compares
-//! Linux's complaints with those it has without a hypervisor.
+//! flood, [`restart`] lives; [`dma`] ends lives in the middle of DMA; [`plans`] compares what the desk decides with what the image does;
+//! [`neighbour`] counts what EL2 executes for a victim; [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
@@ -9,6 +9,7 @@ mod dma;
 mod dmesg;
 mod hostile;
 mod list;
+mod neighbour;
 mod plans;
 mod restart;
 mod scenario;
@@ -32,5 +33,7 @@ fn main() {
         plans("desk_and_image_decide_the_same_20_plans", 20),
         plans("desk_and_image_decide_the_same_200_plans", 200).with_ignored_flag(true),
     ];
-    libtest_mimic::run(&arguments, std::iter::once(desk).chain(trials).chain(plans).collect()).exit();
+    let neighbour =
+        Trial::test("hostile_neighbour_costs_no_instruction", || neighbour::same_count().map_err(Into::into));
+    libtest_mimic::run(&arguments, [desk, neighbour].into_iter().chain(trials).chain(plans).collect()).exit();
 }

@@ -22,7 +22,7 @@ impl Then {
 /// Where a cell stands.
 ///
 /// ```text
-/// Starting --started--> Running --stop--> Stopping --quiet by the last CPU--> Off | Starting
+/// Starting --started--> Running --stop--> Stopping --quiet by the last CPU, end--> Off | Starting
 ///     `------------------stop----------------^
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,8 @@ impl Life {
         matches!(self, Self::Stopping { left, .. } if left.contains(cpu.index()))
     }
 
-    /// This CPU runs nothing of the cell any more. To say it twice does no harm.
+    /// This CPU runs nothing of the cell any more. To say it twice does no harm. Whoever is told that the life has ended calls
+    /// [`Life::end`] in the end.
     pub fn quiet(&mut self, cpu: PcpuId) -> Ended {
         let Self::Stopping { then, left } = *self else { return Ended::No };
         let left = CpuSet(left.0 & !CpuSet::of([cpu.index()]).0);
@@ -115,11 +116,18 @@ impl Life {
         if !self.awaits(cpu) {
             return Ended::No;
         }
+        *self = Self::Stopping { then, left };
+        Ended::Yes(then)
+    }
+
+    /// What had to be done at the end of a life is done: what follows, which may have become less meanwhile.
+    pub fn end(&mut self) -> Then {
+        let Self::Stopping { then, .. } = *self else { return Then::Off };
         *self = match then {
             Then::Off => Self::Off,
             Then::Restart { at } => Self::Starting { first: false, at },
         };
-        Ended::Yes(then)
+        then
     }
 }
 
@@ -142,6 +150,9 @@ mod tests {
         assert_eq!(life.quiet(PcpuId(3)), Ended::No);
         assert_eq!(life.quiet(PcpuId(0)), Ended::No);
         assert_eq!(life.quiet(PcpuId(1)), Ended::Yes(Then::Restart { at: 9 }));
+        assert_eq!(life.stop(Then::Off, CPUS), None, "it is not over yet");
+        assert_eq!(life.quiet(PcpuId(1)), Ended::No);
+        assert_eq!(life.end(), Then::Restart { at: 9 });
         assert_eq!(life, Life::Starting { first: false, at: 9 });
         assert_eq!(life.quiet(PcpuId(1)), Ended::No);
     }
@@ -152,9 +163,21 @@ mod tests {
         assert_eq!(life.stop(Then::Off, CpuSet(1)), Some(CpuSet(1)));
         assert!(!life.started());
         assert_eq!(life.quiet(PcpuId(0)), Ended::Yes(Then::Off));
+        assert_eq!(life.end(), Then::Off);
         assert_eq!(life, Life::Off);
         assert_eq!(life.stop(Then::AGAIN, CpuSet(1)), None);
         assert!(!life.started());
+    }
+
+    #[test]
+    fn the_last_life_is_followed_by_none() {
+        let mut life = Life::Running;
+        life.is_last();
+        assert_eq!(life, Life::Running);
+        assert_eq!(life.stop(Then::AGAIN, CpuSet(1)), Some(CpuSet(1)));
+        assert_eq!(life.quiet(PcpuId(0)), Ended::Yes(Then::AGAIN));
+        life.is_last();
+        assert_eq!((life.end(), life), (Then::Off, Life::Off));
     }
 
     proptest! {
@@ -170,6 +193,7 @@ mod tests {
                     _ => {
                         quiet |= 1 << cpu;
                         if life.quiet(PcpuId(cpu)) != Ended::No {
+                            prop_assert_eq!(life.end(), Then::AGAIN);
                             ended += 1;
                             prop_assert_eq!(quiet & CPUS.0, CPUS.0);
                         }

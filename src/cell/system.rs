@@ -89,7 +89,7 @@ impl System {
 
     /// All CPUs that run something.
     pub fn cpus(&self) -> impl Iterator<Item = (PcpuId, Seat)> + '_ {
-        (0..).map(PcpuId).zip(&self.seats).filter_map(|(id, seat)| Some((id, (*seat)?)))
+        (0..u8::MAX).map(PcpuId).zip(&self.seats).filter_map(|(id, seat)| Some((id, (*seat)?)))
     }
 
     /// What a CPU runs.
@@ -197,10 +197,15 @@ impl System {
         if !cell.life.lock().goes_on() {
             return;
         }
-        let name = &cell.name;
-        log::error!("cell {name}: crashed: {record}");
-        let Some(verdict) = cell.deaths.lock().add(record, cell.on_crash, machine) else { return };
-        log::error!("cell {name}: {verdict}");
+        let verdict = {
+            let mut deaths = cell.deaths.lock();
+            let Some(verdict) = deaths.add(record, cell.on_crash, machine) else { return };
+            if let Some(last) = deaths.last() {
+                log::error!("cell {}: crash {}: {last}", cell.name, deaths.count());
+            }
+            verdict
+        };
+        log::error!("cell {}: {verdict}", cell.name);
         match verdict {
             Verdict::Restart { at, .. } => self.stop(cell, Then::Restart { at }, by, machine),
             Verdict::Stop | Verdict::GiveUp(_) => self.stop(cell, Then::Off, by, machine),
@@ -243,31 +248,37 @@ impl System {
         machine: &mut (impl CpuInterface + GicRegisters + Devices + Firmware + Timer),
     ) {
         let ended = cell.life.lock().quiet(cpu);
-        match ended {
-            Ended::No => {}
-            Ended::Yes(Then::Restart { .. }) => {
-                self.ended(cell);
+        let Ended::Yes(then) = ended else { return };
+        // It is still stopping, so nobody begins its next life meanwhile.
+        if let Some(console) = &self.console {
+            console.ended(cell.id);
+        }
+        if then == Then::Off {
+            self.still(cell, machine);
+        }
+        let next = cell.life.lock().end();
+        match next {
+            Then::Restart { .. } => {
                 if cell.may_print(machine) {
                     log::info!("cell {}: restarts", cell.name);
                 }
                 self.send(self.wake(cell), machine);
             }
-            Ended::Yes(Then::Off) => {
-                self.ended(cell);
-                log::info!("cell {}: off", cell.name);
-                cell.gic.scrub(machine, &self.gic);
-                // Somebody may have begun the next life meanwhile, whose own it is to stop them.
-                if let Err(device) = cell.masters.stop(machine, || cell.life() == Life::Off) {
-                    log::error!("cell {}: the device at {device} does not stop", cell.name);
+            Then::Off => {
+                if then != Then::Off {
+                    self.still(cell, machine);
                 }
+                log::info!("cell {}: off", cell.name);
                 self.gone(machine);
             }
         }
     }
 
-    fn ended(&self, cell: &Cell) {
-        if let Some(console) = &self.console {
-            console.ended(cell.id);
+    /// Nothing of a cell without a next life is to do anything: its interrupts and its devices.
+    fn still(&self, cell: &Cell, machine: &mut (impl GicRegisters + Devices + Timer)) {
+        cell.gic.scrub(machine, &self.gic);
+        if let Err(device) = cell.masters.stop(machine, || true) {
+            log::error!("cell {}: the device at {device} does not stop", cell.name);
         }
     }
 

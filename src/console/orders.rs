@@ -5,6 +5,7 @@ use core::sync::atomic::{Ordering, fence};
 
 use arrayvec::ArrayVec;
 
+use super::channel::Port;
 use super::input::Typed;
 use super::{BUDGET, Console, NOBODY, tell};
 use crate::alarm::Call;
@@ -34,8 +35,8 @@ pub fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
     let (orders, rest) = console.serve();
     let until = rest.then(|| machine.counter().saturating_add(machine.frequency() / REST));
     vcpu.alarms.set(Call::Console, until, machine);
-    for order in orders {
-        match order {
+    for order in &orders {
+        match *order {
             Order::Restart(at) => {
                 let cell = at.checked_sub(1).and_then(|at| vcpu.system.cells.get(at));
                 if let Some(cell) = cell {
@@ -127,9 +128,7 @@ impl Console {
     fn say_input(&self, at: Option<usize>) {
         match at.and_then(|at| self.ports.get(at)) {
             Some(port) => {
-                // Formatting takes the lock of Bulkhead's own channel, so not under this one's.
-                let name = port.lock().name.clone();
-                self.write(format_args!("the input goes to {name}; Ctrl-^ ? for help"));
+                self.write(format_args!("the input goes to {}; Ctrl-^ ? for help", Name(port)));
             }
             None => self.write(format_args!("the input goes to nobody; Ctrl-^ ? for help")),
         }
@@ -145,6 +144,15 @@ impl Console {
         ] {
             self.write(format_args!("{line}"));
         }
+    }
+}
+
+/// A channel's name. Whoever formats it has the lock of Bulkhead's own channel, and takes this one's.
+struct Name<'n>(&'n Port);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.lock().name)
     }
 }
 
@@ -166,7 +174,7 @@ impl fmt::Display for Row<'_> {
             Life::Stopping { .. } => "stopping",
         };
         write!(f, "{at} {}: {life}, life {}, CPUs", cell.name, cell.lives())?;
-        for vcpu in (0..).take(cell.vcpus()).map(VcpuId) {
+        for vcpu in (0..u8::MAX).take(cell.vcpus()).map(VcpuId) {
             if let Some(cpu) = cell.cpu(vcpu) {
                 let off = if cell.affinity_info(vcpu) == Affinity::On { "" } else { " (off)" };
                 write!(f, " {}{off}", cpu.index())?;

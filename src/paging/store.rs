@@ -101,7 +101,8 @@ impl HeapStore {
     }
 
     fn in_others(&self, at: Pa) -> Option<usize> {
-        self.others.iter().take(self.used).position(|t| t.get().first().is_some_and(|t| t.pa() == at))
+        let is_there = |place: &usize| self.others.get(*place)?.get().first().map(|table| table.pa() == at);
+        (0..self.used).find(|place| is_there(place) == Some(true))
     }
 }
 
@@ -125,6 +126,10 @@ impl Store for HeapStore {
         }
         if self.used == self.others.len() {
             self.others.try_reserve(1).ok()?;
+            // There is room; said so, the compiler leaves the way out that panics.
+            if self.others.len() == self.others.capacity() {
+                return None;
+            }
             self.others.push((self.take)(1)?);
         }
         self.used = self.used.saturating_add(1);
@@ -136,10 +141,13 @@ impl Store for HeapStore {
             table.clear();
         }
         if let Some(index) = self.in_first(at) {
-            self.free |= 1 << index;
+            self.free |= 1u32.wrapping_shl(index as u32);
         } else if let Some(index) = self.in_others(at) {
             self.used = self.used.saturating_sub(1);
-            self.others.swap(index, self.used);
+            // Nothing is to be done if it is the last.
+            if let Ok([freed, last]) = self.others.get_disjoint_mut([index, self.used]) {
+                core::mem::swap(freed, last);
+            }
         }
     }
 

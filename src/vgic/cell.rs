@@ -122,7 +122,7 @@ impl CellGic {
 
     /// All vCPUs with their numbers.
     pub(super) fn vcpus(&self) -> impl Iterator<Item = (VcpuId, &VcpuShared)> {
-        (0..).map(VcpuId).zip(&self.vcpus)
+        (0..u8::MAX).map(VcpuId).zip(&self.vcpus)
     }
 
     /// How many there are.
@@ -160,7 +160,7 @@ impl CellGic {
         self.life.fetch_add(1, Ordering::Relaxed);
         self.virtual_spis.iter().for_each(VirtualSpi::reset);
         let route = self.vcpus.first().map_or(0, |vcpu| vcpu.affinity.get());
-        for (word, forced) in (0..).zip(&self.forced) {
+        for (word, forced) in (0..32).zip(&self.forced) {
             forced.store(0, Ordering::Relaxed);
             let owned = self.spis.word(word as usize);
             if owned == 0 {

@@ -53,7 +53,7 @@ impl VcpuGic {
         }
         self.stirred = false;
         self.part_active(m);
-        for lr in self.highest(m, cell) {
+        for &lr in &self.highest(m, cell) {
             let twin = self.lrs(m).find(|(_, twin)| twin.vintid() == lr.vintid());
             if let Some((n, twin)) = twin {
                 self.queue.remove(lr.vintid());
@@ -97,14 +97,16 @@ impl VcpuGic {
     fn highest(&self, m: &impl GicPorts, cell: &CellGic) -> ArrayVec<Lr, MAX_LRS> {
         let mut best = ArrayVec::<Lr, MAX_LRS>::new();
         for intid in self.queue.iter() {
-            let lr = cell
+            let mut lr = cell
                 .virtual_spi(intid)
                 .map_or_else(|| Lr::pending(intid, self.priority(m, cell, intid)), |spi| spi.lr());
             let place = best.partition_point(|other| other.priority() <= lr.priority());
-            if place < self.lr_count {
-                best.truncate(self.lr_count.saturating_sub(1));
-                // Room was made, and `place` is inside: the length bounds both.
-                let _ = best.try_insert(place, lr);
+            // From there on each moves up by one.
+            for after in best.iter_mut().skip(place) {
+                core::mem::swap(after, &mut lr);
+            }
+            if best.len() < self.lr_count {
+                let _ = best.try_push(lr);
             }
         }
         best

@@ -76,7 +76,7 @@ impl VcpuGic {
         self.life = life;
         own.reset();
         self.lr_count = m.lr_count().clamp(1, 16);
-        self.all_lrs = u32::MAX >> 32usize.saturating_sub(self.lr_count);
+        self.all_lrs = u32::MAX.wrapping_shr(32usize.saturating_sub(self.lr_count) as u32);
         m.reset_virtual_interface();
         m.set_ich_vmcr(0);
         let private = cell.private();
@@ -249,7 +249,7 @@ impl VcpuGic {
         let Some(own) = cell.vcpu(self.me).filter(|_| !self.queue.has(PARKED)) else { return };
         let enabled = own.soft_enabled.load(Ordering::Relaxed);
         let ready = own.soft_pending.fetch_and(!enabled, Ordering::Relaxed) & enabled;
-        for (intid, priority) in (0..).zip(&own.soft_priority) {
+        for (intid, priority) in (0..16).zip(&own.soft_priority) {
             if ready >> intid & 1 != 0 {
                 self.raise(m, cell, Lr::software(intid, priority.load(Ordering::Relaxed)));
             }

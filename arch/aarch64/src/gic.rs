@@ -196,7 +196,7 @@ impl CpuInterface for Cpu {
 
     #[inline(always)]
     fn running_priority(&self) -> u8 {
-        (ICC_RPR_EL1::get() << self.rpr_shift) as u8
+        ICC_RPR_EL1::get().wrapping_shl(u32::from(self.rpr_shift)) as u8
     }
 
     #[inline(always)]

@@ -52,7 +52,10 @@ pub unsafe fn add(start: u64, size: u64) {
 }
 
 fn layout(count: usize) -> Option<Layout> {
-    Layout::array::<Table>(count).ok()?.align_to(count.next_power_of_two() * size_of::<Table>()).ok()
+    Layout::array::<Table>(count)
+        .ok()?
+        .align_to(count.checked_next_power_of_two()?.checked_mul(size_of::<Table>())?)
+        .ok()
 }
 
 /// See [`bulkhead::paging::TakeTables`].

@@ -85,20 +85,20 @@ unsafe fn copy(to: u64, from: u64, size: u64) {
 /// # Safety
 /// The span is mapped for writing.
 unsafe fn zero(start: u64, size: u64) {
-    let end = start + size;
+    let end = start.wrapping_add(size);
     let block = cache::zva_block().unwrap_or(u64::MAX);
     let first = start.checked_next_multiple_of(block).filter(|first| *first <= end).unwrap_or(end);
-    let last = if block == u64::MAX { first } else { first + (end - first) / block * block };
+    let last = if block == u64::MAX { first } else { end & !block.wrapping_sub(1) };
     // SAFETY: part of the caller's span.
-    unsafe { zero_bytes(start, first - start) };
+    unsafe { zero_bytes(start, first.wrapping_sub(start)) };
     let mut at = first;
     while at < last {
         // SAFETY: a whole, aligned block inside the caller's span of Normal memory (DC ZVA faults on Device memory only).
         unsafe { asm!("dc zva, {}", in(reg) at, options(nostack, preserves_flags)) };
-        at += block;
+        at = at.wrapping_add(block);
     }
     // SAFETY: part of the caller's span.
-    unsafe { zero_bytes(last, end - last) };
+    unsafe { zero_bytes(last, end.wrapping_sub(last)) };
 }
 
 /// # Safety

@@ -30,7 +30,7 @@ fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str, more: &str) -> St
 }
 
 /// The control cell.
-fn control(cpu: &str, serial: &str) -> String {
+pub fn control(cpu: &str, serial: &str) -> String {
     let console = if serial == "virtual" { "console" } else { "devices" };
     format!(
         "    control {{ cpus = \"{cpu}\"; memory = \"16M\"; image = \"control.elf\"; {console} = \"{serial}\"; }};\n"

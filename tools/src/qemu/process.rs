@@ -227,7 +227,11 @@ pub(super) fn disk_arguments(disk: &Disk, folder: &Path) -> Result<Vec<String>, 
         Disk::None => (Vec::new(), &[]),
         Disk::File(file) => (vec![file.clone()], &[ON_PCI]),
         Disk::Scratch => (vec![scratch("disk")?], &[ON_PCI]),
-        Disk::TwoSlow => (vec![slow("disk0")?, slow("disk1")?], &[ON_PCI, "virtio-blk-device,drive=disk1"]),
+        // With an ioeventfd QEMU waits for what is under way as soon as bus master is off.
+        Disk::TwoSlow => (
+            vec![slow("disk0")?, slow("disk1")?],
+            &["virtio-blk-pci,drive=disk0,ioeventfd=off,romfile=", "virtio-blk-device,drive=disk1"],
+        ),
         Disk::ThreeScratch => (
             vec![scratch("disk0")?, scratch("disk1")?, scratch("disk2")?],
             &[

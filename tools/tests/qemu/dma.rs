@@ -42,7 +42,7 @@ fn resets(name: &'static str, lives: usize) -> Scenario {
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         resets("nothing_of_a_former_life_s_dma_comes", 8),
-        Scenario { long: true, ..resets("nothing_of_a_hundred_former_lives_dma_comes", 100) },
+        Scenario { long: true, ..resets("nothing_of_60_former_lives_dma_comes", 60) },
         restarts("root_restarts_in_the_middle_of_dma", 3, "cortex-a57"),
         Scenario { long: true, ..restarts("root_restarts_7_times_in_the_middle_of_dma", 8, "max") },
     ]

@@ -12,7 +12,7 @@ use crate::vcpu::Frame;
 /// Why a cell's life ended without its wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// A physical SError while it ran: an asynchronous error that names no instruction.
+    /// A physical SError while it ran whose damage may have spread.
     SError,
     /// Its watchdog was not fed in time.
     Watchdog,
@@ -21,7 +21,7 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::SError => "an SError",
+            Self::SError => "an SError that nothing contains",
             Self::Watchdog => "its watchdog ran out",
         })
     }

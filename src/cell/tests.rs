@@ -259,7 +259,8 @@ fn an_serror_stops_its_cell_alone() {
     let (system, board) = system();
     let mut cpus = rig(&system, &board);
     settle(&mut cpus);
-    cpus[3].machine.exit = crate::ports::Exit::SError;
+    // Uncontainable: DFSC 0x11, AET 0.
+    (cpus[3].machine.exit, cpus[3].machine.esr) = (crate::ports::Exit::SError, 0xbe00_0011);
     settle(&mut cpus);
     assert_eq!((system.cells[1].life(), system.cells[0].life()), (Life::Off, Life::Running));
     assert_eq!(running(&cpus), [false, false, true, false, false]);

@@ -1,13 +1,13 @@
 //! Stage 2 aborts: the emulated devices, and what a guest gets for everything else.
 
-use super::Resume;
 use super::esr::{self, DataAbort, InstructionAbort};
+use super::{Resume, walk};
 use crate::addr::Ipa;
 use crate::cell::Vcpu;
 use crate::console;
 use crate::mmio::Device;
 use crate::ports::{Machine, Width};
-use crate::vcpu::{GuestFault, Pstate};
+use crate::vcpu::{Abort, EXTERNAL, EXTERNAL_ON_WALK, GuestFault, Pstate, aarch32};
 use crate::vgic::{self, Refused};
 
 /// The IPA that faulted: HPFAR_EL2.FIPA (Arm ARM D24.2.58, bits 47:4 are IPA 55:12) and the offset in the page.
@@ -20,23 +20,32 @@ pub fn ipa(hpfar: u64, far: u64) -> Ipa {
 #[inline]
 pub fn data<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Resume {
     let described = abort.valid() && !abort.table_walk() && esr::is_translation_fault(abort.status());
-    // AArch32 (EL0 alone has it) would need its condition and instruction size: no such program drives a GIC.
-    if !described || Pstate::from_bits(vcpu.frame.spsr).aarch32() {
+    if !described {
         return unusual(vcpu, machine, abort);
     }
     let at = ipa(machine.hpfar(), machine.far());
     let Some((device, offset)) = vcpu.cell.bus.find(at, abort.width()) else {
-        return refuse(machine, abort);
+        return refuse(vcpu, machine, abort);
     };
     let write = abort.write().then(|| vcpu.frame.get(abort.register()) & abort.width().mask());
     match access(vcpu, machine, device, offset, abort.width(), write) {
         Ok(value) if write.is_none() => {
             vcpu.frame.set(abort.register(), loaded(value, abort));
-            Resume::Next
         }
-        Ok(_) => Resume::Next,
-        Err(Refused) => refuse(machine, abort),
+        Ok(_) => {}
+        Err(Refused) => return refuse(vcpu, machine, abort),
     }
+    if Pstate::from_bits(vcpu.frame.spsr).aarch32() {
+        return narrow(vcpu, machine);
+    }
+    Resume::Next
+}
+
+/// Behind an access from AArch32. Its condition held, or there would have been none.
+#[cold]
+fn narrow<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &M) -> Resume {
+    aarch32::skip(&mut vcpu.frame, machine.esr());
+    Resume::Again
 }
 
 #[inline]
@@ -78,35 +87,48 @@ fn loaded(value: u64, abort: DataAbort) -> u64 {
 /// An abort that no device answers.
 #[cold]
 fn unusual<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Resume {
-    if abort.status() == esr::TLB_CONFLICT {
-        machine.invalidate_vmid(vcpu.cell.vttbr());
-        return Resume::Again;
-    }
-    // Cache maintenance by address where no memory is has nothing to do. (An AT whose walk failed is told so.)
-    if abort.maintenance() && !abort.table_walk() && !Pstate::from_bits(vcpu.frame.spsr).aarch32() {
-        return Resume::Next;
-    }
-    refuse(machine, abort)
+    // Cache maintenance by address where no memory is has nothing to do, and AArch32 has none at EL0. (An AT whose walk failed is
+    // told so.)
+    let idle = abort.maintenance() && !abort.table_walk() && abort.status() != esr::TLB_CONFLICT;
+    if idle { Resume::Next } else { refuse(vcpu, machine, abort) }
 }
 
 /// Nothing is there, or it is not accessed so. A false report concerns an access that crosses a page, which no device takes; so
 /// it is enough to ask here. The guest tries again, and takes the fault that its own stage 1 has for it.
 #[cold]
-fn refuse<M: Machine>(machine: &M, abort: DataAbort) -> Resume {
+fn refuse<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Resume {
     if machine.is_false_report() {
         return Resume::Again;
     }
-    Resume::Inject(GuestFault::DataAbort { write: abort.write() })
+    let Some(told) = told(vcpu, machine, abort.status(), abort.table_walk()) else { return Resume::Again };
+    let told = told.with_write(abort.write()).with_maintenance(abort.maintenance());
+    Resume::Inject(GuestFault::DataAbort(told))
 }
 
 /// An instruction abort: there is nothing to execute outside RAM.
 #[cold]
 pub fn instruction<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: InstructionAbort) -> Resume {
-    if abort.status() == esr::TLB_CONFLICT {
-        machine.invalidate_vmid(vcpu.cell.vttbr());
-        return Resume::Again;
-    }
-    Resume::Inject(GuestFault::InstructionAbort)
+    told(vcpu, machine, abort.status(), abort.table_walk())
+        .map_or(Resume::Again, |told| Resume::Inject(GuestFault::InstructionAbort(told)))
+}
+
+/// What the guest is told of an abort with this status, which stage 2 has for it and the guest knows nothing of; `None` if it is to
+/// try again.
+///
+/// A guest's physical address space ends where stage 2 does, and what is behind answers as a bus does: by an External
+/// abort, at the access or at the walk of the tables that are to be there. What the combined memory type has against the
+/// access itself is no matter of where, and stays what it is.
+fn told<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, status: u8, table_walk: bool) -> Option<Abort> {
+    let status = match status {
+        esr::TLB_CONFLICT => {
+            machine.invalidate_vmid(vcpu.cell.vttbr());
+            return None;
+        }
+        _ if table_walk => EXTERNAL_ON_WALK | walk::level(vcpu, machine)?,
+        esr::ALIGNMENT | esr::EXCLUSIVE_OR_ATOMIC => status,
+        _ => EXTERNAL,
+    };
+    Some(Abort::new().with_status(status))
 }
 
 #[cfg(test)]

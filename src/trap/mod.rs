@@ -4,9 +4,12 @@ mod abort;
 mod call;
 pub mod esr;
 mod id;
+mod other;
+mod serror;
 mod sysreg;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use abort::ipa;
 pub use id::IdRegisters;
@@ -56,7 +59,7 @@ pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit) -> R
         Exit::Irq => interrupt(vcpu, machine),
         // Bulkhead has no Group 0 interrupts and gives guests none; firmware's go to EL3. Nothing to acknowledge.
         Exit::Fiq => rare(Resume::Again),
-        Exit::SError => rare(Resume::Stop(StopReason::Crash(Cause::SError))),
+        Exit::SError => serror::answer(vcpu, machine),
     }
 }
 
@@ -81,8 +84,7 @@ fn synchronous<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
         Syndrome::Sysreg(access) => sysreg::handle(vcpu, machine, access),
         Syndrome::DataAbort(abort) => abort::data(vcpu, machine, abort),
         Syndrome::InstructionAbort(abort) => abort::instruction(vcpu, machine, abort),
-        // Nothing else is made to trap, and what a newer CPU may trap is hidden from the guest: it has no such instruction.
-        Syndrome::Other { .. } => Resume::Inject(GuestFault::Undefined),
+        Syndrome::Other { class } => other::handle(vcpu, machine, class),
     }
 }
 

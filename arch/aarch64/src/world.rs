@@ -20,6 +20,17 @@ pub fn vectors() -> u64 {
     (&raw const bulkhead_vectors).addr() as u64
 }
 
+unsafe extern "C" {
+    /// In vectors.S: lets physical SErrors come that wait at this CPU, and forgets them.
+    fn bulkhead_drain_serror();
+}
+
+/// Forgets the SErrors that wait at this CPU. Only where the guest's TPIDR_EL0 and TPIDRRO_EL0 may be lost.
+pub fn drain_serror() {
+    // SAFETY: keeps to the C calling convention; the vector of an SError meanwhile comes back, and changes these two registers alone.
+    unsafe { bulkhead_drain_serror() }
+}
+
 impl World for Cpu {
     #[inline(always)]
     fn enter(&mut self, frame: &mut Frame) -> Exit {

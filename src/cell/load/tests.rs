@@ -24,6 +24,9 @@ impl Memory for Ram {
     fn write(&mut self, to: Pa, bytes: &[u8]) {
         self.bytes[to.0 as usize..][..bytes.len()].copy_from_slice(bytes);
     }
+    fn read(&mut self, from: Pa) -> u64 {
+        u64::from_le_bytes(self.at(from.0 as usize, 8).try_into().unwrap())
+    }
     fn zero(&mut self, span: Span<Pa>) {
         self.bytes[span.start().0 as usize..span.end().0 as usize].fill(0);
     }

@@ -1,0 +1,46 @@
+//! Exception classes that nothing is expected of.
+
+use super::Resume;
+use crate::cell::Vcpu;
+use crate::ports::Machine;
+use crate::vcpu::{GuestFault, Pstate, aarch32};
+
+/// WFI, WFE and their kin (HCR_EL2.TWI, TWE).
+const WAIT: u8 = 0x01;
+
+/// Answers a class that is not decoded. All that traps on purpose is AArch64's, so the guest has no such instruction:
+/// - MCR, MRC, MCRR, MRRC, LDC, STC and VMRS of AArch32 at EL0 (0x03 to 0x06, 0x08, 0x0c): trace (CPTR_EL2.TTA), AMU (TAM), and where the
+///   CPU traps them from EL0, IMPLEMENTATION DEFINED registers (HCR_EL2.TIDCP). The ID registers show none of them.
+/// - FP, pointer authentication, LS64, SVE, SME (0x07, 0x09, 0x0a, 0x19, 0x1d): only what the CPU has not got, or HCRX_EL2 and CPTR_EL2 hide.
+/// - Waiting may end at any time.
+///
+/// Any other class does not belong to a trap that is on; a newer CPU may have one. It is worth a line.
+#[cold]
+pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u8) -> Resume {
+    let esr = machine.esr();
+    let narrow = Pstate::from_bits(vcpu.frame.spsr).aarch32();
+    let skipped =
+        class == WAIT || narrow && has_condition(class) && !aarch32::is_to_be_run(vcpu.frame.spsr, esr);
+    match (skipped, narrow) {
+        (true, true) => {
+            aarch32::skip(&mut vcpu.frame, esr);
+            return Resume::Again;
+        }
+        (true, false) => return Resume::Next,
+        (false, _) => {}
+    }
+    let hidden = has_condition(class) || matches!(class, 0x09 | 0x0a | 0x19 | 0x1d);
+    if !hidden && vcpu.cell.may_print(machine) {
+        log::warn!(
+            "cell {}: ESR_EL2 {esr:#x} at {:#x}: nothing is known of this class; undefined for the guest",
+            vcpu.cell.name,
+            vcpu.frame.elr
+        );
+    }
+    Resume::Inject(GuestFault::Undefined)
+}
+
+/// The classes of instructions that can be conditional, whose ISS has CV and COND (Arm ARM D24.2.40).
+fn has_condition(class: u8) -> bool {
+    matches!(class, WAIT | 0x03..=0x08 | 0x0c)
+}

@@ -159,7 +159,8 @@ impl Has {
         Self {
             pan: has(mmfr1, 0xf << 20),
             ssbs: has(pfr1, 0xf << 4),
-            mte: has(pfr1, 0xf << 8),
+            // Not FEAT_MTE alone, whose TCO may be RES0 (C5.2.25).
+            mte: has(pfr1, 0xe << 8),
             nmi: has(pfr1, 0xf << 36),
         }
     }

@@ -84,6 +84,7 @@ impl El1 for Cpu {
         tlb::invalidate_local_guest();
     }
 
+    #[inline(never)]
     fn id_register(&self, crm: u8, op2: u8) -> u64 {
         let (1..=7, 0..=7) = (crm, op2) else { return 0 };
         let value: u64;

@@ -1,14 +1,14 @@
 //! Exception classes that nothing is expected of.
 
-use super::Resume;
 use crate::cell::Vcpu;
 use crate::ports::Machine;
-use crate::vcpu::{GuestFault, Pstate, aarch32};
+use crate::vcpu::{Pstate, aarch32};
 
 /// WFI, WFE and their kin (HCR_EL2.TWI, TWE).
 const WAIT: u8 = 0x01;
 
-/// Answers a class that is not decoded. All that traps on purpose is AArch64's, so the guest has no such instruction:
+/// Whether an instruction of a class that is not decoded has no effect; it is behind it then. Else it is undefined: all that traps on
+/// purpose is AArch64's, and the guest has no such instruction:
 /// - MCR, MRC, MCRR, MRRC, LDC, STC and VMRS of AArch32 at EL0 (0x03 to 0x06, 0x08, 0x0c): trace (CPTR_EL2.TTA), AMU (TAM), and where the
 ///   CPU traps them from EL0, IMPLEMENTATION DEFINED registers (HCR_EL2.TIDCP). The ID registers show none of them.
 /// - FP, pointer authentication, LS64, SVE, SME (0x07, 0x09, 0x0a, 0x19, 0x1d): only what the CPU has not got, or HCRX_EL2 and CPTR_EL2 hide.
@@ -16,18 +16,17 @@ const WAIT: u8 = 0x01;
 ///
 /// Any other class does not belong to a trap that is on; a newer CPU may have one. It is worth a line.
 #[cold]
-pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u8) -> Resume {
+pub fn is_passed_by<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u8) -> bool {
     let esr = machine.esr();
     let narrow = Pstate::from_bits(vcpu.frame.spsr).aarch32();
-    let skipped =
-        class == WAIT || narrow && has_condition(class) && !aarch32::is_to_be_run(vcpu.frame.spsr, esr);
-    match (skipped, narrow) {
-        (true, true) => {
+    let conditional = narrow && has_condition(class);
+    if class == WAIT || conditional && !aarch32::is_to_be_run(vcpu.frame.spsr, esr) {
+        if narrow {
             aarch32::skip(&mut vcpu.frame, esr);
-            return Resume::Again;
+        } else {
+            vcpu.frame.skip();
         }
-        (true, false) => return Resume::Next,
-        (false, _) => {}
+        return true;
     }
     let hidden = has_condition(class) || matches!(class, 0x09 | 0x0a | 0x19 | 0x1d);
     if !hidden && vcpu.cell.may_print(machine) {
@@ -37,7 +36,7 @@ pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u8) -> Re
             vcpu.frame.elr
         );
     }
-    Resume::Inject(GuestFault::Undefined)
+    false
 }
 
 /// The classes of instructions that can be conditional, whose ISS has CV and COND (Arm ARM D24.2.40).

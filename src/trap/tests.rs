@@ -239,8 +239,8 @@ fn exception_classes_that_nothing_traps_are_undefined() {
         }
     }
     // WFI and WFE end.
-    cpu.vcpu.frame.spsr = 0;
-    assert_eq!(cpu.trap(1 << 26 | 1 << 25), Resume::Next);
+    (cpu.vcpu.frame.elr, cpu.vcpu.frame.spsr) = (0x8000, 0);
+    assert_eq!((cpu.trap(1 << 26 | 1 << 25), cpu.vcpu.frame.elr), (Resume::Again, 0x8004));
 }
 
 /// A conditional instruction that a CPU traps although its condition does not hold has no effect (Arm ARM G1.21.1).

@@ -13,16 +13,18 @@ use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
 use crate::console::Console;
+use crate::cpu::CellId;
 use crate::guest_tree::{self, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
 };
-use crate::plan::{Boot, CellPlan, Checked, Plan, PlanError, json};
+use crate::plan::{Boot, CellPlan, Checked, CpuPlan, Plan, PlanError, json};
 use crate::ports::{Machine, Serial};
+use crate::quiesce::Masters;
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
-use crate::vgic::{CellGic, GicShared, OwnInterrupts, SgiPlan, Wire};
+use crate::vgic::{CellGic, GicShared, OwnPpis, SgiPlan, Wire};
 
 /// Why nothing was started. It prints with its number.
 #[derive(Debug)]
@@ -173,6 +175,11 @@ impl<'a> Survey<'a> {
         Ok(Self { hardware, plan, tree, archive: bytes })
     }
 
+    /// EL2's private interrupts.
+    pub fn own_ppis(&self) -> OwnPpis {
+        OwnPpis { maintenance: self.hardware.gic.maintenance, alarm: self.hardware.timer.hyp_physical }
+    }
+
     /// What randomness the loader brought (/chosen `rng-seed`, `kaslr-seed`), folded.
     pub fn seed(&self) -> u64 {
         let chosen = self.tree.at("/chosen");
@@ -184,10 +191,10 @@ impl<'a> Survey<'a> {
     }
 
     /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. The distributor is
-    /// initialised. `serial` is the plan's console.
+    /// initialised. `serial` is the plan's console. A cell that cannot be made is left out, and what it had taken is given back.
     ///
     /// # Errors
-    /// What cannot be made.
+    /// Why the last one cannot be made, if none can.
     pub fn build(
         self,
         machine: &mut impl Machine,
@@ -196,7 +203,7 @@ impl<'a> Survey<'a> {
         serial: Option<Box<dyn Serial>>,
     ) -> Result<System, BootError> {
         let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
-        let gic = GicShared::new(machine, sgi, self.hardware.gic.maintenance, affinities);
+        let gic = GicShared::new(machine, sgi, self.own_ppis(), affinities);
         self.with_gic(gic, translation, serial)
     }
 
@@ -207,23 +214,38 @@ impl<'a> Survey<'a> {
         translation: Translation,
         serial: Option<Box<dyn Serial>>,
     ) -> Result<System, BootError> {
-        let alarm = self.hardware.timer.hyp_physical;
-        let own = self.plan.console.filter(|_| serial.is_some());
-        gic.console = own.map(|own| OwnInterrupts { spi: own.spi, alarm });
+        gic.console = self.plan.console.filter(|_| serial.is_some()).map(|own| own.spi);
         let mut cells = Vec::with_capacity(self.plan.cells.len());
         let mut wires = Vec::with_capacity(self.plan.cells.len());
+        let mut cpus = Vec::with_capacity(self.plan.cpus.len());
+        let mut left_out = None;
         for plan in &self.plan.cells {
             for warning in &plan.warnings {
                 log::warn!("cell {}: {warning}", plan.name);
             }
             let wire = plan.uart.map(|_| Arc::<Wire>::default());
-            let cell = self.cell(plan, &gic, wire.clone(), translation);
-            cells.push(cell.map_err(|error| BootError::Cell { cell: plan.name.clone(), error })?);
-            wires.push((plan.name.as_str(), wire));
+            match self.cell(plan, &gic, wire.clone(), translation) {
+                Ok(mut cell) => {
+                    // Those that come behind one that is left out move up.
+                    cell.id = CellId(u8::try_from(cells.len()).unwrap_or(u8::MAX));
+                    let own = self.plan.cpus.iter().filter(|cpu| cpu.cell == plan.id);
+                    cpus.extend(own.map(|cpu| CpuPlan { cell: cell.id, ..cpu.clone() }));
+                    cells.push(cell);
+                    wires.push((plan.name.as_str(), wire));
+                }
+                Err(error) => {
+                    let error = BootError::Cell { cell: plan.name.clone(), error };
+                    log::error!("{error}; it is left out");
+                    left_out = Some(error);
+                }
+            }
+        }
+        if let Some(error) = left_out.filter(|_| cells.is_empty()) {
+            return Err(error);
         }
         let console = serial.map(|serial| Console::new(serial, wires.into_iter()));
         let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
-        let mut system = System::new(cells, &self.plan.cpus, gic, self.plan.boot.archive, smc);
+        let mut system = System::new(cells, &cpus, gic, self.plan.boot.archive, smc);
         system.console = console;
         Ok(system)
     }
@@ -252,8 +274,6 @@ impl<'a> Survey<'a> {
             space.tables(),
             tree.bytes.len()
         );
-        // The tables live as long as the machine runs.
-        Box::leak(Box::new(space));
         let own_ppis = self.plan.own_ppis.iter().fold(0, |mask, ppi| mask | 1 << ppi.intid());
         let mut cpus = Vec::with_capacity(plan.cpus.len());
         for id in &plan.cpus {
@@ -264,7 +284,12 @@ impl<'a> Survey<'a> {
             Some((uart, wire)) => cell_gic.with_spi(uart.spi, wire),
             None => cell_gic,
         };
-        Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree).ok_or(CellError::NoMemory)
+        let cell = Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree);
+        let masters = Masters::of(&self.tree, &self.hardware, &plan.devices);
+        let cell = cell.ok_or(CellError::NoMemory)?.with_masters(masters);
+        // Nothing fails any more, and the tables live as long as the machine runs.
+        Box::leak(Box::new(space));
+        Ok(cell)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A machine for the host tests: every port, answered from plain memory. Its CPUs share a [`Board`].
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,17 +8,36 @@ use std::sync::{Arc, Mutex};
 use crate::addr::{Ipa, PAGE, Pa, Span};
 use crate::cpu::{Affinity, PcpuId};
 use crate::intid::Sgi;
-use crate::paging::Table;
+use crate::paging::{Table, Tables};
 use crate::ports::*;
 use crate::vcpu::{Frame, VcpuReset};
 
-/// Tables that live as long as the test program, aligned as `arch` aligns them (see [`crate::paging::TakeTables`]).
-pub fn take_tables(count: usize) -> Option<&'static [Table]> {
+thread_local! {
+    /// Tables that this thread has taken and not given back.
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
+    /// How often this thread may still take tables.
+    static TAKES: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Tables aligned as `arch` aligns them (see [`crate::paging::TakeTables`]). Their memory is never used again.
+pub fn take_tables(count: usize) -> Option<Tables> {
+    TAKES.set(TAKES.get().checked_sub(1)?);
     let tables: &'static [Table] =
         Vec::leak((0..count.next_power_of_two() * 2).map(|_| Table::new()).collect());
     let align = count.next_power_of_two() as u64 * PAGE;
     let first = tables.iter().position(|t| t.pa().0.is_multiple_of(align))?;
-    tables.get(first..)?.get(..count)
+    TAKEN.set(TAKEN.get() + count);
+    Some(Tables::new(tables.get(first..)?.get(..count)?, |_, count| TAKEN.set(TAKEN.get() - count)))
+}
+
+/// The tables that this thread has taken and not given back.
+pub fn tables_taken() -> usize {
+    TAKEN.get()
+}
+
+/// From now on this thread may take tables so often.
+pub fn allow_takes(count: usize) {
+    TAKES.set(count);
 }
 
 /// What the CPUs have in common.
@@ -33,6 +53,19 @@ pub struct Board {
     /// Firmware was asked for power off.
     pub off: AtomicBool,
     count: AtomicU64,
+    /// Ticks a second.
+    pub hertz: AtomicU64,
+    /// Devices by where their registers are.
+    pub devices: Mutex<Vec<Placed>>,
+}
+
+/// A device and where its registers are.
+pub type Placed = (Span<Pa>, Box<dyn Device>);
+
+/// A device's registers.
+pub trait Device: Send {
+    fn read(&mut self, offset: u64, width: Width) -> u64;
+    fn write(&mut self, offset: u64, width: Width, value: u64);
 }
 
 impl Board {
@@ -44,7 +77,13 @@ impl Board {
     /// A board of CPUs with these affinities.
     pub fn of(affinities: Vec<Affinity>, ram: usize) -> Arc<Self> {
         let pending = affinities.iter().map(|_| Mutex::default()).collect();
-        Arc::new(Self { affinities, pending, ram: Mutex::new(vec![0; ram]), ..Self::default() })
+        Arc::new(Self {
+            affinities,
+            pending,
+            ram: Mutex::new(vec![0; ram]),
+            hertz: AtomicU64::new(62_500_000),
+            ..Self::default()
+        })
     }
 
     /// By CPU.
@@ -58,6 +97,11 @@ impl Board {
         if !pending.contains(&intid) {
             pending.push_back(intid);
         }
+    }
+
+    /// The counter stands here now.
+    pub fn set_count(&self, count: u64) {
+        self.count.store(count, Ordering::Relaxed);
     }
 
     /// Whether an interrupt waits there.
@@ -87,10 +131,12 @@ pub struct Fake {
     ich_vmcr: u32,
     pub active: Vec<u32>,
     pub cleaned: Vec<Span<Pa>>,
-    pub invalidated: std::cell::Cell<usize>,
+    pub invalidated: Cell<usize>,
     pub waits: usize,
     pub alarm: Option<u64>,
     pub smcs: Vec<[u64; 4]>,
+    /// How often it may still open a window.
+    pub windows: Cell<usize>,
 }
 
 impl Fake {
@@ -117,6 +163,7 @@ impl Fake {
             waits: 0,
             alarm: None,
             smcs: Vec::new(),
+            windows: Cell::new(usize::MAX),
         }
     }
 
@@ -233,23 +280,73 @@ impl GicRegisters for Fake {
     }
 }
 
+impl Fake {
+    /// Opens a window, if there is memory for its tables.
+    fn window(&self) -> Result<(), NoWindow> {
+        let left = self.windows.get().checked_sub(1).ok_or(NoWindow)?;
+        self.windows.set(left);
+        Ok(())
+    }
+}
+
 impl Memory for Fake {
-    fn copy(&mut self, to: Pa, from: Pa, size: u64) {
+    fn copy(&mut self, to: Pa, from: Pa, size: u64) -> Result<(), NoWindow> {
+        self.window()?;
         let from = from.0 as usize;
         self.board.ram.lock().unwrap().copy_within(from..from + size as usize, to.0 as usize);
+        Ok(())
     }
-    fn write(&mut self, to: Pa, bytes: &[u8]) {
+    fn write(&mut self, to: Pa, bytes: &[u8]) -> Result<(), NoWindow> {
+        self.window()?;
         self.board.ram.lock().unwrap()[to.0 as usize..][..bytes.len()].copy_from_slice(bytes);
+        Ok(())
     }
-    fn read(&mut self, from: Pa) -> u64 {
+    fn read(&mut self, from: Pa) -> Result<u64, NoWindow> {
+        self.window()?;
         let ram = self.board.ram.lock().unwrap();
-        u64::from_le_bytes(ram[from.0 as usize..][..8].try_into().unwrap())
+        Ok(u64::from_le_bytes(ram[from.0 as usize..][..8].try_into().unwrap()))
     }
-    fn zero(&mut self, span: Span<Pa>) {
+    fn zero(&mut self, span: Span<Pa>) -> Result<(), NoWindow> {
+        self.window()?;
         self.board.ram.lock().unwrap()[span.start().0 as usize..span.end().0 as usize].fill(0);
+        Ok(())
     }
-    fn clean_invalidate(&mut self, span: Span<Pa>, _: bool) {
+    fn clean_invalidate(&mut self, span: Span<Pa>, _: bool) -> Result<(), NoWindow> {
+        self.window()?;
         self.cleaned.push(span);
+        Ok(())
+    }
+}
+
+impl Devices for Fake {
+    fn open(&self, span: Span<Pa>, work: &mut dyn FnMut(&dyn Registers)) -> Result<(), NoWindow> {
+        self.window()?;
+        work(&Open { board: &self.board, span });
+        Ok(())
+    }
+}
+
+struct Open<'b> {
+    board: &'b Board,
+    span: Span<Pa>,
+}
+
+impl Open<'_> {
+    fn with<R>(&self, offset: u64, width: Width, none: R, work: impl FnOnce(&mut dyn Device, u64) -> R) -> R {
+        let mut devices = self.board.devices.lock().unwrap();
+        assert_eq!(offset % width.bytes(), 0, "misaligned");
+        let at = Pa(self.span.start().0 + offset);
+        let device = devices.iter_mut().find(|(span, _)| span.contains(at) && self.span.contains(at));
+        device.map_or(none, |(span, device)| work(&mut **device, at.0 - span.start().0))
+    }
+}
+
+impl Registers for Open<'_> {
+    fn read(&self, offset: u64, width: Width) -> u64 {
+        self.with(offset, width, width.mask(), |device, at| device.read(at, width) & width.mask())
+    }
+    fn write(&self, offset: u64, width: Width, value: u64) {
+        self.with(offset, width, (), |device, at| device.write(at, width, value & width.mask()));
     }
 }
 
@@ -276,7 +373,7 @@ impl Timer for Fake {
         self.board.count.fetch_add(1, Ordering::Relaxed)
     }
     fn frequency(&self) -> u64 {
-        62_500_000
+        self.board.hertz.load(Ordering::Relaxed)
     }
     fn set_alarm(&mut self, at: Option<u64>) {
         self.alarm = at;

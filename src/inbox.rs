@@ -9,6 +9,13 @@ use crate::cpu::{CpuSet, PcpuId};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kick(pub CpuSet);
 
+impl Kick {
+    /// Both.
+    pub fn and(self, other: Self) -> Self {
+        Self(CpuSet(self.0.0 | other.0.0))
+    }
+}
+
 /// What is asked of a CPU. Each means "look there": what is to be done stands in the state it names, so a request that
 /// comes late or twice does no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +29,7 @@ pub enum Request {
     Sgi = 1 << 2,
     /// At the changes that other vCPUs want in its list registers.
     Retract = 1 << 3,
-    /// At the line of the cell's virtual SPI.
+    /// At the lines of the cell's virtual SPIs.
     Line = 1 << 4,
 }
 

@@ -6,8 +6,9 @@
 //! - [`config`]: the description. [`hardware`]: the board. [`plan`]: the two together, who owns what.
 //! - [`paging`], [`guest_tree`], [`vgic`]: what each cell is given: address space, device tree, interrupts.
 //! - [`vcpu`], [`trap`], [`mmio`], [`psci`], [`smccc`]: what its CPUs do and are answered.
-//! - [`console`]: many cells on one UART.
+//! - [`console`]: many cells on one UART. [`alarm`]: EL2's timer.
 //! - [`errata`]: what particular CPUs get wrong. [`refusal`]: what all refusals have in common.
+//! - [`quiesce`]: how the DMA of a cell's devices is stopped.
 //! - [`cell`], [`inbox`], [`crash`], [`run`], [`boot`]: life, death, and the loop on each CPU.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@
 extern crate alloc;
 
 pub mod addr;
+pub mod alarm;
 pub mod archive;
 pub mod boot;
 pub mod cell;
@@ -46,6 +48,7 @@ pub mod paging;
 pub mod plan;
 pub mod ports;
 pub mod psci;
+pub mod quiesce;
 pub mod refusal;
 pub mod run;
 pub mod smccc;

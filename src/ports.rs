@@ -148,19 +148,56 @@ pub trait GicRegisters {
     fn gicr_write(&mut self, cpu: PcpuId, offset: u32, width: Width, value: u64);
 }
 
-/// Physical memory outside EL2's own map: windows are opened for the time of a call and closed again.
+/// EL2 has no memory left for the tables of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoWindow;
+
+/// Physical memory outside EL2's own map: windows are opened for the time of a call and closed again. Nothing was done where one
+/// cannot be opened.
 pub trait Memory {
     /// Copies `size` bytes; the spans are RAM and do not overlap.
-    fn copy(&mut self, to: Pa, from: Pa, size: u64);
+    ///
+    /// # Errors
+    /// [`NoWindow`].
+    fn copy(&mut self, to: Pa, from: Pa, size: u64) -> Result<(), NoWindow>;
     /// Writes bytes.
-    fn write(&mut self, to: Pa, bytes: &[u8]);
+    ///
+    /// # Errors
+    /// [`NoWindow`].
+    fn write(&mut self, to: Pa, bytes: &[u8]) -> Result<(), NoWindow>;
     /// Reads 8 bytes, aligned, of memory that a guest may write meanwhile.
-    fn read(&mut self, from: Pa) -> u64;
+    ///
+    /// # Errors
+    /// [`NoWindow`].
+    fn read(&mut self, from: Pa) -> Result<u64, NoWindow>;
     /// Zeroes.
-    fn zero(&mut self, span: Span<Pa>);
+    ///
+    /// # Errors
+    /// [`NoWindow`].
+    fn zero(&mut self, span: Span<Pa>) -> Result<(), NoWindow>;
     /// Cleans and invalidates to the point of coherency, so that a guest with caches off sees what was written;
     /// with `instructions`, instruction caches of all CPUs are invalidated too.
-    fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool);
+    ///
+    /// # Errors
+    /// [`NoWindow`].
+    fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool) -> Result<(), NoWindow>;
+}
+
+/// The registers of a device, while they are open. Offsets beyond them read all ones and write nothing.
+pub trait Registers {
+    /// Reads.
+    fn read(&self, offset: u64, width: Width) -> u64;
+    /// Writes. Accesses to one device arrive in the order in which they are made.
+    fn write(&self, offset: u64, width: Width, value: u64);
+}
+
+/// Devices of cells, which EL2 reaches only while no guest does.
+pub trait Devices {
+    /// Opens registers for the time of `work`, whose accesses are complete when this returns.
+    ///
+    /// # Errors
+    /// [`NoWindow`]: `work` did not run.
+    fn open(&self, span: Span<Pa>, work: &mut dyn FnMut(&dyn Registers)) -> Result<(), NoWindow>;
 }
 
 /// TLB upkeep for one cell's stage 2 (Arm ARM D8.17). All calls reach every CPU of the inner shareable domain
@@ -213,7 +250,17 @@ pub trait Entropy {
 
 /// Everything that one CPU has.
 pub trait Machine:
-    World + El1 + CpuInterface + VirtualInterface + GicRegisters + Memory + TlbMaint + Firmware + Timer + Entropy
+    World
+    + El1
+    + CpuInterface
+    + VirtualInterface
+    + GicRegisters
+    + Memory
+    + Devices
+    + TlbMaint
+    + Firmware
+    + Timer
+    + Entropy
 {
 }
 
@@ -224,6 +271,7 @@ impl<T> Machine for T where
         + VirtualInterface
         + GicRegisters
         + Memory
+        + Devices
         + TlbMaint
         + Firmware
         + Timer

@@ -57,8 +57,9 @@ pub fn guest_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
     if !vcpu.inbox.is_empty() && attend(vcpu, machine) == Turn::Park {
         return Turn::Park;
     }
-    if let Some(other) = vcpu.gic.flush(machine, &vcpu.cell.gic) {
-        vcpu.system.look_at_line(vcpu.cell, other, machine);
+    let others = vcpu.gic.flush(machine, &vcpu.cell.gic);
+    if !others.is_empty() {
+        vcpu.system.look_at_lines(others, machine);
     }
     let exit = machine.enter(&mut vcpu.frame);
     match trap::handle(vcpu, machine, exit) {

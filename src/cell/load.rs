@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use crate::addr::{Ipa, Pa, Span};
 use crate::plan::spans::SpanSet;
 use crate::plan::{Load, Region};
-use crate::ports::Memory;
+use crate::ports::{Memory, NoWindow};
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +46,9 @@ fn all(ram: &[Region]) -> impl Iterator<Item = Span<Pa>> + '_ {
 /// written is cleaned to the point of coherency, and since it holds instructions that other CPUs may have fetched in a
 /// former life, instruction caches are invalidated (Arm ARM B2.7.4.2, D7.5.9). Cleaned *and*
 /// invalidated: a guest that writes with caches off must not have a clean line of EL2's hide what it wrote.
+///
+/// # Errors
+/// [`NoWindow`]: it is loaded in part.
 pub fn load(
     ram: &[Region],
     load: &Load,
@@ -53,39 +56,39 @@ pub fn load(
     archive: Span<Pa>,
     scrub: Option<&[Span<Pa>]>,
     memory: &mut impl Memory,
-) {
+) -> Result<(), NoWindow> {
+    // A checked plan's pieces lie inside the archive.
+    let source = |offset: u64, to: Span<Pa>| {
+        let from = Span::new(archive.start().checked_add(offset)?, to.size())?;
+        archive.covers(&from).then_some(from.start())
+    };
     let zeroed =
         || load.zeroed.iter().flat_map(|span| behind(ram, span.start(), span.size())).map(|(_, pa)| pa);
     match scrub {
-        Some(scrub) => scrub.iter().for_each(|span| memory.zero(*span)),
-        None => zeroed().for_each(|span| memory.zero(span)),
+        Some(scrub) => scrub.iter().try_for_each(|span| memory.zero(*span))?,
+        None => zeroed().try_for_each(|span| memory.zero(span))?,
     }
     for piece in &load.pieces {
         for (offset, to) in behind(ram, piece.to, piece.size) {
-            let from = piece.offset.checked_add(offset).and_then(|by| archive.start().checked_add(by));
-            // A checked plan's pieces lie inside the archive.
-            let from = from.and_then(|from| Span::new(from, to.size())).filter(|from| archive.covers(from));
-            if let Some(from) = from {
-                memory.copy(to.start(), from.start(), to.size());
+            if let Some(from) = piece.offset.checked_add(offset).and_then(|offset| source(offset, to)) {
+                memory.copy(to.start(), from, to.size())?;
             }
         }
     }
     for (offset, to) in behind(ram, load.tree.start(), tree.len() as u64) {
         let bytes = usize::try_from(offset).ok().zip(usize::try_from(to.size()).ok());
         if let Some(bytes) = bytes.and_then(|(at, size)| tree.get(at..)?.get(..size)) {
-            memory.write(to.start(), bytes);
+            memory.write(to.start(), bytes)?;
         }
     }
     if let Some(scrub) = scrub {
-        scrub.iter().for_each(|span| memory.clean_invalidate(*span, true));
-        return;
+        return scrub.iter().try_for_each(|span| memory.clean_invalidate(*span, true));
     }
-    zeroed().for_each(|span| memory.clean_invalidate(span, true));
-    for piece in &load.pieces {
-        behind(ram, piece.to, piece.size).for_each(|(_, span)| memory.clean_invalidate(span, true));
-    }
-    behind(ram, load.tree.start(), tree.len() as u64)
-        .for_each(|(_, span)| memory.clean_invalidate(span, false));
+    zeroed().try_for_each(|span| memory.clean_invalidate(span, true))?;
+    let pieces = load.pieces.iter().flat_map(|piece| behind(ram, piece.to, piece.size));
+    pieces.map(|(_, span)| span).try_for_each(|span| memory.clean_invalidate(span, true))?;
+    let mut tree = behind(ram, load.tree.start(), tree.len() as u64);
+    tree.try_for_each(|(_, span)| memory.clean_invalidate(span, false))
 }
 
 /// A position in a cell's RAM, for work done in steps.
@@ -93,13 +96,16 @@ pub fn load(
 pub struct Progress(u64);
 
 impl Progress {
-    /// Cleans and invalidates the next `step` bytes of RAM at most; `None` when that was the last of it.
+    /// Cleans and invalidates the next `step` bytes of RAM at most; `None` when that was the last of it. Without memory for a
+    /// window it stays where it is.
     pub fn clean(self, ram: &[Region], step: u64, memory: &mut impl Memory) -> Option<Self> {
         let mut skip = self.0;
         for span in all(ram) {
             if let Some(rest) = span.size().checked_sub(skip).filter(|rest| *rest > 0) {
                 let start = span.start().checked_add(skip)?;
-                memory.clean_invalidate(Span::new(start, rest.min(step))?, false);
+                if memory.clean_invalidate(Span::new(start, rest.min(step))?, false).is_err() {
+                    return Some(self);
+                }
                 let next = Self(self.0.saturating_add(rest.min(step)));
                 return (rest > step || Some(span) != all(ram).last()).then_some(next);
             }

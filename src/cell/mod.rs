@@ -15,16 +15,17 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{CellId, CpuSet, PcpuId, VcpuId};
-use crate::crash::Record;
+use crate::crash::{Deaths, OnCrash};
 use crate::guest_tree::GuestTree;
 use crate::mmio::{Bus, Device};
 use crate::plan::{CellPlan, Load, Region};
-use crate::ports::{Entropy, Memory, Timer};
+use crate::ports::{Entropy, Memory, NoWindow, Timer};
 use crate::psci::PsciError;
+use crate::quiesce::Masters;
 use crate::vcpu::VcpuReset;
 use crate::vgic::CellGic;
 
@@ -68,10 +69,11 @@ pub struct Cell {
     scrubbed: Box<[Span<Pa>]>,
     sockets: Box<[Socket]>,
     load: Load,
+    masters: Masters,
     tree: Mutex<GuestTree>,
     life: Mutex<Life>,
-    /// The last one, and how many there were.
-    crash: Mutex<(u32, Option<Record>)>,
+    deaths: Mutex<Deaths>,
+    on_crash: OnCrash,
     /// How many lives began.
     lives: AtomicU32,
     /// How many vCPUs are on or about to be.
@@ -110,15 +112,22 @@ impl Cell {
             scrubbed: load::scrubbed(&plan.ram, reserved),
             sockets: plan.cpus.iter().map(|cpu| Socket { cpu: *cpu, power: Power::default() }).collect(),
             load: plan.load.clone(),
+            masters: Masters::default(),
             tree: Mutex::new(tree),
-            life: Mutex::new(Life::Starting { first: true }),
-            crash: Mutex::default(),
+            life: Mutex::new(Life::Starting { first: true, at: 0 }),
+            deaths: Mutex::default(),
+            on_crash: plan.on_crash,
             lives: AtomicU32::new(0),
             on: AtomicU32::new(0),
             origin: AtomicU64::new(0),
             quiet_until: AtomicU64::new(0),
             cleaner: Mutex::new(()),
         })
+    }
+
+    /// With devices that reach memory by themselves.
+    pub fn with_masters(self, masters: Masters) -> Self {
+        Self { masters, ..self }
     }
 
     /// How many vCPUs it has.
@@ -134,6 +143,11 @@ impl Cell {
     /// Where it stands.
     pub fn life(&self) -> Life {
         *self.life.lock()
+    }
+
+    /// Its crashes, if there were any.
+    pub fn deaths(&self) -> Option<MutexGuard<'_, Deaths>> {
+        Some(self.deaths.lock()).filter(|deaths| deaths.count() != 0)
     }
 
     /// Ticks since this life began.
@@ -202,13 +216,21 @@ impl Cell {
 
     /// Makes the cell new: memory, tree, switches. By the CPU of vCPU 0, in [`Life::Starting`]; no other CPU runs it.
     /// How vCPU 0 starts.
-    fn renew(&self, archive: Span<Pa>, first: bool, machine: &mut (impl Memory + Entropy + Timer)) -> Start {
+    ///
+    /// # Errors
+    /// [`NoWindow`]: its memory is loaded in part.
+    fn renew(
+        &self,
+        archive: Span<Pa>,
+        first: bool,
+        machine: &mut (impl Memory + Entropy + Timer),
+    ) -> Result<Start, NoWindow> {
         // The memory that root has at first holds nobody's secrets: it is what the loader left. That of others may.
         let scrub = (!self.root || !first).then_some(&*self.scrubbed);
         {
             let mut tree = self.tree.lock();
             tree.reseed(machine);
-            load::load(&self.ram, &self.load, &tree.bytes, archive, scrub, machine);
+            load::load(&self.ram, &self.load, &tree.bytes, archive, scrub, machine)?;
         }
         let start = Start { entry: self.load.entry.0, context: self.load.tree.start().0 };
         for socket in &self.sockets {
@@ -220,7 +242,7 @@ impl Cell {
             socket.power.start();
         }
         self.origin.store(machine.counter(), Ordering::Relaxed);
-        start
+        Ok(start)
     }
 
     /// Whether it may print a line now: four a second, however often a guest gives reason to.

@@ -2,17 +2,18 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::{Cell, Ended, Life, Start, Then};
 use crate::addr::{Pa, Span};
 use crate::console::Console;
 use crate::cpu::{Affinity, CellId, CpuSet, PcpuId, VcpuId};
-use crate::crash::Record;
+use crate::crash::{Record, Verdict};
 use crate::inbox::{Inbox, Kick, Request};
+use crate::intid::Spi;
 use crate::paging;
 use crate::plan::CpuPlan;
-use crate::ports::{CpuInterface, Firmware, GicRegisters, Timer};
+use crate::ports::{CpuInterface, Devices, Firmware, GicRegisters, Timer};
 use crate::psci::PsciError;
 use crate::vgic::{self, GicShared};
 
@@ -53,6 +54,8 @@ pub struct System {
     pub entered: u64,
     /// Cells that are not off.
     alive: AtomicU32,
+    /// No cell begins another life.
+    halting: AtomicBool,
     /// CPUs that never came up, a bit each.
     absent: AtomicU64,
 }
@@ -74,6 +77,7 @@ impl System {
             console: None,
             entered: 0,
             alive,
+            halting: AtomicBool::new(false),
             absent: AtomicU64::new(0),
         };
         for cell in &system.cells {
@@ -85,7 +89,7 @@ impl System {
 
     /// All CPUs that run something.
     pub fn cpus(&self) -> impl Iterator<Item = (PcpuId, Seat)> + '_ {
-        (0..).map(PcpuId).zip(&self.seats).filter_map(|(id, seat)| Some((id, (*seat)?)))
+        (0..u8::MAX).map(PcpuId).zip(&self.seats).filter_map(|(id, seat)| Some((id, (*seat)?)))
     }
 
     /// What a CPU runs.
@@ -137,33 +141,46 @@ impl System {
         there.find_map(|cpu| Some((cpu, self.seat(cpu)?)))
     }
 
-    /// A vCPU shall look at its cell's virtual SPI.
+    /// CPUs shall look at their cell's virtual SPIs.
     #[cold]
-    pub fn look_at_line(&self, cell: &Cell, vcpu: VcpuId, machine: &mut impl CpuInterface) {
-        if let Some(cpu) = cell.cpu(vcpu) {
-            self.send(self.post(cpu, Request::Line), machine);
+    pub fn look_at_lines(&self, cpus: CpuSet, machine: &mut impl CpuInterface) {
+        for cpu in cpus.iter() {
+            self.send(self.post(PcpuId(cpu as u8), Request::Line), machine);
         }
     }
 
     /// The line of a cell's virtual SPI changed: whoever is concerned shall look.
-    pub fn line_changed(&self, cell: &Cell, machine: &mut impl CpuInterface) {
-        if let Some(vcpu) = cell.gic.line_concerns() {
-            self.look_at_line(cell, vcpu, machine);
+    pub fn line_changed(&self, cell: &Cell, spi: Spi, machine: &mut impl CpuInterface) {
+        if let Some(cpu) = cell.gic.line_concerns(spi).and_then(|vcpu| cell.cpu(vcpu)) {
+            self.look_at_lines(CpuSet::of([cpu.index()]), machine);
         }
     }
 
-    /// A new life for a cell, be it running or off.
+    /// A new life for a cell, be it running or off. Whoever orders it has looked, so crashes begin to count anew.
     pub fn restart(&self, cell: &Cell, machine: &mut impl CpuInterface) {
         // Nobody loads a cell whose first CPU never came up.
         if cell.cpu(VcpuId(0)).is_none_or(|cpu| self.absent().contains(cpu.index())) {
             return;
         }
-        if cell.life.lock().begin_again() {
-            self.alive.fetch_add(1, Ordering::AcqRel);
-            log::info!("cell {}: starts again", cell.name);
-            return self.send(self.wake(cell), machine);
+        if let Some(device) = cell.masters.unstoppable() {
+            return no_restart(cell, device, "stays as it is");
         }
-        self.stop(cell, Then::Restart, None, machine);
+        let again = {
+            let mut life = cell.life.lock();
+            if self.halting.load(Ordering::SeqCst) {
+                return;
+            }
+            let again = life.begin_again();
+            // Counted before anybody can take it for off again.
+            self.alive.fetch_add(u32::from(again), Ordering::AcqRel);
+            again
+        };
+        cell.deaths.lock().forgive();
+        if !again {
+            return self.stop(cell, Then::AGAIN, None, machine);
+        }
+        log::info!("cell {}: starts again", cell.name);
+        self.send(self.wake(cell), machine);
     }
 
     /// A cell died, and this is how. What follows is what its description says. `by` is the CPU that noticed, if it is one of
@@ -180,19 +197,41 @@ impl System {
         if !cell.life.lock().goes_on() {
             return;
         }
-        log::error!("cell {}: crashed: {record}", cell.name);
-        {
-            let mut crash = cell.crash.lock();
-            crash.0 = crash.0.saturating_add(1);
-            crash.1 = Some(record);
+        let verdict = {
+            let mut deaths = cell.deaths.lock();
+            let Some(verdict) = deaths.add(record, cell.on_crash, machine) else { return };
+            if let Some(last) = deaths.last() {
+                log::error!("cell {}: crash {}: {last}", cell.name, deaths.count());
+            }
+            verdict
+        };
+        log::error!("cell {}: {verdict}", cell.name);
+        match verdict {
+            Verdict::Restart { at, .. } => self.stop(cell, Then::Restart { at }, by, machine),
+            Verdict::Stop | Verdict::GiveUp(_) => self.stop(cell, Then::Off, by, machine),
+            Verdict::HaltMachine => self.halt(by, machine),
         }
-        self.stop(cell, Then::Off, by, machine);
+    }
+
+    /// Stops every cell for good. With the last one the machine goes off.
+    fn halt(&self, by: Option<PcpuId>, machine: &mut impl CpuInterface) {
+        self.halting.store(true, Ordering::SeqCst);
+        for cell in &self.cells {
+            // Whoever begins a life after this lock sees that it may not.
+            cell.life.lock().is_last();
+            self.stop(cell, Then::Off, by, machine);
+        }
     }
 
     /// Begins to end a cell's life: all its CPUs but `by` are told, who knows. Each says [`System::quiet`] in the end.
     pub fn stop(&self, cell: &Cell, then: Then, by: Option<PcpuId>, machine: &mut impl CpuInterface) {
         let present = CpuSet(cell.cpus().0 & !self.absent().0);
+        let unstoppable = cell.masters.unstoppable().filter(|_| then != Then::Off);
+        let then = if unstoppable.is_some() { Then::Off } else { then };
         let Some(cpus) = cell.life.lock().stop(then, present) else { return };
+        if let Some(device) = unstoppable {
+            no_restart(cell, device, "goes off");
+        }
         let mut kick = CpuSet::default();
         for cpu in cpus.iter().filter(|cpu| by.is_none_or(|by| *cpu != by.index())) {
             let Kick(one) = self.post(PcpuId(cpu as u8), Request::Stop);
@@ -206,38 +245,51 @@ impl System {
         &self,
         cell: &Cell,
         cpu: PcpuId,
-        machine: &mut (impl CpuInterface + GicRegisters + Firmware + Timer),
+        machine: &mut (impl CpuInterface + GicRegisters + Devices + Firmware + Timer),
     ) {
         let ended = cell.life.lock().quiet(cpu);
-        match ended {
-            Ended::No => {}
-            Ended::Yes(Then::Restart) => {
-                self.ended(cell);
+        let Ended::Yes(then) = ended else { return };
+        // It is still stopping, so nobody begins its next life meanwhile.
+        if let Some(console) = &self.console {
+            console.ended(cell.id);
+        }
+        if then == Then::Off {
+            self.still(cell, machine);
+        }
+        let next = cell.life.lock().end();
+        match next {
+            Then::Restart { .. } => {
                 if cell.may_print(machine) {
                     log::info!("cell {}: restarts", cell.name);
                 }
                 self.send(self.wake(cell), machine);
             }
-            Ended::Yes(Then::Off) => {
-                self.ended(cell);
+            Then::Off => {
+                if then != Then::Off {
+                    self.still(cell, machine);
+                }
                 log::info!("cell {}: off", cell.name);
-                cell.gic.scrub(machine, &self.gic);
                 self.gone(machine);
             }
         }
     }
 
-    fn ended(&self, cell: &Cell) {
-        if let Some(console) = &self.console {
-            console.ended(cell.id);
+    /// Nothing of a cell without a next life is to do anything: its interrupts and its devices.
+    fn still(&self, cell: &Cell, machine: &mut (impl GicRegisters + Devices + Timer)) {
+        cell.gic.scrub(machine, &self.gic);
+        if let Err(device) = cell.masters.stop(machine, || true) {
+            log::error!("cell {}: the device at {device} does not stop", cell.name);
         }
     }
 
     /// One cell fewer. With the last one the machine goes off.
-    fn gone(&self, firmware: &mut impl Firmware) {
+    fn gone(&self, machine: &mut (impl Firmware + Timer)) {
         if self.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
             log::info!("every cell is off");
-            firmware.power_off();
+            if let Some(console) = &self.console {
+                console.drain(machine);
+            }
+            machine.power_off();
         }
     }
 
@@ -252,7 +304,7 @@ impl System {
     pub fn never_came(
         &self,
         cpu: PcpuId,
-        machine: &mut (impl CpuInterface + GicRegisters + Firmware + Timer),
+        machine: &mut (impl CpuInterface + GicRegisters + Devices + Firmware + Timer),
     ) {
         let Some(seat) = self.seat(cpu) else { return };
         let Some(cell) = self.cells.get(seat.cell.index()) else { return };
@@ -269,4 +321,13 @@ impl System {
             self.gone(machine);
         }
     }
+}
+
+/// A cell would have a next life, but a device would write into it what was meant for this one.
+#[cold]
+fn no_restart(cell: &Cell, device: &str, instead: &str) {
+    let name = &cell.name;
+    log::error!(
+        "cell {name}: cannot restart, for nothing is known to stop the DMA of {device}: it {instead}"
+    );
 }

@@ -1,17 +1,21 @@
 //! The life of cells, on fake CPUs that take turns as a test says. [`Rig`] serves the tests of traps and of the loop too.
 
+mod crash;
+mod masters;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::console::Console;
 use crate::cpu::{Affinity as CpuAffinity, VcpuId};
+use crate::crash::OnCrash;
 use crate::fake::{Board, Fake};
 use crate::intid::{IntidSet, Ppi, Sgi, Spi};
 use crate::plan::{CpuPlan, Piece, TreeSource};
 use crate::psci::function;
 use crate::run::{Turn, guest_step, park_step};
-use crate::vgic::{GicShared, OwnInterrupts, SgiPlan, Wire};
+use crate::vgic::{GicShared, OwnPpis, SgiPlan, Wire};
 use proptest::prelude::*;
 
 pub(crate) const HVC: u64 = 0x5a00_0000;
@@ -34,7 +38,8 @@ pub(crate) fn system_with(
     board.ram.lock().unwrap()[ARCHIVE as usize..][..KERNEL.len()].copy_from_slice(KERNEL);
     let machine = Fake::new(&board, 0);
     let sgi = SgiPlan { kick: Sgi::new(15).unwrap(), physical: 0x7fff };
-    let mut shared = GicShared::new(&machine, sgi, Ppi::new(25).unwrap(), board.affinities().to_vec());
+    let ppis = OwnPpis { maintenance: Ppi::new(25).unwrap(), alarm: Ppi::new(26).unwrap() };
+    let mut shared = GicShared::new(&machine, sgi, ppis, board.affinities().to_vec());
     let owners: [(u8, &[u8], Region); 2] = [
         (0, &[2, 0, 1], Region { ipa: Ipa(0x1_0000), pa: Pa(0x1_0000), size: 0x2_0000 }),
         (1, &[3, 4], Region { ipa: Ipa(0x4000_0000), pa: Pa(0x4_0000), size: 0x1_0000 }),
@@ -66,12 +71,13 @@ pub(crate) fn system_with(
                 initrd: None,
                 bootargs: None,
             },
+            on_crash: OnCrash::Stop,
             warnings: Vec::new(),
         };
         let pairs: Vec<(PcpuId, CpuAffinity)> = own.iter().map(|c| (PcpuId(*c), affinity(*c))).collect();
         let spi = Spi::new(33).unwrap();
-        shared.console = Some(OwnInterrupts { spi, alarm: Ppi::new(26).unwrap() });
-        let gic = CellGic::new(IntidSet::new(), 0xf7ff_0000, pairs, &shared);
+        shared.console = Some(spi);
+        let gic = CellGic::new(IntidSet::new(), 0xf9ff_0000, pairs, &shared);
         let gic = gic.with_spi(spi, wires[usize::from(id)].1.clone());
         let space = Space { vtcr: 0x8002_3558, vttbr: u64::from(id) << 48 | 0x1000 };
         cells.push(Cell::new(&plan, &[], space, gic, GuestTree::of(b"a tree".to_vec())).unwrap());
@@ -252,18 +258,6 @@ fn the_machine_goes_off_with_the_last_cell() {
     assert_eq!(system.cells[1].life(), Life::Off);
     assert!(board.off.load(Ordering::SeqCst));
     assert_eq!(running(&cpus), [false; 5]);
-}
-
-#[test]
-fn an_serror_stops_its_cell_alone() {
-    let (system, board) = system();
-    let mut cpus = rig(&system, &board);
-    settle(&mut cpus);
-    // Uncontainable: DFSC 0x11, AET 0.
-    (cpus[3].machine.exit, cpus[3].machine.esr) = (crate::ports::Exit::SError, 0xbe00_0011);
-    settle(&mut cpus);
-    assert_eq!((system.cells[1].life(), system.cells[0].life()), (Life::Off, Life::Running));
-    assert_eq!(running(&cpus), [false, false, true, false, false]);
 }
 
 #[test]

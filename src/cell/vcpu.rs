@@ -1,9 +1,13 @@
 //! A vCPU on its CPU: all that only this CPU touches, and the way to what it shares.
 
+use core::fmt;
+
 use super::{Cell, Life, Progress, Start, System, Then};
+use crate::alarm::{Alarms, Call};
 use crate::cpu::{PcpuId, VcpuId};
 use crate::crash::Record;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Kick, Request};
+use crate::intid::Spi;
 use crate::ports::Machine;
 use crate::smccc::Workarounds;
 use crate::trap::{IdRegisters, StopReason};
@@ -28,6 +32,8 @@ pub struct Vcpu<'a> {
     pub gic: VcpuGic,
     /// The ID registers it sees.
     pub ids: IdRegisters,
+    /// Whom EL2's timer of the CPU is to call.
+    pub alarms: Alarms,
     /// What firmware can do for it.
     pub workarounds: Workarounds,
     /// A cache maintenance by set and way under way: where the instruction is, and how far.
@@ -47,16 +53,28 @@ impl<'a> Vcpu<'a> {
             frame: Frame::default(),
             gic: VcpuGic::new(),
             ids: IdRegisters::read(machine),
+            alarms: Alarms::default(),
             workarounds: Workarounds::probe(machine, system.smc),
             cleaning: None,
         })
+    }
+
+    /// The line of a virtual SPI of its cell changed: it looks itself, or whoever is concerned shall.
+    pub fn line_changed(&mut self, spi: Spi, machine: &mut impl Machine) {
+        if self.cell.gic.line_concerns(spi) == Some(self.id) {
+            self.gic.look_at_line();
+        } else {
+            self.system.line_changed(self.cell, spi, machine);
+        }
     }
 
     /// Answers [`crate::inbox::Request::Start`]: whether the guest is ready to be entered.
     #[must_use]
     pub fn start(&mut self, machine: &mut impl Machine) -> bool {
         match self.cell.life() {
-            Life::Starting { first } if self.id == VcpuId(0) => self.begin(first, machine),
+            Life::Starting { first, at } if self.id == VcpuId(0) => {
+                !self.waits(at, machine) && self.begin(first, machine)
+            }
             Life::Running => match self.cell.take_start(self.id) {
                 Some(start) => {
                     self.prepare(start, machine);
@@ -68,10 +86,28 @@ impl<'a> Vcpu<'a> {
         }
     }
 
+    /// Whether the next life is not due yet; then it is looked at again when it is.
+    fn waits(&mut self, at: u64, machine: &mut impl Machine) -> bool {
+        let early = machine.counter() < at;
+        self.alarms.set(Call::Life, early.then_some(at), machine);
+        early
+    }
+
+    /// The next life is due.
+    pub fn look_at_life(&self) {
+        // This CPU is awake, so nobody needs the kick.
+        let Kick(_) = self.inbox.post(self.cpu, Request::Start);
+    }
+
     /// A new life of the cell.
     fn begin(&mut self, first: bool, machine: &mut impl Machine) -> bool {
+        if !first && let Err(device) = self.cell.masters.stop(machine, || true) {
+            return self.cannot_begin(format_args!("the device at {device} does not stop"), machine);
+        }
         let before = machine.counter();
-        let start = self.cell.renew(self.system.archive, first, machine);
+        let Ok(start) = self.cell.renew(self.system.archive, first, machine) else {
+            return self.cannot_begin(format_args!("EL2 has no memory to reach its memory"), machine);
+        };
         let loading = machine.counter().saturating_sub(before);
         self.cell.gic.scrub(machine, &self.system.gic);
         self.prepare(start, machine);
@@ -83,6 +119,15 @@ impl<'a> Vcpu<'a> {
         }
         // It may have been stopped while it was loaded; then the request is in the inbox.
         self.cell.life.lock().started()
+    }
+
+    /// No new life after all.
+    #[cold]
+    fn cannot_begin(&mut self, why: fmt::Arguments<'_>, machine: &mut impl Machine) -> bool {
+        log::error!("cell {}: {why}: it stays off", self.cell.name);
+        self.system.stop(self.cell, Then::Off, Some(self.cpu), machine);
+        self.give_up(machine);
+        false
     }
 
     /// The state that PSCI gives a CPU that starts (DEN0022F 6.4).
@@ -118,7 +163,7 @@ impl<'a> Vcpu<'a> {
         let (system, by) = (self.system, Some(self.cpu));
         match reason {
             StopReason::Off => system.stop(self.cell, Then::Off, by, machine),
-            StopReason::Reset => system.stop(self.cell, Then::Restart, by, machine),
+            StopReason::Reset => system.stop(self.cell, Then::AGAIN, by, machine),
             StopReason::Crash(cause) => {
                 let record = Record::of(self, machine, cause);
                 system.crashed(self.cell, record, by, machine);

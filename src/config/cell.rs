@@ -8,6 +8,7 @@ use super::{
 };
 use super::{error, names};
 use crate::addr::BLOCK_2M;
+use crate::crash::{Limit, OnCrash};
 
 /// Behind this no cell sees anything: what the tables of the largest CPU translate.
 const ADDRESS_END: u64 = 1 << 48;
@@ -48,6 +49,7 @@ pub(super) fn parse(mut cell: Reader<'_, '_, '_>, hypervisor: &HypervisorConfig)
         console: console(cell, root, hypervisor),
         unprotected_dma: cell.accept("unprotected-dma"),
         foreign_dependencies: cell.accept("foreign-dependencies"),
+        on_crash: on_crash(cell),
     };
     match cell.word("interrupt-mode", "\"virtual\"") {
         None | Some("virtual") => {}
@@ -140,4 +142,23 @@ fn console(cell: &mut Reader<'_, '_, '_>, root: bool, hypervisor: &HypervisorCon
         }
         Some(name) => CellConsole::Device(name.into()),
     }
+}
+
+fn on_crash(cell: &mut Reader<'_, '_, '_>) -> OnCrash {
+    const EXPECTED: &str = "\"stop\", \"restart\" or \"halt-machine\"";
+    let wanted = cell.word("on-crash", EXPECTED);
+    let limit = cell.pair("restart-limit", "how many restarts in how many seconds, each from 1, like <5 60>");
+    match wanted {
+        Some("restart") => {
+            let limit = limit.map(|(restarts, seconds)| Limit { restarts, seconds });
+            return OnCrash::Restart(limit.unwrap_or_default());
+        }
+        Some("halt-machine" | "stop") | None if cell.has("restart-limit") => {
+            cell.expected("on-crash", "\"restart\" where there is a `restart-limit`");
+        }
+        Some("halt-machine") => return OnCrash::HaltMachine,
+        Some("stop") | None => {}
+        Some(_) => cell.expected("on-crash", EXPECTED),
+    }
+    OnCrash::Stop
 }

@@ -19,6 +19,7 @@ pub use hypervisor::{ConsoleChoice, HypervisorConfig};
 pub use reader::MAX_NAMES;
 
 use crate::cpu::MAX_CPUS;
+use crate::crash::OnCrash;
 use crate::refusal::{Refused, refuse};
 use crate::tree::Tree;
 use names::Child;
@@ -68,6 +69,8 @@ pub struct CellConfig {
     pub unprotected_dma: bool,
     /// Whether its owner accepts that another cell controls clocks, resets, supplies, pins or power of its devices.
     pub foreign_dependencies: bool,
+    /// What follows its crash.
+    pub on_crash: OnCrash,
 }
 
 impl CellConfig {

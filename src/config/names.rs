@@ -35,8 +35,10 @@ pub(super) static CELL: Names = Names {
         "foreign-dependencies",
         "console",
         "interrupt-mode",
+        "on-crash",
+        "restart-limit",
     ],
-    later: &["cache-colours", "memory-map", "on-crash", "restart-limit", "smc-allow", "watchdog", "wfi"],
+    later: &["cache-colours", "memory-map", "smc-allow", "watchdog", "wfi"],
 };
 
 /// A node below the root.

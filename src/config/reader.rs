@@ -154,6 +154,20 @@ impl<'t, 'a, 'e> Reader<'t, 'a, 'e> {
         bytes
     }
 
+    /// Two cells, neither of them 0.
+    #[inline(never)]
+    pub(super) fn pair(&mut self, name: &str, expected: &'static str) -> Option<(u32, u32)> {
+        let mut cells = self.node.prop(name)?.cells();
+        let pair = match (cells.next(), cells.next(), cells.next()) {
+            (Some(first @ 1..), Some(second @ 1..), None) => Some((first, second)),
+            _ => None,
+        };
+        if pair.is_none() {
+            self.expected(name, expected);
+        }
+        pair
+    }
+
     /// An address at a multiple of `align`, as a hexadecimal text or as one or two cells.
     #[inline(never)]
     pub(super) fn address(&mut self, name: &str, align: u64, expected: &'static str) -> Option<u64> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::crash::{Limit, OnCrash};
 use crate::refusal::{Place, Refusal, code};
 use crate::tree::sample::{Sample, node};
 
@@ -49,6 +50,7 @@ fn the_demo_is_understood() {
             console: CellConsole::Virtual,
             unprotected_dma: true,
             foreign_dependencies: false,
+            on_crash: OnCrash::Stop,
         },
         CellConfig {
             name: "control".into(),
@@ -63,6 +65,7 @@ fn the_demo_is_understood() {
             console: CellConsole::None,
             unprotected_dma: false,
             foreign_dependencies: false,
+            on_crash: OnCrash::Stop,
         },
     ];
     assert_eq!(config.cells, expected);
@@ -167,8 +170,8 @@ fn each_mistake_is_named_with_its_place() {
         ),
         (control().text("colour", ["red"]), &["/control: `colour`: there is no such property"]),
         (
-            control().text("on-crash", ["restart"]),
-            &["/control: `on-crash`: this version of Bulkhead does not have this yet"],
+            control().text("cache-colours", ["1"]),
+            &["/control: `cache-colours`: this version of Bulkhead does not have this yet"],
         ),
         (
             control().text("interrupt-mode", ["direct"]),
@@ -345,6 +348,31 @@ fn what_an_owner_accepts() {
     assert_eq!(read(control().text("foreign-dependencies", ["accept"])), Ok(true));
     let wrong = errors(control().text("foreign-dependencies", ["yes"]));
     assert_eq!(wrong, ["/control: `foreign-dependencies`: expected \"accept\""]);
+}
+
+#[test]
+fn what_follows_a_crash() {
+    let read = |cell: Sample| parse(&schema().child(cell)).map(|config| config.cells[0].on_crash);
+    let with = |word: &str| control().text("on-crash", [word]);
+    assert_eq!(read(control()), Ok(OnCrash::Stop));
+    assert_eq!(read(with("stop")), Ok(OnCrash::Stop));
+    assert_eq!(read(with("halt-machine")), Ok(OnCrash::HaltMachine));
+    assert_eq!(read(with("restart")), Ok(OnCrash::Restart(Limit { restarts: 5, seconds: 60 })));
+    let limited = with("restart").cells("restart-limit", [1, u32::MAX]);
+    assert_eq!(read(limited), Ok(OnCrash::Restart(Limit { restarts: 1, seconds: u32::MAX })));
+
+    let word = "/control: `on-crash`: expected \"stop\", \"restart\" or \"halt-machine\"";
+    assert_eq!(errors(with("reboot")), [word]);
+    assert_eq!(errors(with("")), [word]);
+    let limit =
+        "/control: `restart-limit`: expected how many restarts in how many seconds, each from 1, like <5 60>";
+    for wrong in [&[5][..], &[5, 60, 1], &[0, 60], &[5, 0]] {
+        assert_eq!(errors(with("restart").cells("restart-limit", wrong.iter().copied())), [limit]);
+    }
+    let other = "/control: `on-crash`: expected \"restart\" where there is a `restart-limit`";
+    for cell in [control(), with("stop"), with("halt-machine")] {
+        assert_eq!(errors(cell.cells("restart-limit", [5, 60])), [other]);
+    }
 }
 
 #[test]

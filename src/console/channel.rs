@@ -18,7 +18,14 @@ pub(super) const RING: usize = 4096;
 const SHOWN: usize = 512;
 
 /// What is to be sent.
-pub(super) type Stage = ArrayVec<u8, 1024>;
+pub(super) type Stage = ArrayVec<u8, STAGE>;
+/// Bytes of it.
+pub(super) const STAGE: usize = 1024;
+
+/// Whether there is room for more than so many bytes on the stage.
+pub(super) fn has_room(stage: &Stage, bytes: usize) -> bool {
+    STAGE.saturating_sub(stage.len()) > bytes
+}
 
 /// Puts bytes on the stage; who calls has looked for room.
 pub(super) fn put(stage: &mut Stage, bytes: &[u8]) {
@@ -150,8 +157,8 @@ impl Channel {
         let shown = core::mem::take(&mut self.shown);
         self.cut = false;
         let scan = core::mem::replace(&mut self.scan, Scan::new());
-        for byte in shown {
-            self.print(byte, stage);
+        for byte in &shown {
+            self.print(*byte, stage);
         }
         self.scan = scan;
     }
@@ -159,7 +166,7 @@ impl Channel {
     /// Goes on with a line that has a label, while there is room on the stage: whether it is finished. `left` bytes are printed
     /// at most.
     pub(super) fn go_on(&mut self, left: &mut usize, stage: &mut Stage) -> bool {
-        while stage.remaining_capacity() > 64 {
+        while has_room(stage, 64) {
             let byte = if *left == 0 { None } else { self.out.pop() };
             let Some(byte) = byte else {
                 // It is longer than the ring.
@@ -202,7 +209,7 @@ impl Channel {
 
     /// Passes on what the channel that has the screen prints, `left` bytes at most: up to the end of a line.
     pub(super) fn pass(&mut self, left: &mut usize, stage: &mut Stage) {
-        while *left != 0 && stage.remaining_capacity() > 64 {
+        while *left != 0 && has_room(stage, 64) {
             let Some(byte) = self.out.pop() else { break };
             *left = left.saturating_sub(1);
             put(stage, &[byte]);

@@ -31,7 +31,7 @@ use spin::Mutex;
 
 use crate::cell::Vcpu;
 use crate::cpu::CellId;
-use crate::ports::{Machine, Serial, Width};
+use crate::ports::{Machine, Serial, Timer, Width};
 use crate::vgic::Wire;
 use channel::{Channel, Look, Port};
 use mux::Mux;
@@ -109,6 +109,25 @@ impl Console {
         self.pump(true);
     }
 
+    /// The machine goes off: what Bulkhead said is printed first, if the UART takes it within a second.
+    pub fn drain(&self, timer: &impl Timer) {
+        let now = || timer.counter();
+        let wait = |until| (now() < until).then(|| timer.relax()).is_some();
+        let until = now().saturating_add(timer.frequency());
+        while self.has_more() && wait(until) {
+            self.pump(false);
+        }
+        // The UART's own queue: 32 bytes take 3 ms at 115,200 bauds.
+        let until = now().saturating_add(timer.frequency() / 200);
+        while wait(until) {}
+    }
+
+    /// Whether something of Bulkhead's own is to be printed.
+    fn has_more(&self) -> bool {
+        self.mux.try_lock().is_none_or(|mux| mux.is_busy())
+            || self.ports.first().is_some_and(|port| !port.lock().out.is_empty())
+    }
+
     /// Moves bytes to the UART, unless another CPU does: that one looks again before it stops.
     fn pump(&self, call: bool) {
         self.wanted.store(true, Ordering::SeqCst);
@@ -175,12 +194,8 @@ pub fn access<M: Machine>(
         let (value, look) = channel.access(offset, width, write);
         (value, look, port.drive(&channel))
     };
-    if changed {
-        // Another of its vCPUs may have the interrupt.
-        match vcpu.cell.gic.line_concerns() {
-            Some(me) if me == vcpu.id => vcpu.gic.look_at_line(),
-            _ => vcpu.system.line_changed(vcpu.cell, machine),
-        }
+    if changed && let Some(spi) = vcpu.system.gic.console {
+        vcpu.line_changed(spi, machine);
     }
     if look == Look::Always || look == Look::IfShown && console.input.load(Ordering::Relaxed) == at {
         console.pump(false);
@@ -191,13 +206,13 @@ pub fn access<M: Machine>(
 
 /// Tells CPUs what pumping changed for their guests.
 fn tell<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
-    let Some(console) = &vcpu.system.console else { return };
+    let Some((console, spi)) = vcpu.system.console.as_ref().zip(vcpu.system.gic.console) else { return };
     // Mostly there is nothing, and no need to write.
     if console.changed.load(Ordering::Relaxed) == 0 {
         return;
     }
     let changed = console.changed.swap(0, Ordering::SeqCst);
     for cell in vcpu.system.cells.iter().filter(|cell| changed >> (cell.id.0 & 63) & 1 != 0) {
-        vcpu.system.line_changed(cell, machine);
+        vcpu.system.line_changed(cell, spi, machine);
     }
 }

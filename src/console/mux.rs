@@ -3,7 +3,7 @@
 
 use alloc::boxed::Box;
 
-use super::channel::{Port, RING, Stage};
+use super::channel::{Port, RING, Stage, has_room};
 use super::input::Keys;
 use crate::ports::Serial;
 
@@ -71,6 +71,11 @@ impl Mux {
         self.resting
     }
 
+    /// Whether bytes are on their way to the UART.
+    pub(super) fn is_busy(&self) -> bool {
+        self.sent != self.stage.len()
+    }
+
     /// Takes what was typed.
     pub(super) fn take(&mut self, into: &mut [u8]) -> usize {
         self.serial.take(into)
@@ -107,7 +112,7 @@ impl Mux {
 
     /// Fills the stage.
     fn compose(&mut self, ports: &[Port], changed: &mut u64) {
-        while self.stage.remaining_capacity() > 768 {
+        while has_room(&self.stage, 768) {
             if let Some((at, mut left)) = self.line {
                 let Some(port) = ports.get(at) else { break };
                 let mut channel = port.lock();

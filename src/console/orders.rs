@@ -5,8 +5,10 @@ use core::sync::atomic::{Ordering, fence};
 
 use arrayvec::ArrayVec;
 
+use super::channel::Port;
 use super::input::Typed;
 use super::{BUDGET, Console, NOBODY, tell};
+use crate::alarm::Call;
 use crate::cell::{Affinity, Cell, Life, Vcpu};
 use crate::cpu::VcpuId;
 use crate::ports::Machine;
@@ -28,16 +30,13 @@ pub(super) enum Order {
 /// The UART interrupted: to be called before its interrupt is deactivated, on whichever CPU it came to.
 #[cold]
 #[inline(never)]
-pub fn interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
+pub fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
     let Some(console) = &vcpu.system.console else { return };
-    machine.set_alarm(None);
     let (orders, rest) = console.serve();
-    if rest {
-        let until = machine.counter().saturating_add(machine.frequency() / REST);
-        machine.set_alarm(Some(until));
-    }
-    for order in orders {
-        match order {
+    let until = rest.then(|| machine.counter().saturating_add(machine.frequency() / REST));
+    vcpu.alarms.set(Call::Console, until, machine);
+    for order in &orders {
+        match *order {
             Order::Restart(at) => {
                 let cell = at.checked_sub(1).and_then(|at| vcpu.system.cells.get(at));
                 if let Some(cell) = cell {
@@ -45,8 +44,12 @@ pub fn interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
                 }
             }
             Order::Who => {
+                let now = machine.counter();
                 for cell in &vcpu.system.cells {
-                    console.write(format_args!("{}", Row { cell, console }));
+                    console.write(format_args!("{}", Row { cell, console, now }));
+                    if let Some(deaths) = cell.deaths() {
+                        console.write(format_args!("  {}", *deaths));
+                    }
                 }
                 console.pump(true);
             }
@@ -125,9 +128,7 @@ impl Console {
     fn say_input(&self, at: Option<usize>) {
         match at.and_then(|at| self.ports.get(at)) {
             Some(port) => {
-                // Formatting takes the lock of Bulkhead's own channel, so not under this one's.
-                let name = port.lock().name.clone();
-                self.write(format_args!("the input goes to {name}; Ctrl-^ ? for help"));
+                self.write(format_args!("the input goes to {}; Ctrl-^ ? for help", Name(port)));
             }
             None => self.write(format_args!("the input goes to nobody; Ctrl-^ ? for help")),
         }
@@ -146,10 +147,20 @@ impl Console {
     }
 }
 
+/// A channel's name. Whoever formats it has the lock of Bulkhead's own channel, and takes this one's.
+struct Name<'n>(&'n Port);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.lock().name)
+    }
+}
+
 /// A cell in the answer to `Ctrl-^ i`.
 struct Row<'r> {
     cell: &'r Cell,
     console: &'r Console,
+    now: u64,
 }
 
 impl fmt::Display for Row<'_> {
@@ -157,12 +168,13 @@ impl fmt::Display for Row<'_> {
         let (cell, at) = (self.cell, super::port_of(self.cell.id));
         let life = match cell.life() {
             Life::Off => "off",
+            Life::Starting { at, .. } if at > self.now => "waits to restart",
             Life::Starting { .. } => "starting",
             Life::Running => "running",
             Life::Stopping { .. } => "stopping",
         };
         write!(f, "{at} {}: {life}, life {}, CPUs", cell.name, cell.lives())?;
-        for vcpu in (0..).take(cell.vcpus()).map(VcpuId) {
+        for vcpu in (0..u8::MAX).take(cell.vcpus()).map(VcpuId) {
             if let Some(cpu) = cell.cpu(vcpu) {
                 let off = if cell.affinity_info(vcpu) == Affinity::On { "" } else { " (off)" };
                 write!(f, " {}{off}", cpu.index())?;

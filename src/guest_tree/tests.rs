@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::PcpuId;
+use crate::crash::OnCrash;
 use crate::intid::IntidSet;
 use crate::plan::{Load, Region};
 use crate::tree::Node;
@@ -39,6 +40,7 @@ fn cell(root: bool, cpus: &[u8], devices: Vec<NodeId>) -> CellPlan {
             initrd: Some(span(0x4900_0000, 0x1234)),
             bootargs: Some("quiet".into()),
         },
+        on_crash: OnCrash::Stop,
         warnings: Vec::new(),
     }
 }

@@ -32,7 +32,7 @@ pub fn is_console(compatible: &str) -> bool {
 
 /// Whether a device with these registers never reads or writes memory on its own account.
 /// What is not known to be harmless is not.
-pub(super) fn is_no_master(node: &Node<'_, '_>) -> bool {
+pub fn is_no_master(node: &Node<'_, '_>) -> bool {
     node.compatibles().any(|c| NO_MASTERS.binary_search(&c).is_ok())
 }
 

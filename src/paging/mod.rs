@@ -28,7 +28,7 @@ pub use format::Format;
 pub use geometry::{Geometry, GeometryError, can_use};
 pub use space::AddressSpace;
 pub use stage2::{Stage2, Stage2Attributes};
-pub use store::{HeapStore, Store, TakeTables};
+pub use store::{HeapStore, Store, Tables, TakeTables};
 pub use table::{ENTRIES, Level, Table};
 pub use walk::Mapping;
 

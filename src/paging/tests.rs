@@ -27,7 +27,7 @@ fn heap_space() -> Stage2Space {
 
 /// Tables that live as long as the test program and start aligned to 16 tables.
 fn static_tables(count: usize) -> &'static [Table] {
-    &take(count.next_multiple_of(16)).unwrap()[..count]
+    &take(count.next_multiple_of(16)).unwrap().keep()[..count]
 }
 
 fn input(span: Span<Ipa>) -> Span<Input> {
@@ -309,8 +309,14 @@ fn roots_of_all_sizes_are_aligned_to_themselves() {
         assert_eq!(store.tables() as u64, roots);
     }
     let geometry = Geometry::for_stage2(4, (1 << 43) - 1).unwrap();
-    assert!(HeapStore::over(&geometry, &static_tables(17)[1..], take).is_none(), "not aligned");
-    assert!(HeapStore::over(&geometry, &static_tables(17)[..15], take).is_none(), "too short");
+    assert!(
+        HeapStore::over(&geometry, Tables::forever(&static_tables(17)[1..]), take).is_none(),
+        "not aligned"
+    );
+    assert!(
+        HeapStore::over(&geometry, Tables::forever(&static_tables(17)[..15]), take).is_none(),
+        "too short"
+    );
 }
 
 #[test]

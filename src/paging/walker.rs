@@ -37,7 +37,7 @@ impl<S: Store> Walker<S> {
     pub(super) fn map(&mut self, from: Span<Input>, to: Pa, attributes: u64) -> Result<(), MapError> {
         self.check(from, to)?;
         let bits = self.geometry.output_bits();
-        if to.0.checked_add(from.size()).is_none_or(|end| end > 1 << bits) {
+        if to.0.checked_add(from.size()).is_none_or(|end| end > 1u64.wrapping_shl(u32::from(bits))) {
             return Err(MapError::OutputTooLarge { span: from, to, bits });
         }
         if let Some((taken, _)) = self.leaves(from).next() {
@@ -95,7 +95,7 @@ impl<S: Store> Walker<S> {
             return Err(MapError::Unaligned { span, to });
         }
         let bits = self.geometry.input_bits();
-        if span.end().0 > 1 << bits {
+        if span.end().0 > 1u64.wrapping_shl(u32::from(bits)) {
             return Err(MapError::InputTooLarge { span, bits });
         }
         Ok(())

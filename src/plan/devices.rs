@@ -13,6 +13,7 @@ use crate::config::{CellConfig, CellConsole};
 use crate::cpu::CellId;
 use crate::hardware::{Device, is_passive};
 use crate::intid::IntidSet;
+use crate::quiesce::{self, Found};
 use crate::refusal::{Refused, refuse};
 use crate::sort;
 use crate::tree::{Node, NodeId};
@@ -203,7 +204,25 @@ impl Claims {
             let (device, on, what) = (path(need.device), path(need.on), need.kind.name());
             warnings.push(format!("{device}: its {what} is in the hands of {on}, which {owner} has"));
         }
+        let mut unstoppable = self.unstoppable(draw, cell.0);
+        if let Some(device) = unstoppable.next() {
+            let (path, others) = (draw.board.node(device.node).path(), unstoppable.count());
+            let others = if others == 0 { String::new() } else { format!(" and {others} more") };
+            warnings
+                .push(format!("it cannot be restarted: nothing is known to stop the DMA of {path}{others}"));
+        }
         warnings
+    }
+
+    /// Those of a cell's devices that nothing is known to stop.
+    #[inline(never)]
+    pub(super) fn unstoppable<'d>(
+        &self,
+        draw: &Draw<'d, '_>,
+        cell: CellId,
+    ) -> impl Iterator<Item = &'d Device> + use<'_, 'd> {
+        let board = draw.board;
+        self.of(draw, cell).filter(move |device| quiesce::find(board, device) == Found::Unknown)
     }
 }
 

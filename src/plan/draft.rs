@@ -133,6 +133,7 @@ impl Plan<Draft> {
                 uart,
                 stdout: console::device_of_cell(&draw, cell),
                 load,
+                on_crash: cell.on_crash,
                 warnings: claims.warnings(&draw, (id, cell)),
             });
         }

@@ -36,6 +36,11 @@ impl Write for Lines {
         }
         Ok(())
     }
+
+    // Not the trait's own: boot alone prints a plan, and what shows that EL2 does not panic knows this one by its name.
+    fn write_char(&mut self, char: char) -> fmt::Result {
+        self.write_str(char.encode_utf8(&mut [0; 4]))
+    }
 }
 
 /// Writes who owns what; devices are named by their paths in the board's tree.

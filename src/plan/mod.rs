@@ -21,6 +21,7 @@ use core::marker::PhantomData;
 
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{Affinity, CellId, PcpuId, VcpuId};
+use crate::crash::OnCrash;
 use crate::intid::{IntidSet, Ppi, Spi};
 use crate::refusal::Refused;
 use crate::tree::NodeId;
@@ -167,6 +168,8 @@ pub struct CellPlan {
     pub stdout: Option<NodeId>,
     /// What to load, and where.
     pub load: Load,
+    /// What follows its crash.
+    pub on_crash: OnCrash,
     /// Things its owner should know that do not stop the boot: a dependency that another cell controls, say.
     pub warnings: Vec<String>,
 }

@@ -11,6 +11,7 @@ pub(crate) use crate::archive::sample::archive;
 use crate::config::{
     Bootargs, CellConfig, CellConsole, CellTree, Config, CpuChoice, HypervisorConfig, Payload,
 };
+use crate::crash::OnCrash;
 use crate::hardware::Hardware;
 use crate::hardware::sample::Board;
 use crate::image::sample;
@@ -63,6 +64,7 @@ fn root() -> CellConfig {
         console: CellConsole::Virtual,
         unprotected_dma: true,
         foreign_dependencies: false,
+        on_crash: OnCrash::Stop,
     }
 }
 
@@ -80,6 +82,7 @@ fn cell(name: &str, cpu: &str, devices: &[&str]) -> CellConfig {
         console: CellConsole::None,
         unprotected_dma: false,
         foreign_dependencies: false,
+        on_crash: OnCrash::Stop,
     }
 }
 

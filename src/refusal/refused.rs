@@ -209,13 +209,13 @@ impl core::error::Error for Refused {}
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = self.parts.iter();
-        for (at, piece) in self.text.split('%').enumerate() {
-            if at != 0
-                && let Some(part) = parts.next()
-            {
+        let mut pieces = self.text.as_bytes().split(|byte| *byte == b'%').map(str::from_utf8);
+        f.write_str(pieces.next().and_then(Result::ok).unwrap_or(""))?;
+        for piece in pieces {
+            if let Some(part) = parts.next() {
                 part.fmt(f)?;
             }
-            f.write_str(piece)?;
+            f.write_str(piece.unwrap_or(""))?;
         }
         Ok(())
     }
@@ -228,11 +228,10 @@ impl fmt::Display for Part {
             Self::Description { node, property: Some(property) } => write!(f, "{node}: `{property}`"),
             Self::Cell { name, .. } => write!(f, "cell `{name}`"),
             Self::Nodes(nodes) => {
-                for (at, node) in nodes.iter().enumerate() {
-                    f.write_str(if at == 0 { "" } else { ", " })?;
-                    f.write_str(node)?;
-                }
-                Ok(())
+                let (first, others) =
+                    nodes.split_first().map_or(("", &[][..]), |(first, others)| (&**first, others));
+                f.write_str(first)?;
+                others.iter().try_for_each(|node| write!(f, ", {node}"))
             }
             Self::File(text) | Self::Quoted(text) => write!(f, "`{text}`"),
             Self::Guess(None) => Ok(()),

@@ -7,7 +7,7 @@ use crate::cell::Vcpu;
 use crate::console;
 use crate::mmio::Device;
 use crate::ports::{Machine, Width};
-use crate::vcpu::{Abort, EXTERNAL, EXTERNAL_ON_WALK, GuestFault, Pstate, aarch32};
+use crate::vcpu::{Access, EXTERNAL, EXTERNAL_ON_WALK, GuestFault, Pstate, aarch32};
 use crate::vgic::{self, Refused};
 
 /// The IPA that faulted: HPFAR_EL2.FIPA (Arm ARM D24.2.58, bits 47:4 are IPA 55:12) and the offset in the page.
@@ -100,35 +100,45 @@ fn refuse<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Res
     if machine.is_false_report() {
         return Resume::Again;
     }
-    let Some(told) = told(vcpu, machine, abort.status(), abort.table_walk()) else { return Resume::Again };
-    let told = told.with_write(abort.write()).with_maintenance(abort.maintenance());
-    Resume::Inject(GuestFault::DataAbort(told))
+    let access = match (abort.maintenance(), abort.write()) {
+        (true, _) => Access::Maintenance,
+        (false, true) => Access::Store,
+        (false, false) => Access::Load,
+    };
+    answer(vcpu, machine, abort.status(), abort.table_walk(), access)
 }
 
 /// An instruction abort: there is nothing to execute outside RAM.
 #[cold]
 pub fn instruction<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: InstructionAbort) -> Resume {
-    told(vcpu, machine, abort.status(), abort.table_walk())
-        .map_or(Resume::Again, |told| Resume::Inject(GuestFault::InstructionAbort(told)))
+    answer(vcpu, machine, abort.status(), abort.table_walk(), Access::Fetch)
 }
 
-/// What the guest is told of an abort with this status, which stage 2 has for it and the guest knows nothing of; `None` if it is to
-/// try again.
+/// What the guest is told of an abort with this status, which stage 2 has for it and the guest knows nothing of; or it is to try again.
 ///
 /// A guest's physical address space ends where stage 2 does, and what is behind answers as a bus does: by an External
 /// abort, at the access or at the walk of the tables that are to be there. What the combined memory type has against the
 /// access itself is no matter of where, and stays what it is.
-fn told<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, status: u8, table_walk: bool) -> Option<Abort> {
+fn answer<M: Machine>(
+    vcpu: &Vcpu<'_>,
+    machine: &mut M,
+    status: u8,
+    table_walk: bool,
+    access: Access,
+) -> Resume {
     let status = match status {
         esr::TLB_CONFLICT => {
             machine.invalidate_vmid(vcpu.cell.vttbr());
-            return None;
+            return Resume::Again;
         }
-        _ if table_walk => EXTERNAL_ON_WALK | walk::level(vcpu, machine)?,
+        _ if table_walk => match walk::level(vcpu, machine) {
+            Some(level) => EXTERNAL_ON_WALK | level,
+            None => return Resume::Again,
+        },
         esr::ALIGNMENT | esr::EXCLUSIVE_OR_ATOMIC => status,
         _ => EXTERNAL,
     };
-    Some(Abort::new().with_status(status))
+    Resume::Inject(GuestFault::new().with_status(status).with_access(access))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod walk;
 pub use abort::ipa;
 pub use id::IdRegisters;
 
+use crate::alarm::Call;
 use crate::cell::Vcpu;
 use crate::console;
 use crate::crash::Cause;
@@ -86,7 +87,7 @@ fn synchronous<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
         Syndrome::InstructionAbort(abort) => abort::instruction(vcpu, machine, abort),
         // The two answers stand here, where the compiler sees them: what is done with them costs nothing then.
         Syndrome::Other { class } if other::is_passed_by(vcpu, machine, class) => Resume::Again,
-        Syndrome::Other { .. } => Resume::Inject(GuestFault::Undefined),
+        Syndrome::Other { .. } => Resume::Inject(GuestFault::UNDEFINED),
     }
 }
 
@@ -100,12 +101,18 @@ fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
     Resume::Again
 }
 
-/// An interrupt that is not a guest's: the console's, or one that nobody owns, which the vGIC has masked.
+/// An interrupt that is not a guest's: EL2's timer or console, or one that nobody owns, which the vGIC has masked.
 #[cold]
-pub fn own_interrupt<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, irq: Irq) {
+pub fn own_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, irq: Irq) {
     match irq {
-        Irq::Console(intid) => {
-            console::interrupt(vcpu, machine);
+        Irq::Own(intid) => {
+            let alarm = intid == vcpu.system.gic.ppis.alarm.intid();
+            if !alarm || vcpu.alarms.take(Call::Console, machine) {
+                console::interrupt(vcpu, machine);
+            }
+            if alarm && vcpu.alarms.take(Call::Life, machine) {
+                vcpu.look_at_life();
+            }
             machine.deactivate(intid);
         }
         Irq::Foreign(intid) if vcpu.cell.may_print(machine) => {

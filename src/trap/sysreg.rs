@@ -50,7 +50,7 @@ pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Access) 
     }
 }
 
-const UNDEFINED: Resume = Resume::Inject(GuestFault::Undefined);
+const UNDEFINED: Resume = Resume::Inject(GuestFault::UNDEFINED);
 
 #[inline]
 fn send_sgi<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, value: u64) -> Resume {

@@ -14,7 +14,7 @@ use crate::run::Turn;
 use proptest::prelude::*;
 
 const PC: u64 = 0x1_2340;
-const UNDEFINED: Resume = Resume::Inject(GuestFault::Undefined);
+const UNDEFINED: Resume = Resume::Inject(GuestFault::UNDEFINED);
 
 /// vCPU 0 of the root cell, in its guest.
 fn guest<'a>(system: &'a System, board: &Arc<Board>) -> Cpu<'a> {

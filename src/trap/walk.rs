@@ -27,7 +27,7 @@ pub fn level<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) -> Option<u8> {
             let offset = at.0.checked_sub(region.ipa.0).filter(|offset| *offset < region.size)?;
             region.pa.checked_add(offset)
         });
-        backing.map(|pa: Pa| machine.read(pa))
+        backing.and_then(|pa: Pa| machine.read(pa).ok())
     };
     Some(start.walk(va, refused, read))
 }

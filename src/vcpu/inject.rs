@@ -8,32 +8,54 @@ use crate::ports::{El1, El1Reg, World};
 #[cfg(test)]
 mod tests;
 
-/// An exception that the architecture gives a guest for its own mistake. The address of an abort is not here: it is that of
-/// the guest's last exit (FAR_EL2), which is also what makes this small enough for a register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GuestFault {
-    /// An undefined instruction (ESR EC 0).
-    Undefined,
-    /// A data abort.
-    DataAbort(Abort),
-    /// An instruction abort; of its fields the status counts.
-    InstructionAbort(Abort),
-}
-
-/// What the guest is told of an abort: the fields of ESR_EL1.ISS that are not the same for all that are injected.
+/// An exception that the architecture gives a guest for its own mistake. Of an abort it has the fields of ESR_EL1.ISS that are not the
+/// same for all that are injected; the address is that of the guest's last exit (FAR_EL2). One byte: it travels in a register, beside
+/// what the rest of [`crate::trap::Resume`] needs.
 ///
 /// ISV is 0: only stage 2 describes instructions. FnV is 0: FAR_EL2 was valid. S1PTW is 0: a walk's own abort says so in its
 /// status. EA and SET are 0: no such classification was made, and the guest's ID registers show no FEAT_RAS.
 #[bitfield(u8)]
 #[derive(PartialEq, Eq)]
-pub struct Abort {
+pub struct GuestFault {
     /// DFSC or IFSC.
     #[bits(6)]
     pub status: u8,
-    /// WnR.
-    pub write: bool,
-    /// CM.
-    pub maintenance: bool,
+    /// What was aborted.
+    #[bits(2)]
+    pub access: Access,
+}
+
+impl GuestFault {
+    /// An undefined instruction (ESR EC 0): a fetch without a fault's status, so to speak.
+    pub const UNDEFINED: Self = Self::new().with_access(Access::Fetch);
+}
+
+/// An access that takes an abort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A data abort, WnR clear.
+    Load,
+    /// A data abort, WnR set.
+    Store,
+    /// A data abort, CM set, and WnR as always then: cache maintenance or an address translation.
+    Maintenance,
+    /// An instruction abort.
+    Fetch,
+}
+
+impl Access {
+    const fn from_bits(bits: u8) -> Self {
+        match bits {
+            0 => Self::Load,
+            1 => Self::Store,
+            2 => Self::Maintenance,
+            _ => Self::Fetch,
+        }
+    }
+
+    const fn into_bits(self) -> u8 {
+        self as u8
+    }
 }
 
 /// Fault status: synchronous External abort, not on a translation table walk.
@@ -96,6 +118,8 @@ const SCTLR_SPINTMASK: u64 = 1 << 62;
 
 /// ESR_EL1.IL: set for every exception that is injected here (Arm ARM D24.2.40: EC 0, instruction aborts, data aborts with ISV 0).
 const ESR_IL: u64 = 1 << 25;
+const ISS_WNR: u64 = 1 << 6;
+const ISS_CM: u64 = 1 << 8;
 
 /// Makes the guest take `fault` when it is entered next.
 ///
@@ -111,17 +135,16 @@ pub fn inject(machine: &mut (impl El1 + World), frame: &mut Frame, fault: GuestF
         // EL0t; EL2's modes cannot be in a guest's SPSR.
         (false, _) => (0x400, false),
     };
-    let class = |lower: u64| (lower | u64::from(same_el)) << 26;
-    let syndrome = match fault {
-        GuestFault::Undefined => 0,
-        // Status and WnR stand in the ISS as they stand here; CM is its bit 8.
-        GuestFault::DataAbort(abort) => {
-            class(0x24) | u64::from(abort.into_bits() & 0x7f) | u64::from(abort.maintenance()) << 8
-        }
-        GuestFault::InstructionAbort(abort) => class(0x20) | u64::from(abort.status()),
+    let class = |lower: u64| (lower | u64::from(same_el)) << 26 | u64::from(fault.status());
+    let syndrome = match fault.access() {
+        _ if fault == GuestFault::UNDEFINED => 0,
+        Access::Load => class(0x24),
+        Access::Store => class(0x24) | ISS_WNR,
+        Access::Maintenance => class(0x24) | ISS_WNR | ISS_CM,
+        Access::Fetch => class(0x20),
     };
     machine.set_el1(El1Reg::Esr, syndrome | ESR_IL);
-    if fault != GuestFault::Undefined {
+    if fault != GuestFault::UNDEFINED {
         machine.set_el1(El1Reg::Far, machine.far());
     }
     machine.set_el1(El1Reg::Spsr, frame.spsr);

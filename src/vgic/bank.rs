@@ -114,7 +114,7 @@ impl Bank {
 /// The two-bit fields of `half` (0 or 1) of a word: only their upper bits carry meaning (IHI 0069H 12.9.8).
 pub(super) fn config_mask(word: u32, half: u32) -> u32 {
     let chosen = word >> (half & 1).wrapping_mul(16) & 0xffff;
-    bits(chosen).fold(0, |mask, bit| mask | 2 << bit.wrapping_mul(2))
+    bits(chosen).fold(0, |mask, bit| mask | 2u32.wrapping_shl(bit.wrapping_mul(2)))
 }
 
 /// The numbers of the bits that are set.

@@ -12,6 +12,7 @@ use super::offsets::{
 };
 use super::shared::GicShared;
 use super::spi::{VirtualSpi, Wire};
+use super::spis::VirtualSpis;
 use crate::cpu::{Affinity, PcpuId, VcpuId};
 use crate::intid::{IntidSet, Spi};
 use crate::ports::{GicRegisters, Width};
@@ -32,8 +33,8 @@ pub struct CellGic {
     pub(super) enables: AtomicU32,
     /// SPIs that were made active by a register write: active, but in no list register.
     forced: [AtomicU32; 32],
-    /// Its virtual device's.
-    pub(super) spi: Option<VirtualSpi>,
+    /// Those of its virtual devices.
+    pub(super) virtual_spis: VirtualSpis,
     /// Counts the cell's lives.
     pub(super) life: AtomicU32,
     vcpus: Vec<VcpuShared>,
@@ -86,7 +87,7 @@ impl CellGic {
         let mut of_cell = IntidSet::new();
         spis.iter().filter(|id| *id >= 32).for_each(|id| of_cell.insert(id));
         let mut owned = of_cell.clone();
-        let private = ppis & !SGIS & !(1 << shared.maintenance.intid()) | u32::from(shared.sgi.physical);
+        let private = ppis & !SGIS & !(1 << shared.ppis.maintenance.intid()) | u32::from(shared.sgi.physical);
         bits(private).for_each(|id| owned.insert(id));
         Self {
             owned,
@@ -94,19 +95,24 @@ impl CellGic {
             typer: super::identity::typer(shared.typer),
             enables: AtomicU32::new(0),
             forced: Default::default(),
-            spi: None,
+            virtual_spis: VirtualSpis::default(),
             life: AtomicU32::new(0),
             vcpus: cpus.into_iter().map(|(cpu, affinity)| VcpuShared::new(cpu, affinity)).collect(),
         }
     }
 
-    /// The same with an SPI that a virtual device raises by this line; it is no physical one of the cell's.
+    /// The same with one more SPI, which a virtual device raises by this line; it is no physical one of the cell's.
     #[must_use]
     pub fn with_spi(mut self, spi: Spi, wire: Arc<Wire>) -> Self {
         self.owned.remove(spi.intid());
         self.spis.remove(spi.intid());
-        self.spi = Some(VirtualSpi::new(spi, wire));
+        self.virtual_spis.add(spi, wire);
         self
+    }
+
+    /// The SPI of a virtual device that has this INTID.
+    pub(super) fn virtual_spi(&self, intid: u32) -> Option<&VirtualSpi> {
+        self.virtual_spis.find(intid)
     }
 
     /// Its own part of a vCPU that it has.
@@ -116,7 +122,7 @@ impl CellGic {
 
     /// All vCPUs with their numbers.
     pub(super) fn vcpus(&self) -> impl Iterator<Item = (VcpuId, &VcpuShared)> {
-        (0..).map(VcpuId).zip(&self.vcpus)
+        (0..u8::MAX).map(VcpuId).zip(&self.vcpus)
     }
 
     /// How many there are.
@@ -152,11 +158,9 @@ impl CellGic {
     pub fn scrub(&self, m: &mut impl GicRegisters, shared: &GicShared) {
         self.enables.store(0, Ordering::Relaxed);
         self.life.fetch_add(1, Ordering::Relaxed);
-        if let Some(spi) = &self.spi {
-            spi.reset();
-        }
+        self.virtual_spis.iter().for_each(VirtualSpi::reset);
         let route = self.vcpus.first().map_or(0, |vcpu| vcpu.affinity.get());
-        for (word, forced) in (0..).zip(&self.forced) {
+        for (word, forced) in (0..32).zip(&self.forced) {
             forced.store(0, Ordering::Relaxed);
             let owned = self.spis.word(word as usize);
             if owned == 0 {

@@ -15,6 +15,8 @@ use crate::cpu::{Affinity, PcpuId};
 
 /// The maintenance interrupt.
 pub(crate) const MAINTENANCE: u32 = 25;
+/// EL2's timer.
+pub(crate) const ALARM: u32 = 26;
 
 /// One CPU's part of the hardware.
 #[derive(Clone, Debug)]

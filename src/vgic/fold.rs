@@ -74,7 +74,7 @@ impl VcpuGic {
 
     /// Ends what holds an interrupt here physically, once no list register has it.
     fn release(&self, m: &mut impl GicPorts, cell: &CellGic, intid: u32, fate: Fate) {
-        if let Some(spi) = cell.spi.as_ref().filter(|spi| spi.intid == intid) {
+        if let Some(spi) = cell.virtual_spi(intid) {
             return spi.put_back();
         }
         let bank = Bank::of(intid, self.cpu);
@@ -152,7 +152,7 @@ impl VcpuGic {
             self.give_back(m, cell, word, u32::MAX);
         }
         for (_, lr) in self.lrs(m).filter(|(_, lr)| lr.vintid() >= 32) {
-            if let Some(spi) = cell.spi.as_ref().filter(|spi| spi.intid == lr.vintid()) {
+            if let Some(spi) = cell.virtual_spi(lr.vintid()) {
                 spi.abandoned();
             } else if let Some(forced) = cell.forced(lr.vintid() / 32, None) {
                 forced.fetch_or(1 << (lr.vintid() % 32), Ordering::Relaxed);

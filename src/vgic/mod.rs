@@ -6,7 +6,7 @@
 //! - `offsets`, `bank`: the physical registers; [`physical`]: their start.
 //! - [`SgiPlan`], [`GicShared`]: what the whole machine shares. [`CellGic`]: what a cell's vCPUs share.
 //! - `lr`, `queue`, [`VcpuGic`]: a vCPU's list registers; `refill`: more pending interrupts than list registers.
-//! - `spi`: the one interrupt that no hardware has, a virtual device's.
+//! - `spi`, `spis`: interrupts that no hardware has, those of virtual devices.
 //! - `fold`: list registers seen as distributor state. `errand`: the same asked of another CPU.
 //! - `registers`: the tables of registers; `state`, `identity`, `word`: what their rows mean. `sgi`: ICC_SGI1R_EL1.
 //!
@@ -34,6 +34,7 @@ mod registers;
 mod sgi;
 mod shared;
 mod spi;
+mod spis;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -43,7 +44,7 @@ mod word;
 pub use cell::CellGic;
 pub use registers::{Refused, gicd_access, gicr_access};
 pub use sgi::sgi1r;
-pub use shared::{GicShared, OwnInterrupts, SgiPlan, kick};
+pub use shared::{GicShared, OwnPpis, SgiPlan, kick};
 pub use spi::Wire;
 pub use vcpu::{Irq, VcpuGic};
 

@@ -6,9 +6,9 @@ use super::offsets::{
     GICR_WAKER, ICACTIVER, ICENABLER, ICPENDR, IGROUPR, IPRIORITYR, ISENABLER, RD_CTLR_ENABLE_LPIS,
     RD_CTLR_RWP, SGI_BASE, WAKER_CHILDREN_ASLEEP, WAKER_PROCESSOR_SLEEP,
 };
-use super::shared::{GicShared, OwnInterrupts, SgiPlan};
+use super::shared::{GicShared, OwnPpis, SgiPlan};
 use crate::cpu::{Affinity, PcpuId};
-use crate::intid::{Ppi, Trigger};
+use crate::intid::Trigger;
 use crate::ports::{GicRegisters, Width};
 use crate::refusal::{Code, code};
 
@@ -89,18 +89,9 @@ pub fn init_distributor(m: &mut impl GicRegisters) -> Result<(), GicError> {
     write_control(m, CTLR_ARE | CTLR_ENABLE_GRP1)
 }
 
-/// The console's interrupts, EL2's own: before all of guests', to one CPU, enabled.
-pub fn enable_own(
-    m: &mut impl GicRegisters,
-    shared: &GicShared,
-    trigger: Trigger,
-    cpu: PcpuId,
-    to: Affinity,
-) {
-    let Some(OwnInterrupts { spi, alarm }) = shared.console else { return };
-    let private = Bank::Private(cpu);
-    private.set_priority(m, alarm.intid(), OWN_PRIORITY);
-    private.write(m, ISENABLER, 1 << alarm.intid());
+/// The console's interrupt: before all of guests', to one CPU, enabled.
+pub fn enable_console(m: &mut impl GicRegisters, shared: &GicShared, trigger: Trigger, to: Affinity) {
+    let Some(spi) = shared.console else { return };
     let (intid, bank) = (spi.intid(), Bank::Spis(spi.intid() / 32));
     {
         let _lock = shared.gicd.lock();
@@ -121,13 +112,13 @@ fn set_priorities(four: u32, write: impl FnOnce(u32, u64)) {
     write(at, u64::from(u32::from_ne_bytes([of_guest(0); 4])));
 }
 
-/// Each CPU's redistributor: awake, its SGIs and PPIs in Group 1, quiet and disabled but for the kick and the maintenance
-/// interrupt, which come before all others.
+/// Each CPU's redistributor: awake, its SGIs and PPIs in Group 1, quiet and disabled but for EL2's own, which come
+/// before all others.
 pub fn init_redistributor(
     m: &mut impl GicRegisters,
     cpu: PcpuId,
     sgi: &SgiPlan,
-    maintenance: Ppi,
+    own: OwnPpis,
 ) -> Result<(), GicError> {
     let waker = m.gicr_read(cpu, GICR_WAKER, Width::Word) & !u64::from(WAKER_PROCESSOR_SLEEP);
     m.gicr_write(cpu, GICR_WAKER, Width::Word, waker);
@@ -155,7 +146,7 @@ pub fn init_redistributor(
             m.gicr_write(cpu, SGI_BASE.wrapping_add(at), Width::Word, value);
         });
     }
-    for intid in [sgi.kick.intid(), maintenance.intid()] {
+    for intid in [sgi.kick.intid(), own.maintenance.intid(), own.alarm.intid()] {
         bank.set_priority(m, intid, OWN_PRIORITY);
         bank.write(m, ISENABLER, 1 << intid);
         if bank.read(m, ISENABLER) >> intid & 1 == 0 {

@@ -16,7 +16,7 @@ const WORDS: u64 = 0xffff_ffff;
 pub(super) const PARKED: u64 = 1 << 32;
 /// Some list register reports its deactivation ([`super::lr::Lr::reports`]).
 pub(super) const REPORTING: u64 = 1 << 33;
-/// The virtual SPI is to be looked at ([`super::vcpu::VcpuGic::sync_line`]).
+/// The virtual SPIs are to be looked at ([`super::vcpu::VcpuGic::sync_lines`]).
 pub(super) const LINE: u64 = 1 << 34;
 
 impl Queue {

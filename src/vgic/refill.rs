@@ -11,17 +11,17 @@ use super::cell::CellGic;
 use super::lr::{Lr, State};
 use super::queue::{LINE, PARKED, REPORTING};
 use super::vcpu::{HCR_NPIE, VcpuGic};
-use crate::cpu::VcpuId;
+use crate::cpu::CpuSet;
 
 /// The most list registers that the architecture has.
 const MAX_LRS: usize = 16;
 
 impl VcpuGic {
-    /// Before each entry: brings into list registers what waits for them. A vCPU that comes back must look at the virtual SPI
+    /// Before each entry: brings into list registers what waits for them. CPUs that come back must look at the virtual SPIs
     /// ([`crate::inbox::Request::Line`]).
     #[inline]
-    pub fn flush(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> Option<VcpuId> {
-        if self.queue.is_quiet() { None } else { self.refill(m, cell) }
+    pub fn flush(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> CpuSet {
+        if self.queue.is_quiet() { CpuSet::default() } else { self.refill(m, cell) }
     }
 
     /// The maintenance interrupt.
@@ -31,15 +31,15 @@ impl VcpuGic {
     }
 
     #[inline(never)]
-    fn refill(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> Option<VcpuId> {
+    fn refill(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> CpuSet {
         self.reap(m, cell);
-        let mut other = None;
+        let mut others = CpuSet::default();
         if self.queue.has(LINE) && !self.queue.has(PARKED) {
             self.queue.mark(LINE, false);
-            other = self.sync_line(m, cell);
+            others = self.sync_lines(m, cell);
         }
         self.fill(m, cell);
-        other
+        others
     }
 
     /// Afterwards nothing in the queue is higher than what is pending in a list register. That counts the SGIs that are active
@@ -53,7 +53,7 @@ impl VcpuGic {
         }
         self.stirred = false;
         self.part_active(m);
-        for lr in self.highest(m, cell) {
+        for &lr in &self.highest(m, cell) {
             let twin = self.lrs(m).find(|(_, twin)| twin.vintid() == lr.vintid());
             if let Some((n, twin)) = twin {
                 self.queue.remove(lr.vintid());
@@ -97,13 +97,16 @@ impl VcpuGic {
     fn highest(&self, m: &impl GicPorts, cell: &CellGic) -> ArrayVec<Lr, MAX_LRS> {
         let mut best = ArrayVec::<Lr, MAX_LRS>::new();
         for intid in self.queue.iter() {
-            let spi = cell.spi.as_ref().filter(|spi| spi.intid == intid);
-            let lr = spi.map_or_else(|| Lr::pending(intid, self.priority(m, cell, intid)), |spi| spi.lr());
+            let mut lr = cell
+                .virtual_spi(intid)
+                .map_or_else(|| Lr::pending(intid, self.priority(m, cell, intid)), |spi| spi.lr());
             let place = best.partition_point(|other| other.priority() <= lr.priority());
-            if place < self.lr_count {
-                best.truncate(self.lr_count.saturating_sub(1));
-                // Room was made, and `place` is inside: the length bounds both.
-                let _ = best.try_insert(place, lr);
+            // From there on each moves up by one.
+            for after in best.iter_mut().skip(place) {
+                core::mem::swap(after, &mut lr);
+            }
+            if best.len() < self.lr_count {
+                let _ = best.try_push(lr);
             }
         }
         best

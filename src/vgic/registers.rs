@@ -10,7 +10,7 @@ use super::offsets::{
 };
 use super::state::Scope;
 use super::{GicCtx, GicPorts, identity, kick, spi, state, word};
-use crate::cpu::{CpuSet, VcpuId};
+use crate::cpu::VcpuId;
 use crate::inbox::Kick;
 use crate::ports::Width;
 
@@ -244,7 +244,7 @@ fn with_scope<M: GicPorts>(
 ) -> u64 {
     let Some(scope) = Scope::of(ctx, at.frame, at.rel / 4) else { return 0 };
     let bits = read(ctx, scope);
-    u64::from(if scope.spi == 0 { bits } else { bits | spi::get(ctx, what, scope.spi) })
+    u64::from(if scope.spi == 0 { bits } else { bits | spi::get(ctx, what, scope) })
 }
 
 #[inline(never)]
@@ -274,9 +274,6 @@ fn put<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) -> K
     let Some(scope) = Scope::of(ctx, at.frame, at.rel / 4) else { return Kick::default() };
     let bits = value as u32 & scope.owned();
     let kick = if bits == 0 { Kick::default() } else { write(ctx, scope, bits) };
-    if value as u32 & scope.spi == 0 {
-        return kick;
-    }
-    let Kick(own) = spi::put(ctx, what);
-    Kick(CpuSet(kick.0.0 | own.0))
+    let chosen = value as u32 & scope.spi;
+    if chosen == 0 { kick } else { kick.and(spi::put(ctx, what, scope.word, chosen)) }
 }

@@ -31,11 +31,11 @@ impl SgiPlan {
     }
 }
 
-/// What interrupts for the hypervisor's console.
+/// EL2's own private interrupts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwnInterrupts {
-    /// Its UART.
-    pub spi: Spi,
+pub struct OwnPpis {
+    /// Maintenance of the list registers.
+    pub maintenance: Ppi,
     /// EL2's timer.
     pub alarm: Ppi,
 }
@@ -47,10 +47,10 @@ pub struct GicShared {
     pub gicd: spin::Mutex<()>,
     /// The SGIs.
     pub sgi: SgiPlan,
-    /// The maintenance interrupt.
-    pub maintenance: Ppi,
-    /// The interrupts of the hypervisor's console.
-    pub console: Option<OwnInterrupts>,
+    /// EL2's private interrupts.
+    pub ppis: OwnPpis,
+    /// That of the hypervisor's console.
+    pub console: Option<Spi>,
     /// GICD_TYPER as the hardware has it.
     pub(super) typer: u32,
     affinities: Vec<Affinity>,
@@ -58,9 +58,9 @@ pub struct GicShared {
 
 impl GicShared {
     /// `affinities` are those of all CPUs, by [`PcpuId`].
-    pub fn new(m: &impl GicRegisters, sgi: SgiPlan, maintenance: Ppi, affinities: Vec<Affinity>) -> Self {
+    pub fn new(m: &impl GicRegisters, sgi: SgiPlan, ppis: OwnPpis, affinities: Vec<Affinity>) -> Self {
         let typer = m.gicd_read(GICD_TYPER, Width::Word) as u32;
-        Self { gicd: spin::Mutex::new(()), sgi, maintenance, console: None, typer, affinities }
+        Self { gicd: spin::Mutex::new(()), sgi, ppis, console: None, typer, affinities }
     }
 }
 

@@ -1,5 +1,5 @@
-//! An SPI that no hardware raises: that of a cell's virtual device. All its state is here, none in the distributor. It is
-//! in one list register or queue at most, that of its holder; where it goes next is decided by [`VcpuGic::sync_line`] alone, on
+//! An SPI that no hardware raises: that of one of a cell's virtual devices. All its state is here, none in the distributor. It is
+//! in one list register or queue at most, that of its holder; where it goes next is decided by [`VcpuGic::sync_lines`] alone, on
 //! the CPU concerned, whoever changed something: the others only ask it to look.
 
 use alloc::sync::Arc;
@@ -11,9 +11,10 @@ use super::errand::Errand;
 use super::lr::Lr;
 use super::queue::{LINE, REPORTING};
 use super::registers::{Get, Put};
+use super::state::Scope;
 use super::vcpu::VcpuGic;
 use super::{GicCtx, GicPorts};
-use crate::cpu::VcpuId;
+use crate::cpu::{CpuSet, VcpuId};
 use crate::inbox::{Kick, Request};
 use crate::intid::Spi;
 
@@ -171,21 +172,30 @@ impl VirtualSpi {
 }
 
 impl CellGic {
-    /// Who must look at the virtual SPI's line after [`Wire::set`] changed it.
-    pub fn line_concerns(&self) -> Option<VcpuId> {
-        self.spi.as_ref().map(VirtualSpi::concerned)
+    /// Who must look at a virtual SPI's line after [`Wire::set`] changed it.
+    pub fn line_concerns(&self, spi: Spi) -> Option<VcpuId> {
+        self.virtual_spi(spi.intid()).map(VirtualSpi::concerned)
     }
 }
 
 impl VcpuGic {
-    /// The virtual SPI may have changed: looks before the guest is entered.
+    /// A virtual SPI may have changed: looks before the guest is entered.
     pub fn look_at_line(&mut self) {
         self.queue.mark(LINE, true);
     }
 
-    /// Brings the virtual SPI to where it belongs, as far as this vCPU goes; who else must look.
-    pub(super) fn sync_line(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> Option<VcpuId> {
-        let spi = cell.spi.as_ref()?;
+    /// Brings the virtual SPIs to where they belong, as far as this vCPU goes; which CPUs else must look.
+    pub(super) fn sync_lines(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> CpuSet {
+        let mut others = CpuSet::default();
+        for spi in cell.virtual_spis.iter() {
+            if let Some(other) = self.sync_line(m, cell, spi).and_then(|id| cell.vcpu(id)) {
+                others.0 |= CpuSet::of([other.cpu.index()]).0;
+            }
+        }
+        others
+    }
+
+    fn sync_line(&mut self, m: &mut impl GicPorts, cell: &CellGic, spi: &VirtualSpi) -> Option<VcpuId> {
         let lr = self.lrs(m).find(|(_, lr)| lr.vintid() == spi.intid);
         if lr.is_some_and(|(_, lr)| lr.state().active()) {
             // Its end is reported.
@@ -209,26 +219,35 @@ impl VcpuGic {
     }
 }
 
-/// Its bit of a register with a bit for each INTID, as far as no list register here has it.
+/// Their bits of a register with a bit for each INTID, as far as no list register here has them.
 #[cold]
 #[inline(never)]
-pub(super) fn get<M: GicPorts>(ctx: &GicCtx<'_, M>, what: Get, bit: u32) -> u32 {
-    let Some(spi) = &ctx.cell.spi else { return 0 };
-    let is = match what {
-        Get::Group => true,
-        Get::Enabled => spi.has(ENABLED),
-        Get::Pending => spi.is_pending(),
-        Get::Active => spi.has(FORCED) || spi.holder().is_some_and(|holder| holder != ctx.me),
-        _ => false,
-    };
-    if is { bit } else { 0 }
+pub(super) fn get<M: GicPorts>(ctx: &GicCtx<'_, M>, what: Get, scope: Scope) -> u32 {
+    let set = ctx.cell.virtual_spis.chosen(scope.word, u32::MAX).filter(|spi| spi.is(ctx.me, what));
+    set.fold(0, |bits, spi| bits | spi.bit(scope.word))
 }
 
-/// A write that concerns it.
+impl VirtualSpi {
+    fn is(&self, me: VcpuId, what: Get) -> bool {
+        match what {
+            Get::Group => true,
+            Get::Enabled => self.has(ENABLED),
+            Get::Pending => self.is_pending(),
+            Get::Active => self.has(FORCED) || self.holder().is_some_and(|holder| holder != me),
+            _ => false,
+        }
+    }
+}
+
+/// A write that concerns these of a word.
 #[cold]
 #[inline(never)]
-pub(super) fn put<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put) -> Kick {
-    let Some(spi) = &ctx.cell.spi else { return Kick::default() };
+pub(super) fn put<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, word: u32, bits: u32) -> Kick {
+    let chosen = ctx.cell.virtual_spis.chosen(word, bits);
+    chosen.fold(Kick::default(), |kick, spi| kick.and(put_one(ctx, spi, what)))
+}
+
+fn put_one<M: GicPorts>(ctx: &mut GicCtx<'_, M>, spi: &VirtualSpi, what: Put) -> Kick {
     let mut asked = Kick::default();
     match what {
         Put::Enable => _ = spi.set(ENABLED, true),
@@ -262,27 +281,24 @@ pub(super) fn put<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put) -> Kick {
         }
         _ => return asked,
     }
-    let Kick(look) = look(ctx);
-    Kick(crate::cpu::CpuSet(asked.0.0 | look.0))
+    asked.and(look(ctx, spi))
 }
 
 /// Sets the configuration.
-pub(super) fn set_edge<M: GicPorts>(ctx: &mut GicCtx<'_, M>, edge: bool) -> Kick {
-    let Some(spi) = &ctx.cell.spi else { return Kick::default() };
+pub(super) fn set_edge<M: GicPorts>(ctx: &mut GicCtx<'_, M>, spi: &VirtualSpi, edge: bool) -> Kick {
     spi.set(EDGE, edge);
-    look(ctx)
+    look(ctx, spi)
 }
 
 /// Sets the route.
-pub(super) fn set_route<M: GicPorts>(ctx: &mut GicCtx<'_, M>, to: VcpuId) -> Kick {
-    let Some(spi) = &ctx.cell.spi else { return Kick::default() };
+pub(super) fn set_route<M: GicPorts>(ctx: &mut GicCtx<'_, M>, spi: &VirtualSpi, to: VcpuId) -> Kick {
     spi.route.store(to.0, Ordering::SeqCst);
-    look(ctx)
+    look(ctx, spi)
 }
 
 /// Has the vCPU concerned look.
-fn look<M: GicPorts>(ctx: &mut GicCtx<'_, M>) -> Kick {
-    let Some(concerned) = ctx.cell.line_concerns() else { return Kick::default() };
+fn look<M: GicPorts>(ctx: &mut GicCtx<'_, M>, spi: &VirtualSpi) -> Kick {
+    let concerned = spi.concerned();
     if concerned == ctx.me {
         ctx.vcpu.look_at_line();
         return Kick::default();

@@ -21,14 +21,14 @@ pub(super) struct Scope {
     /// Where they are physically.
     bank: Bank,
     /// INTID / 32.
-    word: u32,
+    pub(super) word: u32,
     /// Whose they are, if private.
     vcpu: Option<VcpuId>,
     /// Those that are the cell's and physical.
     hw: u32,
     /// Those that are SGIs which travel as bits.
     soft: u32,
-    /// The virtual SPI, which [`super::spi`] answers for.
+    /// Virtual SPIs, which [`super::spi`] answers for.
     pub(super) spi: u32,
 }
 
@@ -38,7 +38,7 @@ impl Scope {
     pub(super) fn of<M>(ctx: &GicCtx<'_, M>, vcpu: Option<VcpuId>, word: u32) -> Option<Self> {
         let Some(id) = vcpu else {
             let hw = ctx.cell.spis.word(word as usize);
-            let spi = ctx.cell.spi.as_ref().map_or(0, |spi| spi.bit(word));
+            let spi = ctx.cell.virtual_spis.word(word);
             return (hw | spi != 0).then_some(Self { bank: Bank::Spis(word), word, vcpu, hw, soft: 0, spi });
         };
         let bank = Bank::Private(ctx.cell.vcpu(id)?.cpu);
@@ -168,7 +168,9 @@ pub(super) fn message<M: GicPorts>(
     let intid = value as u32 & 0x1fff;
     match Scope::of(ctx, None, intid / 32) {
         Some(scope) if scope.hw >> (intid % 32) & 1 != 0 => write(ctx, scope, 1 << (intid % 32)),
-        Some(scope) if scope.spi >> (intid % 32) & 1 != 0 => spi::put(ctx, what),
+        Some(scope) if scope.spi >> (intid % 32) & 1 != 0 => {
+            spi::put(ctx, what, scope.word, 1 << (intid % 32))
+        }
         _ => Kick::default(),
     }
 }

@@ -25,8 +25,8 @@ pub enum Irq {
     Guest,
     /// The inbox has something.
     Kick,
-    /// EL2's own console, or the timer that it set; the caller deactivates this INTID once it has answered.
-    Console(u32),
+    /// EL2's timer or console; the caller deactivates this INTID once it has answered.
+    Own(u32),
     /// None that needs more: maintenance, done, or spurious.
     None,
     /// Nobody's here: this INTID. It is masked now.
@@ -76,7 +76,7 @@ impl VcpuGic {
         self.life = life;
         own.reset();
         self.lr_count = m.lr_count().clamp(1, 16);
-        self.all_lrs = u32::MAX >> 32usize.saturating_sub(self.lr_count);
+        self.all_lrs = u32::MAX.wrapping_shr(32usize.saturating_sub(self.lr_count) as u32);
         m.reset_virtual_interface();
         m.set_ich_vmcr(0);
         let private = cell.private();
@@ -89,7 +89,7 @@ impl VcpuGic {
         bank.write(m, ICACTIVER, private);
         m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
         self.queue.mark(PARKED, false);
-        self.queue.mark(LINE, cell.spi.is_some());
+        self.queue.mark(LINE, !cell.virtual_spis.is_empty());
     }
 
     /// When the vCPU goes off, or its cell stops: what it had not acknowledged goes back to the physical GIC, what it had
@@ -181,12 +181,12 @@ impl VcpuGic {
             return Irq::None;
         }
         m.drop_priority(intid);
-        if shared.console.is_some_and(|own| own.spi.intid() == intid || own.alarm.intid() == intid) {
-            return Irq::Console(intid);
+        if intid == shared.ppis.alarm.intid() || shared.console.is_some_and(|spi| spi.intid() == intid) {
+            return Irq::Own(intid);
         }
         let irq = if intid == shared.sgi.kick.intid() {
             Irq::Kick
-        } else if intid == shared.maintenance.intid() {
+        } else if intid == shared.ppis.maintenance.intid() {
             self.maintain(m, cell);
             Irq::None
         } else {
@@ -249,7 +249,7 @@ impl VcpuGic {
         let Some(own) = cell.vcpu(self.me).filter(|_| !self.queue.has(PARKED)) else { return };
         let enabled = own.soft_enabled.load(Ordering::Relaxed);
         let ready = own.soft_pending.fetch_and(!enabled, Ordering::Relaxed) & enabled;
-        for (intid, priority) in (0..).zip(&own.soft_priority) {
+        for (intid, priority) in (0..16).zip(&own.soft_priority) {
             if ready >> intid & 1 != 0 {
                 self.raise(m, cell, Lr::software(intid, priority.load(Ordering::Relaxed)));
             }
@@ -285,7 +285,7 @@ impl VcpuGic {
 
     /// An interrupt that was active in a list register ended without hardware's knowing.
     pub(super) fn deactivated(&mut self, m: &mut impl GicPorts, cell: &CellGic, intid: u32) {
-        if let Some(spi) = cell.spi.as_ref().filter(|spi| spi.intid == intid) {
+        if let Some(spi) = cell.virtual_spi(intid) {
             spi.ended();
             self.look_at_line();
         } else if intid >= 16 {

@@ -32,15 +32,19 @@ fn owns<M>(ctx: &GicCtx<'_, M>, at: At, intid: u32) -> bool {
     (intid < 32) == at.frame.is_some() && ctx.cell.owned.contains(intid)
 }
 
-/// The virtual SPI, if that is the INTID.
+/// The virtual SPI with this INTID.
 fn own_spi<'c, M>(ctx: &GicCtx<'c, M>, at: At, intid: u32) -> Option<&'c VirtualSpi> {
-    ctx.cell.spi.as_ref().filter(|spi| at.frame.is_none() && spi.intid == intid)
+    ctx.cell.virtual_spi(intid).filter(|_| at.frame.is_none())
 }
 
-/// Its field of an ICFGR.
-fn spi_field<'c, M>(ctx: &GicCtx<'c, M>, at: At) -> Option<(&'c VirtualSpi, u32)> {
-    let spi = ctx.cell.spi.as_ref().filter(|spi| at.frame.is_none() && spi.intid / 16 == at.rel / 4)?;
-    Some((spi, 2 << (spi.intid % 16).wrapping_mul(2)))
+/// Those in an ICFGR, each with its field.
+fn spi_fields<'c, M>(
+    ctx: &GicCtx<'c, M>,
+    at: At,
+) -> impl Iterator<Item = (&'c VirtualSpi, u32)> + use<'c, M> {
+    let half = at.frame.is_none().then_some(at.rel / 4);
+    let spis = ctx.cell.virtual_spis.iter().filter(move |spi| Some(spi.intid / 16) == half);
+    spis.map(|spi| (spi, 2 << (spi.intid % 16).wrapping_mul(2)))
 }
 
 /// Reads IPRIORITYR.
@@ -94,7 +98,7 @@ fn config_fields<M>(ctx: &GicCtx<'_, M>, at: At) -> (u32, u32) {
 #[inline(never)]
 pub(super) fn config<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At) -> u64 {
     let (half, mask) = config_fields(ctx, at);
-    let own = spi_field(ctx, at).filter(|(spi, _)| spi.is_edge()).map_or(0, |(_, field)| field);
+    let own = spi_fields(ctx, at).filter(|(spi, _)| spi.is_edge()).fold(0, |all, (_, field)| all | field);
     let physical = match bank(ctx, at) {
         Some(Bank::Private(_)) if half == 0 => SGI_CONFIG,
         Some(bank) if mask != 0 => bank.config(ctx.machine, half) & mask,
@@ -112,7 +116,9 @@ pub(super) fn set_config<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At, value: u6
         let others = bank.config(ctx.machine, half) & !mask;
         bank.set_config(ctx.machine, half, others | value as u32 & mask);
     }
-    spi_field(ctx, at).map_or(Kick::default(), |(_, field)| spi::set_edge(ctx, value as u32 & field != 0))
+    spi_fields(ctx, at).fold(Kick::default(), |kick, (spi, field)| {
+        kick.and(spi::set_edge(ctx, spi, value as u32 & field != 0))
+    })
 }
 
 /// The SPI of an IROUTER access, if the cell has it.
@@ -123,7 +129,7 @@ fn routed<M>(ctx: &GicCtx<'_, M>, at: At) -> Option<u32> {
 
 /// The vCPU to which a physical route leads.
 fn target<M: GicPorts>(ctx: &GicCtx<'_, M>, intid: u32) -> Option<VcpuId> {
-    if let Some(spi) = ctx.cell.spi.as_ref().filter(|spi| spi.intid == intid) {
+    if let Some(spi) = ctx.cell.virtual_spi(intid) {
         return Some(spi.route());
     }
     let route = ctx.machine.gicd_read(GICD_IROUTER.wrapping_add(intid.wrapping_mul(8)), Width::Double);
@@ -158,8 +164,8 @@ pub(super) fn set_route<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At, value: u64
     if before == Some(to) {
         return Kick::default();
     }
-    if own_spi(ctx, at, intid).is_some() {
-        return spi::set_route(ctx, to);
+    if let Some(spi) = own_spi(ctx, at, intid) {
+        return spi::set_route(ctx, spi, to);
     }
     let at = GICD_IROUTER.wrapping_add(intid.wrapping_mul(8));
     ctx.machine.gicd_write(at, Width::Double, vcpu.affinity.get());

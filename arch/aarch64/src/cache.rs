@@ -24,7 +24,7 @@ pub fn clean_invalidate(span: Span<Pa>) {
     while at < span.end().0 {
         // SAFETY: writes back and drops a line: memory keeps its contents. The caller has the span mapped.
         unsafe { asm!("dc civac, {}", in(reg) at, options(nostack, preserves_flags)) };
-        at += line;
+        at = at.wrapping_add(line);
     }
     dsb(SY);
 }
@@ -37,7 +37,7 @@ pub fn clean_value<T>(value: &T) {
     while at < start + size_of::<T>() as u64 {
         // SAFETY: writes back a line that holds a live value; memory keeps its contents.
         unsafe { asm!("dc cvac, {}", in(reg) at, options(nostack, preserves_flags)) };
-        at += line;
+        at = at.wrapping_add(line);
     }
     dsb(SY);
 }

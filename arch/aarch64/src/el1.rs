@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 
-use aarch64_cpu::asm::barrier::{SY, isb};
+use aarch64_cpu::asm::barrier::{SY, dsb, isb};
 use aarch64_cpu::registers::{
     CNTKCTL_EL1, CNTP_CTL_EL0, CNTP_CVAL_EL0, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVOFF_EL2, CPACR_EL1,
     CSSELR_EL1, ELR_EL1, ESR_EL1, FAR_EL1, HCR_EL2, MAIR_EL1, PAR_EL1, Readable, SCTLR_EL1, SP_EL0, SP_EL1,
@@ -57,6 +57,9 @@ impl El1 for Cpu {
     }
 
     fn reset_vcpu(&mut self, reset: &VcpuReset) {
+        // What the guest stored to its devices has left this CPU, before another one may stop them (Arm ARM B2.3.10, DSB): of
+        // Device memory it is the system that must have it, not the inner shareable domain alone.
+        dsb(SY);
         // SErrors of the life that ends: those that wait at the CPU, and the virtual one.
         world::drain_serror();
         HCR_EL2.set(HCR_EL2.get() & !VSE);

@@ -60,7 +60,7 @@ pub unsafe fn redistributor_type(frame: Pa) -> u64 {
 /// # Safety
 /// `at` is mapped device memory that may be read with this width.
 #[inline(always)]
-unsafe fn load(at: Pa, width: Width) -> u64 {
+pub unsafe fn load(at: Pa, width: Width) -> u64 {
     let value: u64;
     match width {
         // SAFETY: the caller's promise.
@@ -88,7 +88,7 @@ unsafe fn load(at: Pa, width: Width) -> u64 {
 /// # Safety
 /// `at` is mapped device memory that may be written with this width.
 #[inline(always)]
-unsafe fn store(at: Pa, width: Width, value: u64) {
+pub unsafe fn store(at: Pa, width: Width, value: u64) {
     match width {
         // SAFETY: the caller's promise.
         Width::Byte => unsafe {
@@ -196,7 +196,7 @@ impl CpuInterface for Cpu {
 
     #[inline(always)]
     fn running_priority(&self) -> u8 {
-        (ICC_RPR_EL1::get() << self.rpr_shift) as u8
+        ICC_RPR_EL1::get().wrapping_shl(u32::from(self.rpr_shift)) as u8
     }
 
     #[inline(always)]

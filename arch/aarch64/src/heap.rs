@@ -5,7 +5,8 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::NonNull;
 
 use buddy_system_allocator::Heap;
-use bulkhead::paging::Table;
+use bulkhead::addr::Pa;
+use bulkhead::paging::{Table, Tables};
 use spin::Mutex;
 
 /// Orders up to 2 GiB blocks, far beyond any pool.
@@ -50,17 +51,34 @@ pub unsafe fn add(start: u64, size: u64) {
     unsafe { POOL.0.lock().heap.add_to_heap(start, start + size) };
 }
 
+fn layout(count: usize) -> Option<Layout> {
+    Layout::array::<Table>(count)
+        .ok()?
+        .align_to(count.checked_next_power_of_two()?.checked_mul(size_of::<Table>())?)
+        .ok()
+}
+
 /// See [`bulkhead::paging::TakeTables`].
-pub fn take_tables(count: usize) -> Option<&'static [Table]> {
+pub fn take_tables(count: usize) -> Option<Tables> {
     if count == 0 {
-        return Some(&[]);
+        return Some(Tables::forever(&[]));
     }
-    let layout =
-        Layout::array::<Table>(count).ok()?.align_to(count.next_power_of_two() * size_of::<Table>()).ok()?;
     // SAFETY: the layout has a size: there is a table, and a table has one.
-    let tables = NonNull::new(unsafe { alloc::alloc::alloc_zeroed(layout) })?;
-    // SAFETY: memory for so many tables, aligned, never freed; zeros are a table of invalid entries.
-    Some(unsafe { core::slice::from_raw_parts(tables.as_ptr().cast(), count) })
+    let tables = NonNull::new(unsafe { alloc::alloc::alloc_zeroed(layout(count)?) })?.as_ptr();
+    tables.expose_provenance();
+    // SAFETY: memory for so many tables, aligned; zeros are a table of invalid entries. It is freed by `give_tables` alone, behind
+    // the last reference: `Tables` hands out none that outlives it.
+    let tables = unsafe { core::slice::from_raw_parts(tables.cast(), count) };
+    Some(Tables::new(tables, give_tables))
+}
+
+/// For the [`Tables`] of [`take_tables`] alone.
+fn give_tables(first: Pa, count: usize) {
+    if let Some(layout) = layout(count) {
+        let first = core::ptr::with_exposed_provenance_mut(first.0 as usize);
+        // SAFETY: it came from `alloc_zeroed` with this layout, and nobody refers to it any more.
+        unsafe { alloc::alloc::dealloc(first, layout) };
+    }
 }
 
 /// Whether there was once too little for what was asked; `false` also while somebody has the heap.

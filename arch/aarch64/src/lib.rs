@@ -5,7 +5,7 @@
 //! - `sysreg`, `el2`, `el1`, `debug`: registers that `aarch64-cpu` lacks; EL2's controls; the guest's registers at the start of a life.
 //! - `world`: into the guest and back; EL2's vectors.
 //! - `mmu`, `cache`, `tlb`, `memory`, `heap`: EL2's own memory and the cells'.
-//! - `gic`, `time`, `firmware`, `uart`, `entropy`: devices and firmware.
+//! - `gic`, `device`, `time`, `firmware`, `uart`, `entropy`: devices and firmware.
 //! - `errata`: what particular CPUs ask for. `cpu`: all of it as the policy's ports. `stop`: the last words.
 //!
 //! Unsafe code is denied but for the modules marked below; each of them is small, and argues at each block.
@@ -23,6 +23,11 @@ mod time;
 mod cache;
 #[expect(unsafe_code, reason = "the guest's debug and PMU registers, written while no guest runs")]
 mod debug;
+#[expect(
+    unsafe_code,
+    reason = "memory-mapped registers of cells' devices, through windows, while no guest runs"
+)]
+mod device;
 #[expect(unsafe_code, reason = "the guest's system registers, written while no guest runs")]
 mod el1;
 #[expect(unsafe_code, reason = "FEAT_RNG's register")]

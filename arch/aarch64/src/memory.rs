@@ -3,35 +3,35 @@
 use core::arch::asm;
 
 use bulkhead::addr::{Pa, Span};
-use bulkhead::ports::Memory;
+use bulkhead::paging::Window;
+use bulkhead::ports::{Memory, NoWindow};
 
 use crate::cpu::Cpu;
-use crate::{cache, mmu, stop};
+use crate::{cache, mmu};
 
 impl Cpu {
-    fn through_window(&self, span: Option<Span<Pa>>, work: impl FnOnce()) {
-        let Some(span) = span else { return };
-        if let Err(error) = mmu::window(self.space, span, work) {
-            stop::fatal(format_args!("no window onto {span}: {error}"));
-        }
+    fn through_window(&self, span: Option<Span<Pa>>, work: impl FnOnce()) -> Result<(), NoWindow> {
+        // An empty span needs no window.
+        let Some(span) = span else { return Ok(()) };
+        mmu::window(self.space, span, Window::Data, work)
     }
 }
 
 impl Memory for Cpu {
     /// `from` is part of the archive, which is always mapped.
-    fn copy(&mut self, to: Pa, from: Pa, size: u64) {
+    fn copy(&mut self, to: Pa, from: Pa, size: u64) -> Result<(), NoWindow> {
         self.through_window(Span::new(to, size), || {
             // SAFETY: the window covers the target, and `from` is mapped; policy has checked both spans, which do not overlap,
             // and no guest runs in the memory of a cell that is being loaded.
             unsafe { copy(to.0, from.0, size) }
-        });
+        })
     }
 
-    fn write(&mut self, to: Pa, bytes: &[u8]) {
-        self.copy(to, Pa(bytes.as_ptr().addr() as u64), bytes.len() as u64);
+    fn write(&mut self, to: Pa, bytes: &[u8]) -> Result<(), NoWindow> {
+        self.copy(to, Pa(bytes.as_ptr().addr() as u64), bytes.len() as u64)
     }
 
-    fn read(&mut self, from: Pa) -> u64 {
+    fn read(&mut self, from: Pa) -> Result<u64, NoWindow> {
         let span = Span::new(from, 8);
         let value = core::cell::Cell::new(0u64);
         self.through_window(span, || {
@@ -43,22 +43,23 @@ impl Memory for Cpu {
             if let Some(span) = span {
                 cache::clean_invalidate(span);
             }
-        });
-        value.get()
+        })?;
+        Ok(value.get())
     }
 
-    fn zero(&mut self, span: Span<Pa>) {
+    fn zero(&mut self, span: Span<Pa>) -> Result<(), NoWindow> {
         self.through_window(Some(span), || {
             // SAFETY: the window covers the span, which no guest uses now.
             unsafe { zero(span.start().0, span.size()) }
-        });
+        })
     }
 
-    fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool) {
-        self.through_window(Some(span), || cache::clean_invalidate(span));
+    fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool) -> Result<(), NoWindow> {
+        self.through_window(Some(span), || cache::clean_invalidate(span))?;
         if instructions {
             cache::invalidate_instructions();
         }
+        Ok(())
     }
 }
 
@@ -100,20 +101,20 @@ unsafe fn copy(to: u64, from: u64, size: u64) {
 /// # Safety
 /// The span is mapped for writing.
 unsafe fn zero(start: u64, size: u64) {
-    let end = start + size;
+    let end = start.wrapping_add(size);
     let block = cache::zva_block().unwrap_or(u64::MAX);
     let first = start.checked_next_multiple_of(block).filter(|first| *first <= end).unwrap_or(end);
-    let last = if block == u64::MAX { first } else { first + (end - first) / block * block };
+    let last = if block == u64::MAX { first } else { end & !block.wrapping_sub(1) };
     // SAFETY: part of the caller's span.
-    unsafe { zero_bytes(start, first - start) };
+    unsafe { zero_bytes(start, first.wrapping_sub(start)) };
     let mut at = first;
     while at < last {
         // SAFETY: a whole, aligned block inside the caller's span of Normal memory (DC ZVA faults on Device memory only).
         unsafe { asm!("dc zva, {}", in(reg) at, options(nostack, preserves_flags)) };
-        at += block;
+        at = at.wrapping_add(block);
     }
     // SAFETY: part of the caller's span.
-    unsafe { zero_bytes(last, end - last) };
+    unsafe { zero_bytes(last, end.wrapping_sub(last)) };
 }
 
 /// # Safety

@@ -3,11 +3,12 @@
 use aarch64_cpu::asm::barrier::{ISHST, SY, dsb, isb};
 use aarch64_cpu::registers::{Readable, SP};
 use bulkhead::addr::{PAGE, Pa, Span};
-use bulkhead::paging::{Geometry, HeapStore, MAIR_EL2, MapError, Stale, Table, Window};
+use bulkhead::paging::{Geometry, HeapStore, MAIR_EL2, MapError, Stale, Table, Tables, Window};
+use bulkhead::ports::NoWindow;
 use spin::Mutex;
 
 use crate::entry::MmuRegisters;
-use crate::{heap, tlb};
+use crate::{heap, stop, tlb};
 
 /// EL2's address space. The first tables are part of the image, more come from the heap.
 pub type Space = bulkhead::paging::El2Space<HeapStore>;
@@ -23,7 +24,7 @@ const SCTLR_ON: u64 = 0x30c5_0830 | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 pub fn new_space(pa_range: u8, tables: &'static [Table]) -> Option<Space> {
     let widest = Geometry::for_el2(pa_range, 0).ok()?.output_bits();
     let geometry = Geometry::for_el2(pa_range, (1 << widest) - 1).ok()?;
-    Space::new(geometry, HeapStore::over(&geometry, tables, heap::take_tables)?)
+    Space::new(geometry, HeapStore::over(&geometry, Tables::forever(tables), heap::take_tables)?)
 }
 
 /// What turns this space on.
@@ -56,15 +57,28 @@ pub fn unmap(space: &mut Space, span: Span<Pa>) -> Result<(), MapError> {
     })
 }
 
-/// A window onto physical memory for the time of `work`. Windows of different CPUs never overlap: each lies in the RAM of
-/// the cell whose life the CPU is preparing.
+/// A window onto physical memory or registers for the time of `work`. Windows of different CPUs never overlap: each lies in the
+/// RAM, or in a device, of the cell whose life the CPU is preparing or has ended.
 ///
 /// # Errors
-/// See [`MapError`]; `work` was not run.
-pub fn window(space: &Mutex<Space>, span: Span<Pa>, work: impl FnOnce()) -> Result<(), MapError> {
-    map(&mut space.lock(), span, Window::Data)?;
-    work();
-    unmap(&mut space.lock(), span)
+/// There is no memory for its tables; `work` was not run.
+pub fn window(
+    space: &Mutex<Space>,
+    span: Span<Pa>,
+    window: Window,
+    work: impl FnOnce(),
+) -> Result<(), NoWindow> {
+    let opened = map(&mut space.lock(), span, window);
+    match opened {
+        Ok(()) => work(),
+        // A part of it may be mapped.
+        Err(MapError::NoTable { .. }) => {}
+        Err(error) => stop::fatal(format_args!("no window onto {span}: {error}")),
+    }
+    if let Err(error) = unmap(&mut space.lock(), span) {
+        stop::fatal(format_args!("the window onto {span} stays: {error}"));
+    }
+    opened.map_err(|_| NoWindow)
 }
 
 /// Whether `at` lies in the 8 KiB above this CPU's stack pointer: a guess good enough for a backtrace, since a stack

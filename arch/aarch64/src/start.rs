@@ -14,7 +14,7 @@ use bulkhead::boot::{BootError, Survey, Translation};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
 use bulkhead::hardware::{Conduit, Hardware, is_console};
-use bulkhead::paging::{MapError, Table, Window};
+use bulkhead::paging::{MapError, Table, Tables, Window};
 use bulkhead::plan::{Boot, Console, pool};
 use bulkhead::ports::Serial;
 use bulkhead::refusal::{Code, Refusal, code};
@@ -163,7 +163,7 @@ fn boot_cells(
     let sgi = SgiPlan::probe(&mut machine, me).ok_or_else(|| {
         refuse(code::GIC_KEPT, &"firmware leaves no SGI to EL2: SGIs must be in non-secure Group 1")
     })?;
-    physical::init_redistributor(&mut machine, me, &sgi, survey.hardware.gic.maintenance)
+    physical::init_redistributor(&mut machine, me, &sgi, survey.own_ppis())
         .map_err(|e| refuse(e.code(), &e))?;
     let translation =
         Translation { pa_range: features.pa_range(), vmid16: features.wide_vmid(), take: heap::take_tables };
@@ -181,9 +181,9 @@ fn boot_cells(
     unsafe { uart::hand_over(console.map(|(console, own)| (console, own.at))) };
     start_secondaries(system, me, context, &mut machine);
     if let Some((_, own)) = console
-        && let Some((cpu, seat)) = system.console_cpu(me)
+        && let Some((_, seat)) = system.console_cpu(me)
     {
-        physical::enable_own(&mut machine, &system.gic, own.trigger, cpu, seat.affinity);
+        physical::enable_console(&mut machine, &system.gic, own.trigger, seat.affinity);
     }
     let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
@@ -288,7 +288,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
     let mmu = mmu::registers(&context.space.lock());
     let mut called: Vec<&'static Secondary> = Vec::new();
     for (id, seat) in others() {
-        let Some(pages) = heap::take_tables(STACK_PAGES) else {
+        let Some(pages) = heap::take_tables(STACK_PAGES).map(Tables::keep) else {
             error!("no memory for the stack of {id}");
             system.never_came(id, machine);
             continue;
@@ -347,8 +347,7 @@ extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
         me.state.store(TOO_NARROW, Ordering::Release);
         stop::halt();
     }
-    if let Err(e) =
-        physical::init_redistributor(&mut machine, me.id, &me.system.gic.sgi, me.system.gic.maintenance)
+    if let Err(e) = physical::init_redistributor(&mut machine, me.id, &me.system.gic.sgi, me.system.gic.ppis)
     {
         error!("{}: {e}", me.id);
         stop::halt();

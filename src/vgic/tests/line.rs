@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::bench::{Bench, LINE, cases};
+use super::bench::{Bench, LINE, LINES, cases};
 use crate::ports::Width;
 use crate::vgic::fake::FakeGic;
 use crate::vgic::gicd_access;
@@ -290,4 +290,44 @@ proptest! {
         }
         bench.no_faults();
     }
+}
+
+/// Its word and bit in a register with a bit for each INTID.
+fn place(intid: u32) -> (u64, u64) {
+    (4 * u64::from(intid / 32), 1 << (intid % 32))
+}
+
+#[test]
+fn several_lines_do_not_mix() {
+    let mut bench = bench(2);
+    for (device, intid) in (0..).zip(LINES) {
+        let ((word, bit), field) = (place(intid), 2 << (intid % 16 * 2));
+        assert_eq!(bench.dist(0, 0x100 + word, None) & bit, if device == 0 { bit } else { 0 }, "{intid}");
+        bench.dist(0, 0x100 + word, Some(bit));
+        let config = 0xc00 + 4 * (u64::from(intid) / 16);
+        bench.dist(0, config, Some(field));
+        assert_eq!(bench.dist(0, config, None), field);
+        bench.dist(0, config, Some(0));
+        let priority = 0x80 + 0x10 * device as u64;
+        bench.ctx(0, |c| gicd_access(c, 0x400 + u64::from(intid), Width::Byte, Some(priority))).unwrap();
+        bench.line_of(0, device, true);
+    }
+    // Each has its own route, level and end; the highest priority comes first.
+    let router = 0x6000 + 8 * u64::from(LINES[1]);
+    bench.ctx(0, |c| gicd_access(c, router, Width::Double, Some(1))).unwrap();
+    bench.settle();
+    let both = place(LINES[0]).1 | place(LINES[1]).1;
+    assert_eq!(bench.dist(0, 0x200 + place(LINES[0]).0, None), both, "pending, in one word");
+    assert_eq!(bench.acknowledge(1), Some(LINES[1]));
+    assert_eq!(bench.acknowledge(0), Some(LINES[0]));
+    bench.line_of(0, 0, false);
+    bench.end(0, LINES[0]);
+    assert_eq!(bench.acknowledge(0), Some(LINES[2]));
+    bench.line_of(0, 1, false);
+    assert_eq!(bench.dist(0, 0x200 + place(LINES[1]).0, None), 0);
+    bench.end(1, LINES[1]);
+    assert_eq!(bench.acknowledge(1), None);
+    bench.end(0, LINES[2]);
+    assert_eq!(bench.acknowledge(0), Some(LINES[2]), "its line is still up");
+    bench.no_faults();
 }

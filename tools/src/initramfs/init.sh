@@ -111,6 +111,38 @@ reboot_once() {
     reboot -f
 }
 
+# Keeps three disks busy for ever. Whoever ends this life meanwhile finds in the next one what this one had written for good:
+# noise, and behind it the life's number and the noise's sum.
+busy() {
+    tries=0
+    until [ -b /dev/vda ] && [ -b /dev/vdb ] && [ -b /dev/vdc ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || fail "there are not three disks"
+        usleep 100000
+    done
+    life=1
+    dd if=/dev/urandom of=/tmp/noise bs=1M count=8 2>/dev/null || fail "no noise"
+    for disk in /dev/vda /dev/vdb /dev/vdc; do
+        mark=$(dd if=$disk bs=1M skip=60 count=1 2>/dev/null | tr -d '\0' | head -n 1)
+        if [ -n "$mark" ]; then
+            sum=$(dd if=$disk bs=1M count=8 2>/dev/null | md5sum)
+            [ "$sum" = "${mark#* }" ] || fail "$disk gave back other data than were written"
+            life=$((${mark%% *} + 1))
+        fi
+    done
+    for disk in /dev/vda /dev/vdb /dev/vdc; do
+        dd if=/tmp/noise of=$disk bs=1M conv=notrunc,fsync 2>/dev/null || fail "$disk takes no data"
+        echo "$life $(md5sum < /tmp/noise)" | dd of=$disk bs=1M seek=60 conv=notrunc,fsync 2>/dev/null
+        for at in 0 16 32; do
+            sh -c "while :; do dd if=$disk of=/dev/null bs=1M skip=$at count=16; done" 2>/dev/null &
+        done
+        sh -c "while :; do dd if=/tmp/noise of=$disk bs=1M seek=40 conv=notrunc,fsync; done" 2>/dev/null &
+    done
+    sleep 1
+    say "busy, life $life"
+    while :; do echo 3 > /proc/sys/vm/drop_caches; done
+}
+
 say "linux up, $(cpus) cpus"
 case $test in
     none) ;;
@@ -118,6 +150,7 @@ case $test in
     load) load ;;
     hotplug) hotplug ;;
     reboot) reboot_once ;;
+    busy) busy ;;
     *) say "unknown test $test" ;;
 esac
 if [ "$test" = none ]; then

@@ -18,7 +18,7 @@ pub struct Machine {
     pub gic: u32,
     /// Whether the GIC has an ITS. Cells see none, so native Linux that is compared with a cell has none either.
     pub its: bool,
-    /// A disk on the PCI bus.
+    /// Disks.
     pub disk: Disk,
     /// A virtio console on the PCI bus; it is the last of the consoles.
     pub virtio_console: bool,
@@ -26,13 +26,15 @@ pub struct Machine {
     pub icount: bool,
 }
 
-/// The machine's disk.
+/// The machine's disk, on the PCI bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disk {
     /// None.
     None,
     /// An empty one of 64 MiB that ends with the machine.
     Scratch,
+    /// Three of these: on the PCI bus, behind a bridge on it, and by MMIO.
+    ThreeScratch,
     /// A raw image that keeps what is written.
     File(PathBuf),
 }

@@ -208,24 +208,37 @@ pub(super) fn boot_arguments(boot: &Boot) -> Vec<String> {
     args
 }
 
-/// The arguments for the disk; a scratch one is made in `folder`.
+/// The arguments for the disks; scratch ones are made in `folder`.
 pub(super) fn disk_arguments(disk: &Disk, folder: &Path) -> Result<Vec<String>, QemuError> {
-    let file = match disk {
-        Disk::None => return Ok(Vec::new()),
-        Disk::File(file) => file.clone(),
-        Disk::Scratch => {
-            let path = folder.join("disk");
-            let file = fs::File::create(&path).map_err(io_error("no file for the disk"))?;
-            file.set_len(64 << 20).map_err(io_error("no file for the disk"))?;
-            path
-        }
+    const ON_PCI: &str = "virtio-blk-pci,drive=disk0,romfile=";
+    let scratch = |name: &str| {
+        let path = folder.join(name);
+        let file = fs::File::create(&path).map_err(io_error("no file for the disk"))?;
+        file.set_len(64 << 20).map_err(io_error("no file for the disk"))?;
+        Ok::<_, QemuError>(path)
     };
-    Ok(vec![
-        "-drive".into(),
-        format!("if=none,id=disk,format=raw,file={}", file.display()),
-        "-device".into(),
-        "virtio-blk-pci,drive=disk,romfile=".into(),
-    ])
+    let (files, devices): (Vec<PathBuf>, &[&str]) = match disk {
+        Disk::None => (Vec::new(), &[]),
+        Disk::File(file) => (vec![file.clone()], &[ON_PCI]),
+        Disk::Scratch => (vec![scratch("disk")?], &[ON_PCI]),
+        Disk::ThreeScratch => (
+            vec![scratch("disk0")?, scratch("disk1")?, scratch("disk2")?],
+            &[
+                ON_PCI,
+                "pcie-root-port,id=port",
+                "virtio-blk-pci,drive=disk1,bus=port,romfile=",
+                "virtio-blk-device,drive=disk2",
+            ],
+        ),
+    };
+    let mut args = Vec::new();
+    for (number, file) in files.iter().enumerate() {
+        args.extend(["-drive".into(), format!("if=none,id=disk{number},format=raw,file={}", file.display())]);
+    }
+    for device in devices {
+        args.extend(["-device".into(), device.to_string()]);
+    }
+    Ok(args)
 }
 
 /// A folder of our own, with a short name: a socket's path has 108 bytes. It goes when this goes.

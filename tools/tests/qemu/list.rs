@@ -38,7 +38,7 @@ fn control(cpu: &str, serial: &str) -> String {
 }
 
 /// Linux on three CPUs beside the control cell on the fourth, as in the demo.
-fn beside_control(kernel: &str, bootargs: &str) -> String {
+pub fn beside_control(kernel: &str, bootargs: &str) -> String {
     cells(&[root(kernel, &format!("console=ttyAMA0 {bootargs}")), control("cpu@3", "serial1")])
 }
 
@@ -58,7 +58,7 @@ fn comes_and_goes(up: &'static str) -> Vec<Step> {
 }
 
 /// A scenario on the demo's machine.
-fn scenario(name: &'static str, boots: crate::scenario::Boots, steps: Vec<Step>) -> Scenario {
+pub fn scenario(name: &'static str, boots: crate::scenario::Boots, steps: Vec<Step>) -> Scenario {
     Scenario { name, long: false, machine: Machine::DEMO, boots, consoles: vec!["linux=1", "control"], steps }
 }
 
@@ -392,6 +392,7 @@ pub fn scenarios() -> Vec<Scenario> {
         all.push(Scenario { long: true, machine, ..scenario(name, boots, steps) });
     }
     all.extend(crate::hostile::scenarios());
+    all.extend(crate::dma::scenarios());
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

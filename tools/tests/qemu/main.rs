@@ -1,10 +1,11 @@
 //! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`chatter`] checks a
-//! flood; [`plans`] compares what the desk decides with what the image does; [`dmesg`] compares
+//! flood; [`dma`] ends lives in the middle of DMA; [`plans`] compares what the desk decides with what the image does; [`dmesg`] compares
 //! Linux's complaints with those it has without a hypervisor.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
 mod chatter;
+mod dma;
 mod dmesg;
 mod hostile;
 mod list;

@@ -1,0 +1,383 @@
+//! Masters on the fake machine: a PCI bus that routes as the specification has it, whatever its bridges were told, and devices that
+//! take their time.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::fake::{self, Board, Fake};
+use crate::hardware::sample;
+use crate::ports::Devices as _;
+use crate::ports::Width;
+use crate::tree::sample::{Sample, node};
+use proptest::prelude::*;
+
+/// A function and what is behind it.
+#[derive(Clone, Debug, Default)]
+struct Function {
+    /// Its place on its bus.
+    number: u8,
+    config: Vec<u8>,
+    behind: Option<Vec<Function>>,
+    virtio: Option<Status>,
+    /// Its bus master cannot be switched off.
+    stuck: bool,
+}
+
+/// A virtio device's `device_status`: after a reset it reads 0 when it has been read so often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Status {
+    value: u8,
+    resets: u8,
+    reads: u64,
+}
+
+/// Where the capabilities of a virtio function are.
+const COMMON: usize = 0x40;
+const WINDOW: usize = 0x54;
+/// Where its device_status is in its third BAR.
+const STATUS: u64 = 0x2000 + 20;
+
+impl Function {
+    fn new(number: u8) -> Self {
+        let mut config = vec![0; 0x1000];
+        config[..4].copy_from_slice(&[0x86, 0x80, 0x34, 0x12]);
+        config[4] = 7;
+        Self { number, config, ..Self::default() }
+    }
+
+    fn bridge(number: u8, numbers: [u8; 3], behind: Vec<Self>) -> Self {
+        let mut bridge = Self { behind: Some(behind), ..Self::new(number) };
+        bridge.config[0x0e] = 0x81;
+        bridge.config[0x18..0x1b].copy_from_slice(&numbers);
+        bridge
+    }
+
+    fn virtio(number: u8, reads: u64) -> Self {
+        let status = Status { value: 0xf, resets: 0, reads };
+        let mut virtio = Self { virtio: Some(status), ..Self::new(number) };
+        let config = &mut virtio.config;
+        config[..4].copy_from_slice(&[0xf4, 0x1a, 0x42, 0x10]);
+        config[6] = 0x10;
+        config[0x34] = COMMON as u8;
+        config[COMMON..COMMON + 5].copy_from_slice(&[9, WINDOW as u8, 16, 1, 2]);
+        config[COMMON + 8..COMMON + 12].copy_from_slice(&0x2000u32.to_le_bytes());
+        config[WINDOW..WINDOW + 4].copy_from_slice(&[9, 0, 20, 5]);
+        virtio
+    }
+
+    fn word(&self, at: usize) -> u64 {
+        u32::from_le_bytes(self.config[at..at + 4].try_into().unwrap()).into()
+    }
+
+    fn is_master(&self) -> bool {
+        self.config[4] & 4 != 0
+    }
+
+    /// Whether an access goes through the window of a virtio function to its `device_status`.
+    fn is_status(&self, at: usize, width: Width) -> bool {
+        let aimed = self.config[WINDOW + 4] == 2 && self.word(WINDOW + 8) == STATUS;
+        self.virtio.is_some()
+            && at == WINDOW + 16
+            && width == Width::Byte
+            && aimed
+            && self.word(WINDOW + 12) == 1
+    }
+
+    fn read(&mut self, at: usize, width: Width) -> u64 {
+        if self.is_status(at, width) {
+            let status = self.virtio.as_mut().unwrap();
+            if status.resets > 0 {
+                status.reads = status.reads.saturating_sub(1);
+                status.value = if status.reads == 0 { 0 } else { status.value };
+            }
+            return status.value.into();
+        }
+        (0..width.bytes() as usize).rev().fold(0, |value, n| value << 8 | u64::from(self.config[at + n]))
+    }
+
+    fn write(&mut self, at: usize, width: Width, value: u64) {
+        if self.is_status(at, width) {
+            assert_eq!(value, 0);
+            self.virtio.as_mut().unwrap().resets += 1;
+            return;
+        }
+        assert!(!(6..8).contains(&at) && (at != 4 || width <= Width::Half), "the status was written");
+        for n in 0..width.bytes() as usize {
+            self.config[at + n] = (value >> (8 * n)) as u8;
+        }
+        if self.stuck {
+            self.config[4] |= 4;
+        }
+    }
+
+    /// All functions from here on, with how many bridges stand before each.
+    fn all(functions: &[Self], depth: usize) -> Vec<(usize, &Self)> {
+        let own = functions.iter().map(|f| (depth, f));
+        own.chain(functions.iter().filter_map(|f| f.behind.as_ref()).flat_map(|b| Self::all(b, depth + 1)))
+            .collect()
+    }
+}
+
+/// The host: its first bus and that one's number.
+#[derive(Clone)]
+struct Host(Arc<Mutex<(u64, Vec<Function>)>>);
+
+impl Host {
+    /// The function that a configuration access reaches. Of two bridges that both claim the bus, the first answers.
+    fn route(functions: &mut [Function], own: u64, bus: u64, number: u8) -> Option<&mut Function> {
+        if own == bus {
+            return functions.iter_mut().find(|f| f.number == number);
+        }
+        let bridge = functions.iter_mut().find(|f| {
+            let numbers = f.word(0x18);
+            f.behind.is_some() && (numbers >> 8 & 0xff..=numbers >> 16 & 0xff).contains(&bus)
+        })?;
+        let secondary = bridge.word(0x18) >> 8 & 0xff;
+        Self::route(bridge.behind.as_mut()?, secondary, bus, number)
+    }
+
+    fn access<R>(&self, offset: u64, none: R, work: impl FnOnce(&mut Function, usize) -> R) -> R {
+        let mut host = self.0.lock().unwrap();
+        let (first, functions) = &mut *host;
+        let number = (offset >> 12) as u8;
+        let function = Self::route(functions, *first, *first + (offset >> 20), number);
+        function.map_or(none, |function| work(function, offset as usize & 0xfff))
+    }
+}
+
+impl fake::Device for Host {
+    fn read(&mut self, offset: u64, width: Width) -> u64 {
+        self.access(offset, u64::MAX, |function, at| function.read(at, width))
+    }
+    fn write(&mut self, offset: u64, width: Width, value: u64) {
+        self.access(offset, (), |function, at| function.write(at, width, value));
+    }
+}
+
+/// A device of 32-bit registers. Those in `lags` follow another one when they have been read so often.
+struct Words {
+    words: Arc<Mutex<Vec<u32>>>,
+    lags: Vec<(usize, usize, u64)>,
+}
+
+impl fake::Device for Words {
+    fn read(&mut self, offset: u64, width: Width) -> u64 {
+        assert_eq!(width, Width::Word);
+        let (at, mut words) = (offset as usize / 4, self.words.lock().unwrap());
+        if let Some((of, _, reads)) = self.lags.iter_mut().find(|(_, follows, _)| *follows == at) {
+            *reads = reads.saturating_sub(1);
+            if *reads == 0 {
+                words[at] = words[*of];
+            }
+        }
+        words[at].into()
+    }
+    fn write(&mut self, offset: u64, width: Width, value: u64) {
+        assert_eq!(width, Width::Word);
+        self.words.lock().unwrap()[offset as usize / 4] = value as u32;
+    }
+}
+
+const ECAM: u64 = 0x40_1000_0000;
+
+/// A wait that looks so often.
+struct Looks(u64);
+
+impl Wait for Looks {
+    fn until(&self, done: &mut dyn FnMut() -> bool) -> bool {
+        (0..self.0).any(|_| done())
+    }
+}
+
+/// Stops what has these registers; whether it stopped within ten looks.
+fn stop(registers: Span<Pa>, device: impl fake::Device + 'static, stop: Stop) -> bool {
+    let board = Board::new(1, 0);
+    board.devices.lock().unwrap().push((registers, Box::new(device)));
+    let mut stopped = None;
+    let mut work = |device: &dyn Registers| stopped = Some(stop.apply(device, &Looks(10)));
+    Fake::new(&board, 0).open(registers, &mut work).unwrap();
+    stopped.unwrap()
+}
+
+fn ecam() -> Span<Pa> {
+    Span::new(Pa(ECAM), pci::WINDOW).unwrap()
+}
+
+/// Stops everything behind a host: the functions afterwards, and whether all stopped.
+fn stop_behind(first: u8, functions: Vec<Function>) -> (Vec<Function>, bool) {
+    let host = Host(Arc::new(Mutex::new((first.into(), functions))));
+    let stopped = stop(ecam(), host.clone(), Stop::Ecam(first));
+    let functions = host.0.lock().unwrap().1.clone();
+    (functions, stopped)
+}
+
+fn is_quiet(functions: &[Function]) -> bool {
+    Function::all(functions, 0).iter().all(|(_, f)| {
+        let reset = f.virtio.is_none_or(|status| status.value == 0 && status.resets == 1);
+        !f.is_master() && reset && (f.behind.is_none() || f.word(0x18) & 0xff_ffff == 0)
+    })
+}
+
+#[test]
+fn functions_and_bridges_lose_the_bus() {
+    let leaf = Function::bridge(0, [0; 3], vec![Function::new(0), Function::virtio(9, 3)]);
+    let upper = Function::bridge(0x10, [0, 1, 2], vec![leaf, Function::new(8)]);
+    // The bridge beside it was told the same numbers.
+    let twin = Function::bridge(0x18, [0, 1, 2], vec![Function::new(0)]);
+    let (functions, stopped) =
+        stop_behind(0x20, vec![Function::virtio(0, 1), upper, twin, Function::new(0xff)]);
+    assert!(stopped && is_quiet(&functions));
+    assert!(functions.iter().all(|f| f.config[4] & 3 == 3), "the rest of the command register stays");
+}
+
+#[test]
+fn what_does_not_stop_is_told() {
+    let stuck = Function { stuck: true, ..Function::new(0x30) };
+    let (functions, stopped) = stop_behind(0, vec![stuck, Function::new(0x38)]);
+    assert!(!stopped && !functions[1].is_master(), "the others are stopped all the same");
+    assert!(!stop_behind(0, vec![Function::virtio(0, 11)]).1, "its reset does not end");
+    // A host bridge is no master, whatever it says.
+    let mut host = Function { stuck: true, ..Function::new(0) };
+    host.config[0x0b] = 6;
+    assert!(stop_behind(0, vec![host]).1);
+}
+
+#[test]
+fn virtual_functions_go_with_theirs() {
+    let mut physical = Function::new(0);
+    // Another capability first, then SR-IOV with its functions and their memory on.
+    physical.config[0x100..0x104].copy_from_slice(&0x1401_0001u32.to_le_bytes());
+    physical.config[0x140..0x144].copy_from_slice(&0x0001_0010u32.to_le_bytes());
+    physical.config[0x148] = 9;
+    let (functions, stopped) = stop_behind(0, vec![physical]);
+    assert!(stopped && functions[0].config[0x148] == 8);
+}
+
+#[test]
+fn lists_without_an_end_are_left() {
+    let mut ring = Function::virtio(0, 1);
+    ring.config[COMMON] = 5;
+    ring.config[COMMON + 1] = COMMON as u8;
+    ring.config[0x100..0x104].copy_from_slice(&0x1000_0001u32.to_le_bytes());
+    let (functions, stopped) = stop_behind(0, vec![ring]);
+    assert!(stopped && !functions[0].is_master());
+}
+
+#[test]
+fn virtio_by_mmio_is_reset_where_there_is_one() {
+    let status = |magic, id, reads| {
+        let mut words = vec![0; 0x80];
+        (words[0], words[2], words[0x1c]) = (magic, id, 7);
+        // What it reads lags behind what was written.
+        let words = Arc::new(Mutex::new(words));
+        let span = Span::new(Pa(0xa00_0200), 0x200).unwrap();
+        let device = Words { words: words.clone(), lags: vec![(0x1c, 0x1c, reads)] };
+        (stop(span, device, Stop::VirtioMmio), words.lock().unwrap()[0x1c])
+    };
+    assert_eq!(status(0x7472_6976, 2, 1), (true, 0));
+    assert_eq!(status(0x7472_6976, 0, 1), (true, 7), "a place without a device");
+    assert_eq!(status(0, 2, 1), (true, 7), "something else");
+}
+
+#[test]
+fn an_smmu_says_when_it_has_stopped() {
+    let smmu = |reads| {
+        let mut words = vec![0; 0x20];
+        (words[8], words[9], words[0x14], words[0x15]) = (0xd, 0xd, 5, 5);
+        let words = Arc::new(Mutex::new(words));
+        let lags = vec![(8, 9, reads), (0x14, 0x15, 2)];
+        let device = Words { words: words.clone(), lags };
+        let stopped = stop(Span::new(Pa(0x905_0000), 0x2_0000).unwrap(), device, Stop::SmmuV3);
+        (stopped, words.lock().unwrap()[8..10].to_vec())
+    };
+    assert_eq!(smmu(10), (true, vec![0, 0]));
+    assert_eq!(smmu(11), (false, vec![0, 0xd]));
+}
+
+/// What becomes of each device of a board that has more.
+fn found(more: Sample) -> Vec<(String, Found)> {
+    let blob = sample::Board { over: Some(more), ..sample::Board::default() }.tree().blob();
+    let tree = Tree::parse(&blob).unwrap();
+    let hardware = Hardware::read(&tree).unwrap();
+    hardware.devices.iter().map(|device| (tree.node(device.node).path(), find(&tree, device))).collect()
+}
+
+#[test]
+fn a_boards_masters_are_found() {
+    let smmu = sample::device("smmuv3@9050000", "arm,smmu-v3", 0x905_0000, 74);
+    let all = found(smmu);
+    let of = |path: &str| all.iter().find(|(p, _)| p == path).map(|(_, found)| found).unwrap();
+    assert_eq!(of("/pl011@9040000"), &Found::Idle);
+    assert_eq!(of("/pcie@10000000"), &Found::Stopped(ecam(), Stop::Ecam(0)));
+    let virtio = Span::new(Pa(0xa00_0200), 0x200).unwrap();
+    assert_eq!(of("/virtio_mmio@a000200"), &Found::Stopped(virtio, Stop::VirtioMmio));
+    assert_eq!(of("/soc/dma@7000"), &Found::Unknown);
+    assert!(matches!(of("/smmuv3@9050000"), Found::Stopped(_, Stop::SmmuV3)));
+    // A UART whose bytes a DMA controller moves: that one is the master.
+    let uart = sample::device("serial@9060000", "arm,pl011", 0x906_0000, 12).cells("dmas", [9, 1]);
+    let all = found(uart.child(node("dma").cells("phandle", [9])));
+    assert_eq!(all.iter().find(|(p, _)| p == "/serial@9060000").unwrap().1, Found::Idle);
+}
+
+#[test]
+fn masters_are_stopped_in_order_and_told_if_not() {
+    let smmu = sample::device("smmuv3@9050000", "arm,smmu-v3", 0x905_0000, 74);
+    let blob = sample::Board { over: Some(smmu), ..sample::Board::default() }.tree().blob();
+    let tree = Tree::parse(&blob).unwrap();
+    let hardware = Hardware::read(&tree).unwrap();
+    let nodes: Vec<_> = hardware.devices.iter().map(|device| device.node).collect();
+    let masters = Masters::of(&tree, &hardware, &nodes);
+    assert_eq!(masters.unstoppable(), Some("/soc/dma@7000"));
+    assert_eq!(masters.stopped.lock().last().unwrap().stop, Stop::SmmuV3);
+    let without: Vec<_> =
+        nodes.into_iter().filter(|node| tree.node(*node).path() != "/soc/dma@7000").collect();
+    let masters = Masters::of(&tree, &hardware, &without);
+    assert_eq!((masters.unstoppable(), masters.stopped.lock().len()), (None, 4));
+
+    let board = Board::new(1, 0);
+    // Two seconds of the fake machine's time come sooner.
+    board.hertz.store(100, std::sync::atomic::Ordering::Relaxed);
+    let host = Host(Arc::new(Mutex::new((0, vec![Function::virtio(0, 1)]))));
+    board.devices.lock().unwrap().push((ecam(), Box::new(host.clone())));
+    let machine = Fake::new(&board, 0);
+    assert_eq!(masters.stop(&machine, || false), Ok(()));
+    assert!(!is_quiet(&host.0.lock().unwrap().1), "somebody else's");
+    assert_eq!(masters.stop(&machine, || true), Err(Pa(0x905_0000)), "no SMMU answers here");
+    assert!(is_quiet(&host.0.lock().unwrap().1), "but it is the last");
+}
+
+/// A bus with whatever numbers its bridges were told.
+fn buses() -> impl Strategy<Value = Vec<Function>> {
+    let leaf = (any::<u8>(), 1u64..9).prop_map(|(number, reads)| match reads % 2 {
+        0 => Function::new(number),
+        _ => Function::virtio(number, reads),
+    });
+    let function = leaf.prop_recursive(9, 24, 4, |inner| {
+        (any::<u8>(), any::<[u8; 3]>(), prop::collection::vec(inner, 0..4))
+            .prop_map(|(number, numbers, behind)| Function::bridge(number, numbers, apart(behind)))
+    });
+    prop::collection::vec(function, 0..5).prop_map(apart)
+}
+
+/// No two of them in one place.
+fn apart(mut functions: Vec<Function>) -> Vec<Function> {
+    functions.sort_by_key(|f| f.number);
+    functions.dedup_by_key(|f| f.number);
+    functions
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Whatever stands behind a host and whatever its bridges were told: nothing keeps the bus, or it is told.
+    #[test]
+    fn nothing_keeps_the_bus(first in 0u8..0xf8, functions in buses()) {
+        let depth = Function::all(&functions, 0).iter().map(|(depth, _)| *depth).max().unwrap_or(0);
+        let bridges = Function::all(&functions, 0).iter().filter(|(_, f)| f.behind.is_some()).map(|(d, _)| *d + 1).max();
+        let (functions, stopped) = stop_behind(first, functions);
+        prop_assert_eq!(stopped, bridges.unwrap_or(0) <= 7, "{} deep", depth);
+        let reached: Vec<_> = Function::all(&functions, 0).into_iter().filter(|(depth, _)| *depth <= 7).collect();
+        prop_assert!(reached.iter().all(|(_, f)| !f.is_master()));
+        prop_assert!(!stopped || is_quiet(&functions));
+    }
+}

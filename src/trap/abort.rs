@@ -36,16 +36,16 @@ pub fn data<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort) 
         Err(Refused) => return refuse(vcpu, machine, abort),
     }
     if Pstate::from_bits(vcpu.frame.spsr).aarch32() {
-        skip_narrow(vcpu, machine);
-        return Resume::Again;
+        return narrow(vcpu, machine);
     }
     Resume::Next
 }
 
 /// Behind an access from AArch32. Its condition held, or there would have been none.
 #[cold]
-fn skip_narrow<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &M) {
+fn narrow<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &M) -> Resume {
     aarch32::skip(&mut vcpu.frame, machine.esr());
+    Resume::Again
 }
 
 #[inline]

@@ -60,7 +60,8 @@ pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit) -> R
         Exit::Irq => interrupt(vcpu, machine),
         // Bulkhead has no Group 0 interrupts and gives guests none; firmware's go to EL3. Nothing to acknowledge.
         Exit::Fiq => rare(Resume::Again),
-        Exit::SError => serror::answer(vcpu, machine),
+        Exit::SError if serror::is_the_guests(vcpu, machine) => Resume::Again,
+        Exit::SError => Resume::Stop(StopReason::Crash(Cause::SError)),
     }
 }
 

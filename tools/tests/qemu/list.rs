@@ -391,7 +391,7 @@ pub fn scenarios() -> Vec<Scenario> {
         let machine = Machine { cpu: cpu.into(), ..Machine::DEMO };
         all.push(Scenario { long: true, machine, ..scenario(name, boots, steps) });
     }
-    all.extend(crate::hostile::scenarios());
+    all.extend(crate::hostile::scenarios().into_iter().chain(crate::answers::scenarios()));
     all.extend(crate::dma::scenarios());
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));

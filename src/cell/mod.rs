@@ -13,9 +13,6 @@ mod vcpu;
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
-use spin::{Mutex, MutexGuard};
 
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{CellId, CpuSet, PcpuId, VcpuId};
@@ -26,6 +23,7 @@ use crate::plan::{CellPlan, Load, Region};
 use crate::ports::{Entropy, Memory, NoWindow, Timer};
 use crate::psci::PsciError;
 use crate::quiesce::Masters;
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::vcpu::VcpuReset;
 use crate::vgic::CellGic;
 

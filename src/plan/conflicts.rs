@@ -10,6 +10,7 @@ use super::error;
 use crate::addr::{Pa, Span};
 use crate::config::CellConfig;
 use crate::cpu::CellId;
+use crate::crash::OnCrash;
 use crate::hardware::{Depends, Dma};
 use crate::intid::INTIDS;
 use crate::refusal::{Refused, Sentence, refuse};
@@ -53,6 +54,7 @@ impl Claims {
         self.check_spis(draw, errors);
         for cell in draw.cells() {
             self.check_masters(draw, cell, errors);
+            self.check_restart(draw, cell, errors);
             self.check_needs(draw, cell, errors);
         }
     }
@@ -139,6 +141,21 @@ impl Claims {
             return;
         }
         let refused = refuse(errors, &error::UNPROTECTED_DMA).cell(&cell.name, "unprotected-dma");
+        masters.for_each(|device| _ = refused.and(draw.board.node(device.node).path()));
+    }
+
+    /// A cell that shall be restarted has no master that would go on from one life into the next.
+    fn check_restart(
+        &self,
+        draw: &Draw<'_, '_>,
+        (id, cell): (CellId, &CellConfig),
+        errors: &mut Vec<Refused>,
+    ) {
+        let mut masters = self.unstoppable(draw, id).peekable();
+        if !matches!(cell.on_crash, OnCrash::Restart(_)) || masters.peek().is_none() {
+            return;
+        }
+        let refused = refuse(errors, &error::UNSTOPPABLE_DMA).cell(&cell.name, "on-crash");
         masters.for_each(|device| _ = refused.and(draw.board.node(device.node).path()));
     }
 

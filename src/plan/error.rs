@@ -21,6 +21,7 @@ sentences! {
     BUS_ELSEWHERE = BUS_ELSEWHERE, "%: % sits on %, which % operates: claim that instead";
     DEVICE_OVER = DEVICE_OVER, "%: the registers of % at % lie in %, which no cell can be given as a device: correct the board's tree, or take it out";
     UNPROTECTED_DMA = UNPROTECTED_DMA, "%: % can read and write all memory, the hypervisor's too; if the cell is trusted with that, it must say `unprotected-dma = \"accept\"`";
+    UNSTOPPABLE_DMA = UNSTOPPABLE_DMA, "%: `on-crash`: the cell cannot be restarted, for nothing is known to stop the DMA of %, which would go on into its next life: give that to another cell, or say `on-crash = \"stop\"`";
     FOREIGN_DEPENDENCY = FOREIGN_DEPENDENCY, "%: the % of % is in the hands of % (%), which can stop or break it: give both to one cell, or say `foreign-dependencies = \"accept\"`";
     DEVICE_IN_THE_WAY = ADDRESS_TWICE, "%: % and % would both be at %: give the device to another cell, or move the cell's memory with `ram-base`";
     GIC_IN_THE_WAY = ADDRESS_TWICE, "%: % and % would both be at %: choose another `ram-base`";

@@ -10,8 +10,8 @@ use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::early::{Early, EarlyError, MAX_RESERVED};
 
 /// For the boot CPU's work and what is there once.
-const BASE: u64 = 12 << 10;
-/// For each CPU: 16 KiB of stack, and what is kept of it and its vCPU.
+const BASE: u64 = 16 << 10;
+/// For each other CPU: 16 KiB of stack, and what is kept of it and its vCPU. The boot CPU's stack is in the image.
 const PER_CPU: u64 = 20 << 10;
 /// For each cell: stage 2 tables, distributor, plan.
 const PER_CELL: u64 = 24 << 10;
@@ -26,7 +26,7 @@ const ALIGN: u64 = 64 << 10;
 /// Bytes that EL2 needs.
 pub fn size(cpus: usize, cells: usize, tree: usize) -> u64 {
     let part = |n: usize, each: u64| (n as u64).saturating_mul(each);
-    BASE.saturating_add(part(cpus, PER_CPU))
+    BASE.saturating_add(part(cpus.saturating_sub(1), PER_CPU))
         .saturating_add(part(cells, PER_CELL))
         .saturating_add(part(tree, PER_TREE_BYTE))
         .checked_next_multiple_of(UNIT)

@@ -1,6 +1,6 @@
 //! The table of masters that can be stopped.
 
-use super::Wait;
+use super::Reach;
 use crate::ports::{Registers, Width};
 use crate::tree::Node;
 
@@ -43,9 +43,9 @@ pub(super) fn stop(node: &Node<'_, '_>) -> Option<Stop> {
 
 /// Translation, queues and interrupts by message off (IHI 0070 6.3.9 SMMU_CR0, 6.3.10 SMMU_CR0ACK, 6.3.20 SMMU_IRQ_CTRL, 6.3.21
 /// SMMU_IRQ_CTRLACK: an acknowledged 0 says that what was under way has ended).
-pub(super) fn stop_smmu(smmu: &dyn Registers, wait: &dyn Wait) -> bool {
+pub(super) fn stop_smmu(smmu: &dyn Registers, reach: &dyn Reach) -> bool {
     [(0x50, 0x54), (0x20, 0x24)].into_iter().all(|(control, acknowledge)| {
         smmu.write(control, Width::Word, 0);
-        wait.until(&mut || smmu.read(acknowledge, Width::Word) == 0)
+        reach.until(&mut || smmu.read(acknowledge, Width::Word) == 0)
     })
 }

@@ -32,10 +32,12 @@ use known::Stop;
 const PATIENCE: u64 = 2;
 
 /// A device that is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Master {
     registers: Span<Pa>,
     stop: Stop,
+    /// Of a PCI host: where the registers of what is behind it may be.
+    windows: Box<[Span<Pa>]>,
 }
 
 /// The masters of a cell.
@@ -54,11 +56,12 @@ impl Masters {
         for device in devices.iter().filter_map(|node| hardware.device(*node)) {
             match find(tree, device) {
                 Found::Idle => {}
-                // An SMMU last: without it what lies behind would reach other memory.
-                Found::Stopped(registers, Stop::SmmuV3) => {
-                    stopped.push(Master { registers, stop: Stop::SmmuV3 });
+                Found::Stopped(registers, stop) => {
+                    // An SMMU last: without it what lies behind would reach other memory.
+                    let at = if stop == Stop::SmmuV3 { stopped.len() } else { 0 };
+                    let windows = device.windows.as_slice().into();
+                    stopped.insert(at, Master { registers, stop, windows });
                 }
-                Found::Stopped(registers, stop) => stopped.insert(0, Master { registers, stop }),
                 Found::Unknown => unstoppable = unstoppable.or(Some(device.node)),
             }
         }
@@ -78,16 +81,15 @@ impl Masters {
     /// # Errors
     /// Where one is that does not stop in time.
     pub fn stop(&self, machine: &(impl Devices + Timer), still: impl Fn() -> bool) -> Result<(), Pa> {
-        let clock = Clock(machine);
         let masters = self.stopped.lock();
         if !still() {
             return Ok(());
         }
-        for Master { registers, stop } in masters.iter() {
+        for master in masters.iter() {
             let mut stopped = false;
-            let open = machine.open(*registers, &mut |device| stopped = stop.apply(device, &clock));
+            let open = machine.open(master.registers, &mut |device| stopped = master.apply(device, machine));
             if open.is_err() || !stopped {
-                return Err(registers.start());
+                return Err(master.registers.start());
             }
         }
         Ok(())
@@ -123,39 +125,37 @@ pub fn find(tree: &Tree<'_>, device: &Device) -> Found {
     }
 }
 
-/// How long to wait for a device.
-trait Wait {
+/// What stopping a device takes besides its registers.
+trait Reach: Devices {
     /// Waits until `done`; whether that came in time.
     fn until(&self, done: &mut dyn FnMut() -> bool) -> bool;
 }
 
-struct Clock<'m, T>(&'m T);
-
-impl<T: Timer> Wait for Clock<'_, T> {
+impl<T: Devices + Timer> Reach for T {
     fn until(&self, done: &mut dyn FnMut() -> bool) -> bool {
-        let patience = self.0.frequency().saturating_mul(PATIENCE);
-        let deadline = self.0.counter().saturating_add(patience);
+        let deadline = self.counter().saturating_add(self.frequency().saturating_mul(PATIENCE));
         loop {
             // Time first: who was away in between has looked once after the deadline.
-            let late = self.0.counter() > deadline;
+            let late = self.counter() > deadline;
             if done() {
                 return true;
             }
             if late {
                 return false;
             }
-            self.0.relax();
+            self.relax();
         }
     }
 }
 
-impl Stop {
-    fn apply(self, device: &dyn Registers, wait: &dyn Wait) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::Ecam(first) => pci::stop(device, first, wait),
-            Self::VirtioMmio => virtio::stop_mmio(device, wait),
-            Self::SmmuV3 => known::stop_smmu(device, wait),
+impl Master {
+    /// Stops it; whether it did.
+    fn apply(&self, device: &dyn Registers, reach: &dyn Reach) -> bool {
+        match self.stop {
+            Stop::Nothing => true,
+            Stop::Ecam(first) => pci::stop(device, first, &self.windows, reach),
+            Stop::VirtioMmio => virtio::stop_mmio(device, reach),
+            Stop::SmmuV3 => known::stop_smmu(device, reach),
         }
     }
 }

@@ -6,12 +6,14 @@
 
 use arrayvec::ArrayVec;
 
-use super::{Wait, virtio};
+use super::{Reach, virtio};
+use crate::addr::{Pa, Span};
 use crate::ports::{Registers, Width};
 
 /// Vendor ID and device ID.
 const ID: u64 = 0x00;
 const COMMAND: u64 = 0x04;
+const MEMORY: u64 = 1 << 1;
 const BUS_MASTER: u64 = 1 << 2;
 /// Of the status register: there is a list of capabilities.
 const STATUS: u64 = 0x06;
@@ -19,6 +21,7 @@ const HAS_CAPABILITIES: u64 = 1 << 4;
 const CLASS: u64 = 0x0a;
 const HOST_BRIDGE: u64 = 0x0600;
 const HEADER_TYPE: u64 = 0x0e;
+const BARS: u64 = 0x10;
 const CAPABILITIES: u64 = 0x34;
 /// Of a bridge: primary, secondary and subordinate bus number, and a byte that is not ours.
 const BUS_NUMBERS: u64 = 0x18;
@@ -31,6 +34,8 @@ const VF_ENABLE: u64 = 1;
 /// There is no room for longer lists; a broken device may have a ring.
 const MAX_CAPABILITIES: usize = 48;
 const MAX_EXTENDED: usize = 64;
+/// QEMU's own host bridge (docs/specs/pci-ids.rst). What nothing answers in its windows reads as ones, as elsewhere it need not.
+const QEMU_HOST: u64 = 0x0008_1b36;
 /// How deep bridges may stand behind each other.
 const MAX_DEPTH: usize = 7;
 /// Bytes of the configuration spaces that are looked at: 1 MiB for each bus.
@@ -78,6 +83,15 @@ impl<'r> Function<'r> {
         all.filter(move |at| self.read(*at, Width::Byte) == kind)
     }
 
+    /// Where a memory BAR is (7.5.1.2.1), while the function answers there.
+    pub(super) fn bar(&self, number: u64) -> Option<u64> {
+        let at = BARS.saturating_add(number.checked_mul(4).filter(|at| *at < 0x18)?);
+        let low = self.read(at, Width::Word);
+        let on = self.read(COMMAND, Width::Half) & MEMORY != 0;
+        let high = if low & 6 == 4 { self.read(at.saturating_add(4), Width::Word) } else { 0 };
+        (on && low & 1 == 0).then_some(high << 32 | low & !0xf)
+    }
+
     fn is_bridge(&self) -> bool {
         self.read(HEADER_TYPE, Width::Byte) & 0x7f == 1
     }
@@ -109,9 +123,13 @@ impl<'r> Function<'r> {
     }
 }
 
-/// Stops all functions that are there: whether none was left out. `first` is the number of the host's own bus.
-pub(super) fn stop(ecam: &dyn Registers, first: u8, wait: &dyn Wait) -> bool {
+/// Stops all functions that are there: whether none was left out. `first` is the number of the host's own bus, `windows` is where
+/// their registers may be.
+pub(super) fn stop(ecam: &dyn Registers, first: u8, windows: &[Span<Pa>], reach: &dyn Reach) -> bool {
     let mut stopped = true;
+    let host = Function::find(ecam, 0, 0);
+    let emulated = host.is_some_and(|host| host.read(ID, Width::Word) == QEMU_HOST);
+    let windows = if emulated { windows } else { &[] };
     // The bridges that are open, each behind the one before, and the next place to look at on the last one's bus.
     let mut open = ArrayVec::<u64, MAX_DEPTH>::new();
     let mut next = 0;
@@ -130,7 +148,7 @@ pub(super) fn stop(ecam: &dyn Registers, first: u8, wait: &dyn Wait) -> bool {
         next = next.saturating_add(1);
         let Some(function) = found else { continue };
         if !function.is_bridge() {
-            stopped &= virtio::stop_function(&function, wait) & function.take_bus();
+            stopped &= virtio::stop_function(&function, windows, reach) & function.take_bus();
         } else if open.try_push(function.at).is_err() {
             // Nothing passes it, but what is behind it would go on as soon as somebody opens it.
             function.take_bus();

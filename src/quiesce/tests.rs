@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::fake::{self, Board, Fake};
 use crate::hardware::sample;
-use crate::ports::Devices as _;
 use crate::ports::Width;
 use crate::tree::sample::{Sample, node};
 use proptest::prelude::*;
@@ -31,11 +30,11 @@ struct Status {
     reads: u64,
 }
 
-/// Where the capabilities of a virtio function are.
+/// Where a virtio function has its capability, and its device_status behind its third BAR.
 const COMMON: usize = 0x40;
-const WINDOW: usize = 0x54;
-/// Where its device_status is in its third BAR.
 const STATUS: u64 = 0x2000 + 20;
+/// Where BARs may be.
+const BARS: u64 = 0x1000_0000;
 
 impl Function {
     fn new(number: u8) -> Self {
@@ -58,11 +57,18 @@ impl Function {
         let config = &mut virtio.config;
         config[..4].copy_from_slice(&[0xf4, 0x1a, 0x42, 0x10]);
         config[6] = 0x10;
-        config[0x34] = COMMON as u8;
-        config[COMMON..COMMON + 5].copy_from_slice(&[9, WINDOW as u8, 16, 1, 2]);
+        config[0x34] = 0x60;
+        // Another capability before it.
+        config[0x60..0x64].copy_from_slice(&[9, COMMON as u8, 16, 4]);
+        config[COMMON..COMMON + 5].copy_from_slice(&[9, 0, 16, 1, 2]);
         config[COMMON + 8..COMMON + 12].copy_from_slice(&0x2000u32.to_le_bytes());
-        config[WINDOW..WINDOW + 4].copy_from_slice(&[9, 0, 20, 5]);
-        virtio
+        virtio.at(BARS + 0x1_0000 * u64::from(number))
+    }
+
+    /// With its third BAR there, of 64 bits.
+    fn at(mut self, bar: u64) -> Self {
+        self.config[0x18..0x20].copy_from_slice(&(bar | 4).to_le_bytes());
+        self
     }
 
     fn word(&self, at: usize) -> u64 {
@@ -73,34 +79,11 @@ impl Function {
         self.config[4] & 4 != 0
     }
 
-    /// Whether an access goes through the window of a virtio function to its `device_status`.
-    fn is_status(&self, at: usize, width: Width) -> bool {
-        let aimed = self.config[WINDOW + 4] == 2 && self.word(WINDOW + 8) == STATUS;
-        self.virtio.is_some()
-            && at == WINDOW + 16
-            && width == Width::Byte
-            && aimed
-            && self.word(WINDOW + 12) == 1
-    }
-
-    fn read(&mut self, at: usize, width: Width) -> u64 {
-        if self.is_status(at, width) {
-            let status = self.virtio.as_mut().unwrap();
-            if status.resets > 0 {
-                status.reads = status.reads.saturating_sub(1);
-                status.value = if status.reads == 0 { 0 } else { status.value };
-            }
-            return status.value.into();
-        }
+    fn read(&self, at: usize, width: Width) -> u64 {
         (0..width.bytes() as usize).rev().fold(0, |value, n| value << 8 | u64::from(self.config[at + n]))
     }
 
     fn write(&mut self, at: usize, width: Width, value: u64) {
-        if self.is_status(at, width) {
-            assert_eq!(value, 0);
-            self.virtio.as_mut().unwrap().resets += 1;
-            return;
-        }
         assert!(!(6..8).contains(&at) && (at != 4 || width <= Width::Half), "the status was written");
         for n in 0..width.bytes() as usize {
             self.config[at + n] = (value >> (8 * n)) as u8;
@@ -108,6 +91,14 @@ impl Function {
         if self.stuck {
             self.config[4] |= 4;
         }
+    }
+
+    /// The virtio device whose device_status is there.
+    fn status(functions: &mut [Self], at: u64) -> Option<&mut Status> {
+        functions.iter_mut().find_map(|f| {
+            let here = (f.word(0x18) & !0xf) + STATUS == at && f.config[4] & 2 != 0;
+            if here && f.virtio.is_some() { f.virtio.as_mut() } else { Self::status(f.behind.as_mut()?, at) }
+        })
     }
 
     /// All functions from here on, with how many bridges stand before each.
@@ -154,6 +145,28 @@ impl fake::Device for Host {
     }
 }
 
+/// The windows of the same host.
+struct Bars(Host);
+
+impl fake::Device for Bars {
+    fn read(&mut self, offset: u64, width: Width) -> u64 {
+        assert_eq!(width, Width::Byte);
+        let mut host = self.0.0.lock().unwrap();
+        let Some(status) = Function::status(&mut host.1, BARS + offset) else { return u64::MAX };
+        if status.resets > 0 {
+            status.reads = status.reads.saturating_sub(1);
+            status.value = if status.reads == 0 { 0 } else { status.value };
+        }
+        status.value.into()
+    }
+    fn write(&mut self, offset: u64, width: Width, value: u64) {
+        assert_eq!((width, value), (Width::Byte, 0));
+        if let Some(status) = Function::status(&mut self.0.0.lock().unwrap().1, BARS + offset) {
+            status.resets += 1;
+        }
+    }
+}
+
 /// A device of 32-bit registers. Those in `lags` follow another one when they have been read so often.
 struct Words {
     words: Arc<Mutex<Vec<u32>>>,
@@ -180,42 +193,51 @@ impl fake::Device for Words {
 
 const ECAM: u64 = 0x40_1000_0000;
 
-/// A wait that looks so often.
-struct Looks(u64);
-
-impl Wait for Looks {
-    fn until(&self, done: &mut dyn FnMut() -> bool) -> bool {
-        (0..self.0).any(|_| done())
-    }
+/// On this board; two seconds of its time are over soon.
+fn board(devices: Vec<fake::Placed>) -> Fake {
+    let board = Board::new(1, 0);
+    board.hertz.store(10, std::sync::atomic::Ordering::Relaxed);
+    *board.devices.lock().unwrap() = devices;
+    Fake::new(&board, 0)
 }
 
-/// Stops what has these registers; whether it stopped within ten looks.
+/// Stops what has these registers; whether it stopped.
 fn stop(registers: Span<Pa>, device: impl fake::Device + 'static, stop: Stop) -> bool {
-    let board = Board::new(1, 0);
-    board.devices.lock().unwrap().push((registers, Box::new(device)));
-    let mut stopped = None;
-    let mut work = |device: &dyn Registers| stopped = Some(stop.apply(device, &Looks(10)));
-    Fake::new(&board, 0).open(registers, &mut work).unwrap();
-    stopped.unwrap()
+    let machine = board(vec![(registers, Box::new(device))]);
+    let master = Master { registers, stop, windows: Box::new([]) };
+    masters(master).stop(&machine, || true).is_ok()
+}
+
+fn masters(one: Master) -> Masters {
+    Masters { stopped: spin::Mutex::new(Box::new([one])), unstoppable: None }
 }
 
 fn ecam() -> Span<Pa> {
     Span::new(Pa(ECAM), pci::WINDOW).unwrap()
 }
 
+/// QEMU's host bridge.
+fn qemu() -> Function {
+    let mut host = Function::new(0);
+    host.config[..4].copy_from_slice(&[0x36, 0x1b, 8, 0]);
+    host.config[0x0b] = 6;
+    host
+}
+
 /// Stops everything behind a host: the functions afterwards, and whether all stopped.
 fn stop_behind(first: u8, functions: Vec<Function>) -> (Vec<Function>, bool) {
     let host = Host(Arc::new(Mutex::new((first.into(), functions))));
-    let stopped = stop(ecam(), host.clone(), Stop::Ecam(first));
+    let bars = Span::new(Pa(BARS), 0x100_0000).unwrap();
+    let machine = board(vec![(ecam(), Box::new(host.clone())), (bars, Box::new(Bars(host.clone())))]);
+    let master = Master { registers: ecam(), stop: Stop::Ecam(first), windows: Box::new([bars]) };
+    let stopped = masters(master).stop(&machine, || true);
     let functions = host.0.lock().unwrap().1.clone();
-    (functions, stopped)
+    (functions, stopped.is_ok())
 }
 
 fn is_quiet(functions: &[Function]) -> bool {
-    Function::all(functions, 0).iter().all(|(_, f)| {
-        let reset = f.virtio.is_none_or(|status| status.value == 0 && status.resets == 1);
-        !f.is_master() && reset && (f.behind.is_none() || f.word(0x18) & 0xff_ffff == 0)
-    })
+    let quiet = |f: &Function| !f.is_master() && (f.behind.is_none() || f.word(0x18) & 0xff_ffff == 0);
+    Function::all(functions, 0).iter().all(|(_, f)| quiet(f))
 }
 
 #[test]
@@ -225,9 +247,12 @@ fn functions_and_bridges_lose_the_bus() {
     // The bridge beside it was told the same numbers.
     let twin = Function::bridge(0x18, [0, 1, 2], vec![Function::new(0)]);
     let (functions, stopped) =
-        stop_behind(0x20, vec![Function::virtio(0, 1), upper, twin, Function::new(0xff)]);
+        stop_behind(0x20, vec![qemu(), Function::virtio(8, 1), upper, twin, Function::new(0xff)]);
     assert!(stopped && is_quiet(&functions));
-    assert!(functions.iter().all(|f| f.config[4] & 3 == 3), "the rest of the command register stays");
+    let all = Function::all(&functions, 0);
+    assert!(all.iter().all(|(_, f)| f.config[4] & 3 == 3), "the rest of the command register stays");
+    let statuses: Vec<_> = all.iter().filter_map(|(_, f)| f.virtio).map(|s| (s.value, s.resets)).collect();
+    assert_eq!(statuses, [(0, 1); 2]);
 }
 
 #[test]
@@ -235,11 +260,33 @@ fn what_does_not_stop_is_told() {
     let stuck = Function { stuck: true, ..Function::new(0x30) };
     let (functions, stopped) = stop_behind(0, vec![stuck, Function::new(0x38)]);
     assert!(!stopped && !functions[1].is_master(), "the others are stopped all the same");
-    assert!(!stop_behind(0, vec![Function::virtio(0, 11)]).1, "its reset does not end");
+    assert!(!stop_behind(0, vec![qemu(), Function::virtio(8, 50)]).1, "its reset does not end");
     // A host bridge is no master, whatever it says.
     let mut host = Function { stuck: true, ..Function::new(0) };
     host.config[0x0b] = 6;
     assert!(stop_behind(0, vec![host]).1);
+}
+
+#[test]
+fn virtio_functions_are_reset_where_reading_does_no_harm() {
+    let resets = |functions| {
+        let (functions, stopped) = stop_behind(0, functions);
+        assert!(stopped && functions.iter().all(|f| !f.is_master() || f.number == 0));
+        functions.last().unwrap().virtio.unwrap().resets
+    };
+    assert_eq!(resets(vec![qemu(), Function::virtio(8, 1)]), 1);
+    assert_eq!(resets(vec![Function::new(0), Function::virtio(8, 1)]), 0, "another host");
+    assert_eq!(resets(vec![qemu(), Function::virtio(8, 1).at(BARS - 0x1_0000)]), 0, "outside of the windows");
+    assert_eq!(resets(vec![qemu(), Function::virtio(8, 1).at(u64::MAX << 4)]), 0, "nowhere");
+    let mut off = Function::virtio(8, 1);
+    off.config[4] = 4;
+    assert_eq!(resets(vec![qemu(), off]), 0, "it answers nowhere");
+    let mut io = Function::virtio(8, 1);
+    io.config[0x18] = 1;
+    assert_eq!(resets(vec![qemu(), io]), 0, "no memory");
+    let mut bar = Function::virtio(8, 1);
+    bar.config[COMMON + 4] = 6;
+    assert_eq!(resets(vec![qemu(), bar]), 0, "there are six");
 }
 
 #[test]
@@ -291,7 +338,7 @@ fn an_smmu_says_when_it_has_stopped() {
         (stopped, words.lock().unwrap()[8..10].to_vec())
     };
     assert_eq!(smmu(10), (true, vec![0, 0]));
-    assert_eq!(smmu(11), (false, vec![0, 0xd]));
+    assert_eq!(smmu(50), (false, vec![0, 0xd]));
 }
 
 /// What becomes of each device of a board that has more.
@@ -334,12 +381,8 @@ fn masters_are_stopped_in_order_and_told_if_not() {
     let masters = Masters::of(&tree, &hardware, &without);
     assert_eq!((masters.unstoppable(), masters.stopped.lock().len()), (None, 4));
 
-    let board = Board::new(1, 0);
-    // Two seconds of the fake machine's time come sooner.
-    board.hertz.store(100, std::sync::atomic::Ordering::Relaxed);
-    let host = Host(Arc::new(Mutex::new((0, vec![Function::virtio(0, 1)]))));
-    board.devices.lock().unwrap().push((ecam(), Box::new(host.clone())));
-    let machine = Fake::new(&board, 0);
+    let host = Host(Arc::new(Mutex::new((0, vec![Function::new(0)]))));
+    let machine = board(vec![(ecam(), Box::new(host.clone()))]);
     assert_eq!(masters.stop(&machine, || false), Ok(()));
     assert!(!is_quiet(&host.0.lock().unwrap().1), "somebody else's");
     assert_eq!(masters.stop(&machine, || true), Err(Pa(0x905_0000)), "no SMMU answers here");

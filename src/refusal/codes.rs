@@ -89,6 +89,8 @@ codes! {
     CONSOLE_UNFIT = 212;
     /// A virtual console without a hypervisor's, on this board.
     CONSOLE_MISSING = 213;
+    /// A restart beside DMA that nothing stops.
+    UNSTOPPABLE_DMA = 214;
 
     /// The archive is compressed.
     ARCHIVE_COMPRESSED = 301;

@@ -1,14 +1,14 @@
 //! Stage 2 aborts: the emulated devices, and what a guest gets for everything else.
 
 use super::esr::{self, DataAbort, InstructionAbort};
-use super::{Resume, walk};
+use super::{Go, Resume, walk};
 use crate::addr::Ipa;
 use crate::cell::Vcpu;
 use crate::console;
 use crate::mmio::Device;
 use crate::ports::{Machine, Width};
 use crate::vcpu::{Access, EXTERNAL, EXTERNAL_ON_WALK, GuestFault, Pstate, aarch32};
-use crate::vgic::{self, Refused};
+use crate::vgic;
 
 /// The IPA that faulted: HPFAR_EL2.FIPA (Arm ARM D24.2.58, bits 47:4 are IPA 55:12) and the offset in the page.
 pub fn ipa(hpfar: u64, far: u64) -> Ipa {
@@ -17,28 +17,29 @@ pub fn ipa(hpfar: u64, far: u64) -> Ipa {
 }
 
 /// A data abort.
-#[inline]
-pub fn data<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Resume {
-    let described = abort.valid() && !abort.table_walk() && esr::is_translation_fault(abort.status());
-    if !described {
-        return unusual(vcpu, machine, abort);
+#[inline(always)]
+pub fn data<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort, go: impl Go<M, R>) -> R {
+    if !abort.is_access() {
+        let resume = unusual(vcpu, machine, abort);
+        return go(vcpu, machine, resume);
     }
     let at = ipa(machine.hpfar(), machine.far());
     let Some((device, offset)) = vcpu.cell.bus.find(at, abort.width()) else {
-        return refuse(vcpu, machine, abort);
+        let resume = refuse(vcpu, machine, abort);
+        return go(vcpu, machine, resume);
     };
-    let write = abort.write().then(|| vcpu.frame.get(abort.register()) & abort.width().mask());
-    match access(vcpu, machine, device, offset, abort.width(), write) {
-        Ok(value) if write.is_none() => {
-            vcpu.frame.set(abort.register(), loaded(value, abort));
-        }
-        Ok(_) => {}
-        Err(Refused) => return refuse(vcpu, machine, abort),
+    if abort.write() {
+        let value = vcpu.frame.get(abort.register()) & abort.width().mask();
+        access(vcpu, machine, device, offset, abort.width(), Some(value));
+    } else {
+        let value = access(vcpu, machine, device, offset, abort.width(), None);
+        vcpu.frame.set(abort.register(), loaded(value, abort));
     }
     if Pstate::from_bits(vcpu.frame.spsr).aarch32() {
-        return narrow(vcpu, machine);
+        let resume = narrow(vcpu, machine);
+        return go(vcpu, machine, resume);
     }
-    Resume::Next
+    go(vcpu, machine, Resume::Next)
 }
 
 /// Behind an access from AArch32. Its condition held, or there would have been none.
@@ -48,7 +49,8 @@ fn narrow<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &M) -> Resume {
     Resume::Again
 }
 
-#[inline]
+/// A device's answer to a load, no wider than the access.
+#[inline(always)]
 fn access<M: Machine>(
     vcpu: &mut Vcpu<'_>,
     machine: &mut M,
@@ -56,28 +58,26 @@ fn access<M: Machine>(
     offset: u64,
     width: Width,
     write: Option<u64>,
-) -> Result<u64, Refused> {
-    let mut gic = vgic::GicCtx {
-        cell: &vcpu.cell.gic,
-        shared: &vcpu.system.gic,
-        inboxes: &vcpu.system.inboxes,
-        me: vcpu.id,
-        vcpu: &mut vcpu.gic,
-        machine,
-    };
-    match device {
-        Device::Gicd => vgic::gicd_access(&mut gic, offset, width, write),
-        Device::Gicr => vgic::gicr_access(&mut gic, offset, width, write),
-        Device::Console => Ok(console::access(vcpu, machine, offset, width, write)),
+) -> u64 {
+    if device == Device::Console {
+        return console::access(vcpu, machine, offset, width, write);
+    }
+    let gic = &vcpu.cell.gic;
+    if device == Device::Gicd {
+        vgic::gicd_access(machine, gic, |machine| vcpu.gic_context(machine), offset, width, write)
+    } else {
+        vgic::gicr_access(machine, gic, |machine| vcpu.gic_context(machine), offset, width, write)
     }
 }
 
 /// What a load leaves in its register: SSE extends the sign to the register's width, SF says which that is.
 #[inline]
 fn loaded(value: u64, abort: DataAbort) -> u64 {
+    if !abort.sign_extend() {
+        return value;
+    }
     let mask = abort.width().mask();
-    let value = value & mask;
-    if !abort.sign_extend() || value & (mask ^ mask >> 1) == 0 {
+    if value & (mask ^ mask >> 1) == 0 {
         return value;
     }
     let extended = value | !mask;
@@ -157,13 +157,13 @@ mod tests {
             DataAbort::from_bits(1 << 24 | size << 22).with_sign_extend(sse).with_sixty_four(sf)
         };
         for (value, abort, register) in [
-            (0x1234_5680, ld(0, false, false), 0x80),
-            (0x1234_5680, ld(0, true, false), 0xffff_ff80),
-            (0x1234_5680, ld(0, true, true), 0xffff_ffff_ffff_ff80),
+            (0x80, ld(0, false, false), 0x80),
+            (0x80, ld(0, true, false), 0xffff_ff80),
+            (0x80, ld(0, true, true), 0xffff_ffff_ffff_ff80),
             (0x7fff, ld(1, true, true), 0x7fff),
             (0x8000, ld(1, true, false), 0xffff_8000),
             (0x8000_0000, ld(2, true, true), 0xffff_ffff_8000_0000),
-            (0x1_8000_0000, ld(2, false, true), 0x8000_0000),
+            (0x8000_0000, ld(2, false, true), 0x8000_0000),
             (u64::MAX, ld(3, false, true), u64::MAX),
             (u64::MAX, ld(3, true, true), u64::MAX),
         ] {

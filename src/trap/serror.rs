@@ -1,6 +1,8 @@
 //! Physical SErrors.
 
+use super::{Resume, StopReason};
 use crate::cell::Vcpu;
+use crate::crash::Cause;
 use crate::ports::Machine;
 
 /// ISS of an SError (Arm ARM D24.2.40): IDS and DFSC say whether AET is there.
@@ -8,7 +10,7 @@ const IDS: u64 = 1 << 24;
 const DFSC: u64 = 0x3f;
 const WITH_AET: u64 = 0x11;
 
-/// Whether an SError that came while the guest ran (HCR_EL2.AMO) is the guest's, which is given it then; if not, its cell cannot go on.
+/// Answers an SError that came while the guest ran (HCR_EL2.AMO). Whose is it?
 ///
 /// A CPU has one guest; EL2 keeps PSTATE.A set, so what EL2 did wrong itself would come here too, but EL2 writes
 /// to memory, a GIC and a UART that answer. What a guest can do is write to a register that its device does not have. So it is the
@@ -18,7 +20,8 @@ const WITH_AET: u64 = 0x11;
 /// FEAT_RAS tells more: an error that was corrected or touched nothing yet is no matter for a guest that is not shown FEAT_RAS; one
 /// that may have spread silently (uncontainable) ends the cell.
 #[cold]
-pub fn is_the_guests<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) -> bool {
+#[inline(never)]
+pub fn answer<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) -> Resume {
     let esr = machine.esr();
     let state = if esr & (IDS | DFSC) == WITH_AET { State::of(esr) } else { State::Unknown };
     if vcpu.cell.may_print(machine) {
@@ -27,9 +30,9 @@ pub fn is_the_guests<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) -> bool {
     match state {
         State::Harmless => {}
         State::Unknown => machine.raise_virtual_serror(),
-        State::Uncontainable => return false,
+        State::Uncontainable => return Resume::Stop(StopReason::Crash(Cause::SError)),
     }
-    true
+    Resume::Again
 }
 
 /// How far an error has come.

@@ -3,7 +3,10 @@
 use core::arch::{asm, global_asm};
 
 use aarch64_cpu::registers::{ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
+use bulkhead::cell::System;
+use bulkhead::cpu::PcpuId;
 use bulkhead::ports::{Exit, World};
+use bulkhead::run;
 use bulkhead::vcpu::Frame;
 
 use crate::cpu::Cpu;
@@ -29,6 +32,15 @@ unsafe extern "C" {
 pub fn drain_serror() {
     // SAFETY: keeps to the C calling convention; the vector of an SError meanwhile comes back, and changes these two registers alone.
     unsafe { bulkhead_drain_serror() }
+}
+
+/// A CPU's loop, from the end of boot on. It has a section of its own because LLVM's outliner, which shortens the image by
+/// calls of what functions have in common, leaves such functions whole.
+// SAFETY: the link script puts it with the rest of the text.
+#[unsafe(link_section = ".text.loop")]
+#[inline(never)]
+pub fn run(system: &System, me: PcpuId, machine: &mut Cpu) -> ! {
+    run::cpu(system, me, machine)
 }
 
 impl World for Cpu {

@@ -30,7 +30,7 @@ fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str, more: &str) -> St
 }
 
 /// The control cell.
-fn control(cpu: &str, serial: &str) -> String {
+pub fn control(cpu: &str, serial: &str) -> String {
     let console = if serial == "virtual" { "console" } else { "devices" };
     format!(
         "    control {{ cpus = \"{cpu}\"; memory = \"16M\"; image = \"control.elf\"; {console} = \"{serial}\"; }};\n"
@@ -391,7 +391,8 @@ pub fn scenarios() -> Vec<Scenario> {
         let machine = Machine { cpu: cpu.into(), ..Machine::DEMO };
         all.push(Scenario { long: true, machine, ..scenario(name, boots, steps) });
     }
-    all.extend(crate::hostile::scenarios().into_iter().chain(crate::answers::scenarios()));
+    let [hostile, answers] = [crate::hostile::scenarios(), crate::answers::scenarios()];
+    all.extend(hostile.into_iter().chain(answers).chain(crate::watchdog::scenarios()));
     all.extend(crate::dma::scenarios());
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));

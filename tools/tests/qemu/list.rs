@@ -391,9 +391,8 @@ pub fn scenarios() -> Vec<Scenario> {
         let machine = Machine { cpu: cpu.into(), ..Machine::DEMO };
         all.push(Scenario { long: true, machine, ..scenario(name, boots, steps) });
     }
-    let [hostile, answers] = [crate::hostile::scenarios(), crate::answers::scenarios()];
-    all.extend(hostile.into_iter().chain(answers).chain(crate::watchdog::scenarios()));
-    all.extend(crate::dma::scenarios());
+    let more = [crate::hostile::scenarios(), crate::answers::scenarios(), crate::watchdog::scenarios()];
+    all.extend(more.into_iter().flatten().chain(crate::dma::scenarios()));
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

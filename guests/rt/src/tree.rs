@@ -48,6 +48,8 @@ pub struct Console {
     pub base: u64,
     /// Its interrupt, an INTID, where the node has one.
     pub intid: Option<u32>,
+    /// An SBSA UART: the data and flag registers of a PL011, ready for use.
+    pub is_ready: bool,
 }
 
 /// A shared interrupt that a device of the tree uses.
@@ -78,6 +80,8 @@ pub struct Board {
     pub psci: Option<Conduit>,
     /// The console.
     pub console: Option<Console>,
+    /// Every PL011.
+    pub uarts: ArrayVec<Console, 8>,
     /// Every SPI that the tree's nodes name, each once.
     pub spis: ArrayVec<SpiUse, 256>,
     /// Everything that answers at an address: RAM, devices, bus windows.
@@ -173,6 +177,7 @@ impl Reader {
                 timers: ArrayVec::new(),
                 psci: None,
                 console: None,
+                uarts: ArrayVec::new(),
                 spis: ArrayVec::new(),
                 spans: ArrayVec::new(),
                 bootargs: "",
@@ -262,10 +267,12 @@ impl Reader {
             };
         } else if node.name == "chosen" {
             board.bootargs = property(node, "bootargs").map_or("", text);
-        } else if is_compatible(node, "arm,pl011") {
+        } else if is_compatible(node, "arm,pl011") || is_compatible(node, "arm,sbsa-uart") {
+            let is_ready = !is_compatible(node, "arm,pl011");
             let irq = property(node, "interrupts").and_then(|v| intid(v, 0));
             bus.spans(node, |span| {
-                let console = Console { base: span.base, intid: irq };
+                let console = Console { base: span.base, intid: irq, is_ready };
+                let _ = board.uarts.try_push(console);
                 self.pl011.get_or_insert(console);
                 if stdout {
                     board.console = Some(console);

@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::{Cell, Ended, Life, Start, Then};
 use crate::addr::{Pa, Span};
@@ -15,6 +14,7 @@ use crate::paging;
 use crate::plan::CpuPlan;
 use crate::ports::{CpuInterface, Devices, Firmware, GicRegisters, Timer};
 use crate::psci::PsciError;
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::vgic::{self, GicShared};
 
 /// A physical CPU and what it runs, for ever.
@@ -52,6 +52,8 @@ pub struct System {
     pub console: Option<Console>,
     /// The physical count at the image's first instruction.
     pub entered: u64,
+    /// Bytes of EL2's memory that are free.
+    pub free_memory: fn() -> usize,
     /// Cells that are not off.
     alive: AtomicU32,
     /// No cell begins another life.
@@ -76,6 +78,7 @@ impl System {
             smc,
             console: None,
             entered: 0,
+            free_memory: || 0,
             alive,
             halting: AtomicBool::new(false),
             absent: AtomicU64::new(0),

@@ -1,7 +1,6 @@
 //! The console's interrupt: bytes go out, and what was typed is done.
 
 use core::fmt;
-use core::sync::atomic::{Ordering, fence};
 
 use arrayvec::ArrayVec;
 
@@ -12,6 +11,7 @@ use crate::alarm::Call;
 use crate::cell::{Affinity, Cell, Life, Vcpu};
 use crate::cpu::VcpuId;
 use crate::ports::Machine;
+use crate::sync::{Ordering, fence};
 
 /// Bytes that are taken from the UART at once.
 const TAKEN: usize = 32;
@@ -51,6 +51,8 @@ pub fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
                         console.write(format_args!("  {}", *deaths));
                     }
                 }
+                let free = (vcpu.system.free_memory)();
+                console.write(format_args!("free memory of EL2: {free} bytes"));
                 console.pump(true);
             }
         }

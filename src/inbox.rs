@@ -1,8 +1,7 @@
 //! The only state of a CPU that another CPU may write: request bits. Whoever posts must kick.
 
-use core::sync::atomic::{AtomicU32, Ordering};
-
 use crate::cpu::{CpuSet, PcpuId};
+use crate::sync::{AtomicU32, Ordering};
 
 /// CPUs that must be sent the kick SGI so that they look into their inboxes.
 #[must_use = "a request is seen only after the kick"]

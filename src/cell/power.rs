@@ -1,8 +1,7 @@
 //! A vCPU's power switch: another vCPU of its cell turns it on, its own CPU does the rest.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use crate::psci::PsciError;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// What AFFINITY_INFO says of a vCPU (DEN0022F 5.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::{Cell, Ended, Life, Start, Then};
 use crate::addr::{Pa, Span};
@@ -15,6 +14,7 @@ use crate::paging;
 use crate::plan::CpuPlan;
 use crate::ports::{CpuInterface, Devices, Firmware, GicRegisters, Timer};
 use crate::psci::PsciError;
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::vgic::{self, GicShared};
 
 /// A physical CPU and what it runs, for ever.

@@ -4,12 +4,12 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use arrayvec::ArrayVec;
-use spin::{Mutex, MutexGuard};
 
 use super::pl011::Pl011;
 use super::ring::Ring;
 use super::scan::{Scan, Step};
 use crate::ports::Width;
+use crate::sync::{Mutex, MutexGuard};
 use crate::vgic::Wire;
 
 /// Bytes of output that wait; a longer line is printed in pieces.

@@ -25,13 +25,11 @@ mod tests;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-
-use spin::Mutex;
 
 use crate::cell::Vcpu;
 use crate::cpu::CellId;
 use crate::ports::{Machine, Serial, Timer, Width};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence};
 use crate::vgic::Wire;
 use channel::{Channel, Look, Port};
 use mux::Mux;

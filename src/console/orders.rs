@@ -1,7 +1,6 @@
 //! The console's interrupt: bytes go out, and what was typed is done.
 
 use core::fmt;
-use core::sync::atomic::{Ordering, fence};
 
 use arrayvec::ArrayVec;
 
@@ -13,6 +12,7 @@ use crate::cell::{Affinity, Cell, Life, Vcpu};
 use crate::cpu::VcpuId;
 use crate::log::{self, Lines};
 use crate::ports::Machine;
+use crate::sync::{Ordering, fence};
 
 /// Bytes that are taken from the UART at once.
 const TAKEN: usize = 32;

@@ -37,6 +37,7 @@ pub enum Boots {
 }
 
 /// One expectation or action on a console.
+#[derive(Clone)]
 pub enum Step {
     /// A line that holds this text comes.
     See(&'static str, String),
@@ -92,7 +93,8 @@ pub fn source(name: &str, text: &str) -> Result<PathBuf, String> {
 }
 
 impl Boots {
-    fn boot(&self, name: &str) -> Result<Boot, String> {
+    /// The files; `name` is that of what is written under target/qemu.
+    pub fn boot(&self, name: &str) -> Result<Boot, String> {
         match self {
             Self::Native(kernel, append) => Ok(Boot {
                 kernel: target(&format!("images/{kernel}/Image"))?,

@@ -154,6 +154,13 @@ pub(crate) fn read(blob: u64) {
     BOARD.call_once(|| Reader::new(fdt).read(fdt));
 }
 
+/// Where the tree has seeds, which no two lives share.
+pub fn seeds() -> ArrayVec<Span, 2> {
+    let chosen = BLOB.get().and_then(|fdt| fdt.find_node("/chosen"));
+    let values = ["rng-seed", "kaslr-seed"].iter().filter_map(|name| property(chosen?, name));
+    values.map(|value| Span { base: value.as_ptr().addr() as u64, size: value.len() as u64 }).collect()
+}
+
 struct Reader {
     board: Board,
     gic: Option<u32>,

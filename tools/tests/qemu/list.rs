@@ -22,7 +22,7 @@ pub fn root(kernel: &str, bootargs: &str) -> String {
 }
 
 /// A Linux cell beside it.
-fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str, more: &str) -> String {
+pub fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str, more: &str) -> String {
     format!(
         "    {name} {{ cpus = {cpus}; memory = \"{memory}\"; kernel = \"{CLOUD}/Image\"; initrd = \"{CLOUD}/initrd.cpio\"; \
          bootargs = \"{bootargs}\"; {more} }};\n"
@@ -393,6 +393,7 @@ pub fn scenarios() -> Vec<Scenario> {
     }
     all.extend(crate::hostile::scenarios());
     all.extend(crate::watchdog::scenarios());
+    all.extend(crate::restart::scenarios());
     all.extend(crate::dma::scenarios());
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));

@@ -128,8 +128,9 @@ impl Scenario {
     /// Runs it; what the consoles showed is kept under target/qemu.
     pub fn run(&self) -> Result<(), String> {
         let boot = self.boots.boot(self.name)?;
+        let limit = if self.long { 6 * LIMIT } else { LIMIT };
         let mut qemu =
-            Qemu::start(&self.machine, &boot, &self.consoles, LIMIT).map_err(|error| error.to_string())?;
+            Qemu::start(&self.machine, &boot, &self.consoles, limit).map_err(|error| error.to_string())?;
         let mut last_second = HashMap::new();
         let result = self
             .steps

@@ -13,11 +13,13 @@ mod vcpu;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::fmt;
 
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{CellId, CpuSet, PcpuId, VcpuId};
 use crate::crash::{Deaths, OnCrash};
 use crate::guest_tree::GuestTree;
+use crate::log::Allowance;
 use crate::mmio::{Bus, Device};
 use crate::plan::{CellPlan, Load, Region};
 use crate::ports::{Entropy, Memory, NoWindow, Timer};
@@ -26,6 +28,7 @@ use crate::quiesce::Masters;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::vcpu::VcpuReset;
 use crate::vgic::CellGic;
+use crate::watchdog::Watchdog;
 
 pub use life::{Ended, Life, Then};
 pub use load::Progress;
@@ -59,6 +62,8 @@ pub struct Cell {
     pub gic: CellGic,
     /// What it finds where its stage 2 has nothing.
     pub bus: Bus,
+    /// Its watchdog.
+    pub watchdog: Option<Watchdog>,
     /// Its RAM, by rising IPA.
     pub ram: Box<[Region]>,
     space: Space,
@@ -78,8 +83,8 @@ pub struct Cell {
     on: AtomicU32,
     /// The physical count at which this life began (CNTVOFF_EL2).
     origin: AtomicU64,
-    /// The count from which on this cell may print again.
-    quiet_until: AtomicU64,
+    /// For lines that it causes.
+    allowance: Allowance,
     /// Held by the CPU that cleans the cell's RAM, for a step: EL2 sees a page through one window at a time.
     pub cleaner: Mutex<()>,
 }
@@ -102,8 +107,10 @@ impl Cell {
             bus: Bus::new(
                 [(plan.gicd, Device::Gicd), (plan.gicr, Device::Gicr)]
                     .into_iter()
-                    .chain(plan.uart.map(|uart| (uart.at, Device::Console))),
+                    .chain(plan.uart.map(|uart| (uart.at, Device::Console)))
+                    .chain(plan.watchdog.map(|watchdog| (watchdog.at, Device::Watchdog))),
             )?,
+            watchdog: None,
             ram: plan.ram.as_slice().into(),
             space,
             root: plan.root,
@@ -118,7 +125,7 @@ impl Cell {
             lives: AtomicU32::new(0),
             on: AtomicU32::new(0),
             origin: AtomicU64::new(0),
-            quiet_until: AtomicU64::new(0),
+            allowance: Allowance::default(),
             cleaner: Mutex::new(()),
         })
     }
@@ -151,6 +158,11 @@ impl Cell {
     /// Ticks since this life began.
     pub fn age(&self, timer: &impl Timer) -> u64 {
         timer.counter().saturating_sub(self.origin.load(Ordering::Relaxed))
+    }
+
+    /// The physical count at which this life is so old.
+    pub fn count_at(&self, age: u64) -> u64 {
+        self.origin.load(Ordering::Relaxed).saturating_add(age)
     }
 
     /// VTTBR_EL2.
@@ -239,17 +251,20 @@ impl Cell {
         if let Some(socket) = self.sockets.first() {
             socket.power.start();
         }
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.reset();
+        }
         self.origin.store(machine.counter(), Ordering::Relaxed);
         Ok(start)
     }
 
-    /// Whether it may print a line now: four a second, however often a guest gives reason to.
-    pub fn may_print(&self, timer: &impl Timer) -> bool {
-        let (now, pause) = (timer.counter(), timer.frequency() / 4);
-        let may = now >= self.quiet_until.load(Ordering::Relaxed);
-        if may {
-            self.quiet_until.store(now.saturating_add(pause), Ordering::Relaxed);
+    /// Says a line that its guest has caused, unless there were too many of them; how many were not said comes with the next one.
+    #[cold]
+    pub fn tell(&self, timer: &impl Timer, line: fmt::Arguments<'_>) {
+        let Some(lost) = self.allowance.take(timer.counter(), timer.frequency()) else { return };
+        if lost != 0 {
+            log::warn!("cell {}: {lost} more lines suppressed", self.name);
         }
-        may
+        log::info!("cell {}: {line}", self.name);
     }
 }

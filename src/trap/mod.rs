@@ -18,6 +18,7 @@ use crate::crash::Cause;
 use crate::ports::{Exit, Machine};
 use crate::vcpu::GuestFault;
 use crate::vgic::Irq;
+use crate::watchdog;
 use esr::{InstructionAbort, Syndrome};
 
 // It travels in a register.
@@ -134,13 +135,17 @@ pub fn own_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, irq: Irq)
             if !alarm || vcpu.alarms.take(Call::Console, machine) {
                 console::interrupt(vcpu, machine);
             }
+            if alarm && vcpu.alarms.take(Call::Watchdog, machine) {
+                watchdog::alarm(vcpu, machine);
+            }
             if alarm && vcpu.alarms.take(Call::Life, machine) {
                 vcpu.look_at_life();
             }
             machine.deactivate(intid);
         }
-        Irq::Foreign(intid) if vcpu.cell.may_print(machine) => {
-            log::warn!("{}: interrupt {intid} belongs to nobody; masked", vcpu.cpu);
+        Irq::Foreign(intid) => {
+            let line = format_args!("interrupt {intid} at {} belongs to nobody; masked", vcpu.cpu);
+            vcpu.cell.tell(machine, line);
         }
         _ => {}
     }

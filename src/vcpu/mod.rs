@@ -2,7 +2,7 @@
 
 mod inject;
 
-pub use inject::{GuestFault, Pstate, inject};
+pub use inject::{EL1H, GuestFault, Pstate, inject};
 
 use core::hint::select_unpredictable;
 

@@ -5,6 +5,7 @@ use crate::cell::tests::{Cpu, system_with};
 use crate::cell::{Life, System};
 use crate::cpu::{PcpuId, VcpuId};
 use crate::fake::Board;
+use crate::intid::Spi;
 use crate::run::Turn;
 
 /// The two cells of [`system_with`] with virtual UARTs.
@@ -76,11 +77,31 @@ fn input_reaches_the_guest_as_an_interrupt() {
     press(&board, &serial, &mut cpus[2], b"\x1e2k");
     assert!(board.is_pending(PcpuId(3)), "its CPU is told");
     let cpu = &mut cpus[3];
-    assert_eq!(system.cells[1].gic.line_concerns(crate::intid::Spi::new(33).unwrap()), Some(VcpuId(0)));
+    assert_eq!(system.cells[1].gic.line_concerns(Spi::new(33).unwrap()), Some(VcpuId(0)));
     assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0x40, Width::Word, None), 0x40);
     assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0, Width::Word, None), u64::from(b'k'));
     assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0x40, Width::Word, None), 0);
     // And its answer comes out at once.
     access(&mut cpu.vcpu, &mut cpu.machine, 0, Width::Word, Some(b'!'.into()));
     assert!(screen(&serial).ends_with('!'));
+}
+
+#[test]
+fn the_last_lines_come_again() {
+    let (system, board, serial) = systems();
+    let mut cpus: Vec<Cpu<'_>> = (0..5).map(|n| Cpu::new(&system, &board, n)).collect();
+    (0..4).for_each(|_| cpus.iter_mut().for_each(Cpu::step));
+    let mut lines = crate::log::Lines::new();
+    (0..200).for_each(|number| lines.keep(number, 1000, format_args!("line {number}")));
+    system.console.as_ref().unwrap().again(&lines);
+    (0..60).for_each(|_| press(&board, &serial, &mut cpus[2], b""));
+    let seen = screen(&serial);
+    let wanted = String::from_utf8(lines.bytes().collect()).unwrap();
+    assert!(
+        wanted.lines().count() > 100 && wanted.lines().all(|line| seen.contains(&format!("{line}\r\n"))),
+        "{seen}"
+    );
+    // What is typed reaches the same place, where nothing was logged.
+    press(&board, &serial, &mut cpus[2], b"\x1el");
+    assert!(!screen(&serial).contains("no such order"));
 }

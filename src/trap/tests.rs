@@ -278,7 +278,7 @@ fn exception_classes_that_nothing_traps_are_undefined() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20))]
+    #![proptest_config(crate::fake::cases(20))]
 
     /// Whatever comes out of a guest, something goes back in, and the vCPU stays whole.
     #[test]

@@ -242,7 +242,7 @@ proptest! {
 /// The same with real threads: resets from all sides for a while.
 #[test]
 fn resets_race_with_starts() {
-    const LIVES: usize = 200;
+    const LIVES: usize = if cfg!(miri) { 3 } else { 200 };
     let (system, board) = system();
     let lives = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|s| {

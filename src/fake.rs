@@ -1,5 +1,8 @@
 //! A machine for the host tests: every port, answered from plain memory. Its CPUs share a [`Board`].
 
+pub mod rig;
+pub mod streams;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +14,21 @@ use crate::intid::Sgi;
 use crate::paging::{Table, Tables};
 use crate::ports::*;
 use crate::vcpu::{Frame, VcpuReset};
+
+/// So many random cases, or as many as PROPTEST_CASES says. Miri, which is slow, runs two.
+#[cfg(test)]
+pub fn cases(cases: u32) -> proptest::prelude::ProptestConfig {
+    let default = proptest::prelude::ProptestConfig::default();
+    let set = std::env::var_os("PROPTEST_CASES").is_some();
+    let cases = if cfg!(miri) {
+        2
+    } else if set {
+        default.cases
+    } else {
+        cases
+    };
+    proptest::prelude::ProptestConfig { cases, failure_persistence: None, ..default }
+}
 
 thread_local! {
     /// Tables that this thread has taken and not given back.

@@ -275,7 +275,7 @@ fn what_was_not_to_be_run_is_passed_by() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20))]
+    #![proptest_config(crate::fake::cases(20))]
 
     /// Whatever comes out of a guest, something goes back in, and the vCPU stays whole.
     #[test]

@@ -194,7 +194,7 @@ fn a_crash_can_halt_the_machine() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::fake::cases(256))]
 
     /// Against the definition: each life ends by one wish; a life that crashed is followed by the next, not too early and not too
     /// often. Nothing waits for ever, and the neighbour does not notice.

@@ -141,7 +141,7 @@ impl Console {
             "Ctrl-^ 1 to 9  the input goes to that cell, which then has the screen",
             "Ctrl-^ 0       the input goes to nobody",
             "Ctrl-^ r       restarts the cell that has the input",
-            "Ctrl-^ i       who is alive",
+            "Ctrl-^ i       who is alive, and who died how",
             "Ctrl-^ Ctrl-^  sends Ctrl-^ itself",
         ] {
             self.write(format_args!("{line}"));

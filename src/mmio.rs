@@ -15,6 +15,8 @@ pub enum Device {
     Gicr,
     /// The virtual UART.
     Console,
+    /// The watchdog: its refresh frame, and behind it its control frame.
+    Watchdog,
 }
 
 /// How many devices a cell's bus takes.

@@ -12,7 +12,7 @@ use crate::cpu::{Affinity as CpuAffinity, VcpuId};
 use crate::crash::OnCrash;
 use crate::fake::{Board, Fake};
 use crate::intid::{IntidSet, Ppi, Sgi, Spi};
-use crate::plan::{CpuPlan, Piece, TreeSource};
+use crate::plan::{CELL_WATCHDOG, CpuPlan, Piece, TreeSource, VirtualWatchdog, WATCHDOG_SIZE};
 use crate::psci::function;
 use crate::run::{Turn, guest_step, park_step};
 use crate::vgic::{GicShared, OwnPpis, SgiPlan, Wire};
@@ -24,7 +24,7 @@ pub(crate) const SMC: u64 = 0x5e00_0000;
 const KERNEL: &[u8] = b"the first instructions";
 const ARCHIVE: u64 = 0x1000;
 
-/// Cell 0, root: CPUs 0 to 2 (vCPU 0 on CPU 2), RAM 1:1. Cell 1: CPUs 3 and 4, RAM remapped.
+/// Each has a watchdog, whose interrupt is 40. Cell 0, root: CPUs 0 to 2 (vCPU 0 on CPU 2), RAM 1:1. Cell 1: CPUs 3 and 4, RAM remapped.
 pub(crate) fn system() -> (System, Arc<Board>) {
     system_with(|_| None)
 }
@@ -47,6 +47,7 @@ pub(crate) fn system_with(
     let affinity = |cpu: u8| board.affinities()[usize::from(cpu)];
     let mut cpus = Vec::new();
     let mut cells = Vec::new();
+    let watchdog = Spi::new(40).unwrap();
     for (id, own, region) in owners {
         let ipa = region.ipa.0;
         let plan = CellPlan {
@@ -61,6 +62,10 @@ pub(crate) fn system_with(
             spis: IntidSet::new(),
             devices: Vec::new(),
             uart: None,
+            watchdog: Some(VirtualWatchdog {
+                at: Span::new(CELL_WATCHDOG, WATCHDOG_SIZE).unwrap(),
+                spi: watchdog,
+            }),
             stdout: None,
             load: Load {
                 source: TreeSource::Derived,
@@ -79,8 +84,12 @@ pub(crate) fn system_with(
         shared.console = Some(spi);
         let gic = CellGic::new(IntidSet::new(), 0xf9ff_0000, pairs, &shared);
         let gic = gic.with_spi(spi, wires[usize::from(id)].1.clone());
+        let wire = Arc::<Wire>::default();
+        let gic = gic.with_spi(watchdog, wire.clone());
         let space = Space { vtcr: 0x8002_3558, vttbr: u64::from(id) << 48 | 0x1000 };
-        cells.push(Cell::new(&plan, &[], space, gic, GuestTree::of(b"a tree".to_vec())).unwrap());
+        let mut cell = Cell::new(&plan, &[], space, gic, GuestTree::of(b"a tree".to_vec())).unwrap();
+        cell.watchdog = Some(Watchdog::new(watchdog, wire));
+        cells.push(cell);
         cpus.extend(own.iter().zip(0..).map(|(cpu, vcpu)| CpuPlan {
             id: PcpuId(*cpu),
             affinity: affinity(*cpu),
@@ -135,12 +144,12 @@ impl<'a> Cpu<'a> {
 }
 
 /// All CPUs of [`system`].
-fn rig<'a>(system: &'a System, board: &Arc<Board>) -> Vec<Cpu<'a>> {
+pub(crate) fn rig<'a>(system: &'a System, board: &Arc<Board>) -> Vec<Cpu<'a>> {
     (0..5).map(|n| Cpu::new(system, board, n)).collect()
 }
 
 /// Lets every CPU take turns until nothing is left to do but wait.
-fn settle(cpus: &mut [Cpu<'_>]) {
+pub(crate) fn settle(cpus: &mut [Cpu<'_>]) {
     for _ in 0..8 {
         cpus.iter_mut().for_each(Cpu::step);
     }

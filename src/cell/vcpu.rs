@@ -13,6 +13,7 @@ use crate::smccc::Workarounds;
 use crate::trap::{IdRegisters, StopReason};
 use crate::vcpu::{Frame, SPSR_START};
 use crate::vgic::{GicCtx, VcpuGic};
+use crate::watchdog::Watchdog;
 
 /// One vCPU, owned by the CPU that runs it. What each exit touches comes first, within reach of short offsets.
 #[repr(C)]
@@ -165,8 +166,8 @@ impl<'a> Vcpu<'a> {
     /// CPU_OFF.
     pub fn switch_off(&mut self, machine: &mut impl Machine) {
         self.wipe(machine);
-        if self.cell.switch_off(self.id) {
-            // Nobody is left to switch another on.
+        if self.cell.switch_off(self.id) && !self.cell.watchdog.as_ref().is_some_and(Watchdog::is_enabled) {
+            // Nobody is left to switch another on. Where a watchdog runs, that is a death that it sees.
             self.system.stop(self.cell, Then::Off, Some(self.cpu), machine);
             self.system.quiet(self.cell, self.cpu, machine);
         }
@@ -189,6 +190,7 @@ impl<'a> Vcpu<'a> {
     /// The cell's life is ending: this CPU's part of it.
     pub fn give_up(&mut self, machine: &mut impl Machine) {
         self.wipe(machine);
+        self.alarms.set(Call::Watchdog, None, machine);
         self.system.quiet(self.cell, self.cpu, machine);
     }
 }

@@ -9,6 +9,7 @@ use crate::mmio::Device;
 use crate::ports::{Machine, Width};
 use crate::vcpu::{GuestFault, Pstate};
 use crate::vgic;
+use crate::watchdog;
 
 /// The IPA that faulted: HPFAR_EL2.FIPA (Arm ARM D24.2.58, bits 47:4 are IPA 55:12) and the offset in the page.
 pub fn ipa(hpfar: u64, far: u64) -> Ipa {
@@ -50,14 +51,16 @@ fn access<M: Machine>(
     width: Width,
     write: Option<u64>,
 ) -> u64 {
-    if device == Device::Console {
-        return console::access(vcpu, machine, offset, width, write);
-    }
     let gic = &vcpu.cell.gic;
-    if device == Device::Gicd {
-        vgic::gicd_access(machine, gic, |machine| vcpu.gic_context(machine), offset, width, write)
-    } else {
-        vgic::gicr_access(machine, gic, |machine| vcpu.gic_context(machine), offset, width, write)
+    match device {
+        Device::Gicd => {
+            vgic::gicd_access(machine, gic, |machine| vcpu.gic_context(machine), offset, width, write)
+        }
+        Device::Gicr => {
+            vgic::gicr_access(machine, gic, |machine| vcpu.gic_context(machine), offset, width, write)
+        }
+        Device::Console => console::access(vcpu, machine, offset, width, write),
+        Device::Watchdog => watchdog::access(vcpu, machine, offset, width, write),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::crash::Cause;
 use crate::ports::{Exit, Machine};
 use crate::vcpu::GuestFault;
 use crate::vgic::Irq;
+use crate::watchdog;
 use esr::{InstructionAbort, Syndrome};
 
 // It travels in a register.
@@ -133,6 +134,9 @@ pub fn own_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, irq: Irq)
             let alarm = intid == vcpu.system.gic.ppis.alarm.intid();
             if !alarm || vcpu.alarms.take(Call::Console, machine) {
                 console::interrupt(vcpu, machine);
+            }
+            if alarm && vcpu.alarms.take(Call::Watchdog, machine) {
+                watchdog::alarm(vcpu, machine);
             }
             if alarm && vcpu.alarms.take(Call::Life, machine) {
                 vcpu.look_at_life();

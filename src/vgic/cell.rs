@@ -91,7 +91,8 @@ impl CellGic {
         let mut of_cell = IntidSet::new();
         spis.iter().filter(|id| *id >= 32).for_each(|id| of_cell.insert(id));
         let mut owned = of_cell.clone();
-        let private = ppis & !SGIS & !(1 << shared.ppis.maintenance.intid()) | u32::from(shared.sgi.physical);
+        let own = 1 << shared.ppis.maintenance.intid() | 1 << shared.ppis.alarm.intid();
+        let private = ppis & !SGIS & !own | u32::from(shared.sgi.physical);
         bits(private).for_each(|id| owned.insert(id));
         Self {
             owned,

@@ -30,7 +30,7 @@ pub fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str, more: &str) -
 }
 
 /// The control cell.
-fn control(cpu: &str, serial: &str) -> String {
+pub fn control(cpu: &str, serial: &str) -> String {
     let console = if serial == "virtual" { "console" } else { "devices" };
     format!(
         "    control {{ cpus = \"{cpu}\"; memory = \"16M\"; image = \"control.elf\"; {console} = \"{serial}\"; }};\n"
@@ -393,6 +393,7 @@ pub fn scenarios() -> Vec<Scenario> {
     }
     all.extend(crate::hostile::scenarios());
     all.extend(crate::restart::scenarios());
+    all.extend(crate::watchdog::scenarios());
     all.extend(crate::dma::scenarios());
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));

@@ -1,6 +1,7 @@
 //! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`chatter`] checks a
-//! flood, [`restart`] lives; [`dma`] ends lives in the middle of DMA; [`plans`] compares what the desk decides with what the image does;
-//! [`neighbour`] counts what EL2 executes for a victim; [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
+//! flood; [`restart`] is about cells that end and begin again, [`watchdog`] about those that fall silent; [`dma`] ends lives in the middle
+//! of DMA; [`plans`] compares what the desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim;
+//! [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
@@ -13,6 +14,7 @@ mod neighbour;
 mod plans;
 mod restart;
 mod scenario;
+mod watchdog;
 
 use libtest_mimic::{Arguments, Trial};
 use scenario::Scenario;

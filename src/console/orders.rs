@@ -154,7 +154,7 @@ impl Console {
             "Ctrl-^ 1 to 9  the input goes to that cell, which then has the screen",
             "Ctrl-^ 0       the input goes to nobody",
             "Ctrl-^ r       restarts the cell that has the input",
-            "Ctrl-^ i       who is alive",
+            "Ctrl-^ i       who is alive, and who died how",
             "Ctrl-^ l       the hypervisor's last lines again, with the machine's time",
             "Ctrl-^ Ctrl-^  sends Ctrl-^ itself",
         ] {

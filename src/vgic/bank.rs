@@ -1,7 +1,10 @@
 //! 32 interrupts whose state lies side by side in the physical GIC: a word of SPIs in the distributor, or the SGIs and
 //! PPIs of one CPU in its redistributor.
 
-use super::offsets::{CTLR_RWP, GICD_CTLR, GICR_CTLR, ICFGR, IPRIORITYR, ISPENDR, RD_CTLR_RWP, SGI_BASE};
+use super::offsets::{
+    CTLR_RWP, GICD_CTLR, GICR_CTLR, ICACTIVER, ICENABLER, ICFGR, ICPENDR, IPRIORITYR, ISPENDR, RD_CTLR_RWP,
+    SGI_BASE,
+};
 use crate::cpu::PcpuId;
 use crate::ports::{GicRegisters, Width};
 
@@ -91,6 +94,18 @@ impl Bank {
                 return;
             }
         }
+    }
+
+    /// Brings these private interrupts into the state in which a guest finds them: disabled, not pending, inactive, at the highest
+    /// priority and level-triggered.
+    pub(super) fn reset_private(self, m: &mut impl GicRegisters, private: u32) {
+        self.write(m, ICENABLER, private);
+        self.settle(m);
+        bits(private).for_each(|intid| self.set_priority(m, intid, of_guest(0)));
+        let others = self.config(m, 1) & !config_mask(private, 1);
+        self.set_config(m, 1, others);
+        self.write(m, ICPENDR, private);
+        self.write(m, ICACTIVER, private);
     }
 
     /// An INTID's physical priority.

@@ -165,12 +165,17 @@ impl CellGic {
         }
     }
 
-    /// Before each life of the cell, and best also after: its SPIs disabled, not pending, inactive, at the highest priority
-    /// and level-triggered, routed to vCPU 0; the distributor disabled.
+    /// Before each life of the cell, and best also after, while none of its vCPUs runs: its interrupts disabled, not pending,
+    /// inactive, at the highest priority and level-triggered, routed to vCPU 0; the distributor disabled. Private interrupts too: those of
+    /// a vCPU that was off all the time were in the hands of the others.
     pub fn scrub(&self, m: &mut impl GicRegisters, shared: &GicShared) {
         self.enables.store(0, Ordering::Relaxed);
         self.life.fetch_add(1, Ordering::Relaxed);
         self.virtual_spis.iter().for_each(VirtualSpi::reset);
+        for vcpu in &self.vcpus {
+            vcpu.reset();
+            Bank::Private(vcpu.cpu).reset_private(m, self.private());
+        }
         let route = self.vcpus.first().map_or(0, |vcpu| vcpu.affinity.get());
         for (word, forced) in (0..32).zip(&self.forced) {
             forced.store(0, Ordering::Relaxed);

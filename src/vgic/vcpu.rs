@@ -3,11 +3,11 @@
 use core::sync::atomic::Ordering;
 
 use super::GicPorts;
-use super::bank::{Bank, bits, config_mask, of_guest};
+use super::bank::{Bank, bits};
 use super::cell::CellGic;
 use super::errand::Errand;
 use super::lr::{Lr, State};
-use super::offsets::{ICACTIVER, ICENABLER, ICPENDR};
+use super::offsets::ICENABLER;
 use super::queue::{LINE, PARKED, Queue, REPORTING};
 use super::shared::GicShared;
 use crate::cpu::{PcpuId, VcpuId};
@@ -80,13 +80,7 @@ impl VcpuGic {
         m.reset_virtual_interface();
         m.set_ich_vmcr(0);
         let private = cell.private();
-        self.quiet_private(m, private);
-        let bank = Bank::Private(self.cpu);
-        bits(private).for_each(|intid| bank.set_priority(m, intid, of_guest(0)));
-        let others = bank.config(m, 1) & !config_mask(private, 1);
-        bank.set_config(m, 1, others);
-        bank.write(m, ICPENDR, private);
-        bank.write(m, ICACTIVER, private);
+        Bank::Private(self.cpu).reset_private(m, private);
         m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
         self.queue.mark(PARKED, false);
         self.queue.mark(LINE, !cell.virtual_spis.is_empty());

@@ -295,7 +295,8 @@ proptest! {
                         model.give_up(n);
                     }
                     Move::Crash => {
-                        cpu.machine.exit = crate::ports::Exit::SError;
+                        // Uncontainable (FEAT_RAS).
+                        (cpu.machine.exit, cpu.machine.esr) = (crate::ports::Exit::SError, 0xbe00_0011);
                         cpu.step();
                         cpu.machine.exit = crate::ports::Exit::Irq;
                         model.stop(at, false);

@@ -159,6 +159,33 @@ fn what_comes_for_a_vcpu_that_is_off_waits_for_it() {
 }
 
 #[test]
+fn a_vcpu_that_was_off_in_its_former_life_is_as_new() {
+    let mut bench = three();
+    for cpu in [1, 2] {
+        bench.park(cpu);
+    }
+    // Another vCPU sees to all registers of its redistributor.
+    for frame in 1..3u64 {
+        for register in [0x100, 0x200, 0x300, 0x400, 0x418, 0xc04] {
+            bench.redist(0, (frame << 17) + SGI + register, Some(u32::MAX.into()));
+        }
+        bench.redist(0, (frame << 17) + 0x14, Some(0));
+        assert_ne!(bench.redist(0, (frame << 17) + SGI + 0x100, None), 0);
+    }
+    bench.park(0);
+    bench.cells[0].scrub(&mut bench.cpus[0], &bench.shared);
+    bench.start(0);
+    for frame in 1..3u64 {
+        for register in [0x100, 0x200, 0x300, 0xc04] {
+            assert_eq!(bench.redist(0, (frame << 17) + SGI + register, None), 0, "{register:#x}");
+        }
+        assert_eq!(bench.redist(0, (frame << 17) + SGI + 0x400, None), 0x1010_1010);
+        assert_eq!(bench.redist(0, (frame << 17) + SGI + 0x418, None), 0x1000_0000);
+        assert_eq!(bench.redist(0, (frame << 17) + 0x14, None), 6);
+    }
+}
+
+#[test]
 fn a_new_life_knows_nothing_of_the_former() {
     let mut bench = three();
     (32..48).for_each(|id| bench.cpus[0].raise(id));

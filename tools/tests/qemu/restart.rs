@@ -8,7 +8,7 @@ use bulkhead_cli::qemu::{Console, Machine};
 use crate::list::{cells, linux, see};
 use crate::scenario::Boots::Cells;
 use crate::scenario::Scenario;
-use crate::scenario::Step::{Lives, NoDrift, NotSeen, Off, Order, Prompt, Same, Seconds, Type};
+use crate::scenario::Step::{Keys, Lives, NoDrift, NotSeen, Off, Order, Prompt, Same, Seconds, Type};
 
 /// A 32-bit register of the virt machine's clock that a restart leaves alone: RTCMR of its PL031.
 const KEEP: &str = "0x9010004";
@@ -130,6 +130,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 see("phoenix", "stays off, for it restarted 5 times"),
                 see("phoenix", "cell phoenix: off"),
                 // It counts anew when somebody starts it.
+                Keys("phoenix", ""),
                 Order("phoenix", "\x1er"),
                 see("phoenix", "cell phoenix: starts again"),
                 see("phoenix", "restarts at once, 1 of 5 times in 60 s"),

@@ -243,11 +243,11 @@ fn is_quiet(functions: &[Function]) -> bool {
 #[test]
 fn functions_and_bridges_lose_the_bus() {
     let leaf = Function::bridge(0, [0; 3], vec![Function::new(0), Function::virtio(9, 3)]);
-    let upper = Function::bridge(0x10, [0, 1, 2], vec![leaf, Function::new(8)]);
-    // The bridge beside it was told the same numbers.
-    let twin = Function::bridge(0x18, [0, 1, 2], vec![Function::new(0)]);
+    let upper = Function::bridge(0x10, [0x20, 0x21, 0x22], vec![leaf, Function::new(8)]);
+    // The bridge beside it was told the same numbers, and answers first.
+    let twin = Function::bridge(0x18, [0x20, 0x21, 0x22], vec![Function::new(0)]);
     let (functions, stopped) =
-        stop_behind(0x20, vec![qemu(), Function::virtio(8, 1), upper, twin, Function::new(0xff)]);
+        stop_behind(0x20, vec![qemu(), Function::virtio(8, 1), twin, upper, Function::new(0xff)]);
     assert!(stopped && is_quiet(&functions));
     let all = Function::all(&functions, 0);
     assert!(all.iter().all(|(_, f)| f.config[4] & 3 == 3), "the rest of the command register stays");

@@ -24,8 +24,10 @@ fn hostile(cpus: &str, more: &str) -> String {
         Ok(classes) if !more.contains("bootargs") => format!("{more} bootargs = \"hostile.run={classes}\";"),
         _ => more.into(),
     };
-    format!("    hostile {{ cpus = {cpus}; memory = \"16M\"; image = \"hostile.elf\"; \
-         on-crash = \"restart\"; restart-limit = <1000 1>; {more} }};\n")
+    format!(
+        "    hostile {{ cpus = {cpus}; memory = \"16M\"; image = \"hostile.elf\"; \
+         on-crash = \"restart\"; restart-limit = <1000 1>; {more} }};\n"
+    )
 }
 
 const ONE: &str = "\"cpu@1\"";

@@ -11,7 +11,7 @@
 //! - [`errata`]: what particular CPUs get wrong. [`refusal`]: what all refusals have in common.
 //! - [`quiesce`]: how the DMA of a cell's devices is stopped.
 //! - [`cell`], [`inbox`], [`crash`], [`run`], [`boot`]: life, death, and the loop on each CPU.
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, fuzzing)), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![cfg_attr(
@@ -37,8 +37,11 @@ pub mod console;
 pub mod cpu;
 pub mod crash;
 pub mod errata;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, reason = "the tests use the rest"))]
 mod fake;
+#[cfg(fuzzing)]
+pub use fake::streams;
 pub mod guest_tree;
 pub mod hardware;
 pub mod image;

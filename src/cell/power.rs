@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn of_racing_callers_one_wins_and_its_arguments_arrive_whole() {
-        for _ in 0..200 {
+        for _ in 0..if cfg!(miri) { 3 } else { 200 } {
             let power = Power::default();
             let wins: usize = std::thread::scope(|s| {
                 let callers: Vec<_> = (1..4)

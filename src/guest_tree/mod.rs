@@ -179,7 +179,7 @@ fn finished(bytes: Vec<u8>, cell: &CellPlan) -> Result<GuestTree, GuestTreeError
 
 impl GuestTree {
     /// These bytes, which have no seeds: for tests of what is done with a tree.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn of(bytes: Vec<u8>) -> Self {
         Self { bytes, kaslr_seed: 0..0, rng_seed: 0..0 }
     }

@@ -173,7 +173,7 @@ fn apply<S: Store>(space: &mut Stage2Space<S>, model: &mut Vec<Piece>, op: Op, s
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(crate::fake::cases(16))]
 
     #[test]
     fn a_space_maps_exactly_what_it_was_told(ops in prop::collection::vec(op(), 1..14)) {

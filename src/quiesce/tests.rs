@@ -410,7 +410,7 @@ fn apart(mut functions: Vec<Function>) -> Vec<Function> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(crate::fake::cases(12))]
 
     /// Whatever stands behind a host and whatever its bridges were told: nothing keeps the bus, or it is told.
     #[test]

@@ -104,7 +104,7 @@ fn the_rest_is_divided(random: &Random, plan: &Plan<Checked>, hardware: &Hardwar
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::fake::cases(100))]
 
     #[test]
     fn a_cell_reaches_its_own_and_no_more(random in random()) {

@@ -21,7 +21,8 @@ fn with(on_crash: OnCrash) -> (System, Arc<Board>) {
 /// Its guest dies.
 fn crash(cpu: &mut Cpu<'_>) {
     assert!(cpu.is_in_guest());
-    cpu.machine.exit = Exit::SError;
+    // Uncontainable: DFSC 0x11, AET 0.
+    (cpu.machine.exit, cpu.machine.esr) = (Exit::SError, 0xbe00_0011);
     cpu.step();
     cpu.machine.exit = Exit::Irq;
 }
@@ -193,7 +194,7 @@ fn a_crash_can_halt_the_machine() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::fake::cases(256))]
 
     /// Against the definition: each life ends by one wish; a life that crashed is followed by the next, not too early and not too
     /// often. Nothing waits for ever, and the neighbour does not notice.

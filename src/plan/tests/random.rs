@@ -247,7 +247,7 @@ fn what_is_loaded_fits(cell: &CellPlan) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::fake::cases(200))]
 
     #[test]
     fn everything_has_one_owner(random in random()) {

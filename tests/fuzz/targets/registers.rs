@@ -1,0 +1,4 @@
+//! Any bytes as what three vCPUs of a hostile cell do: accesses to system registers, and aborts. `src/fake/streams.rs` says what must hold.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bulkhead::streams::registers(bytes));

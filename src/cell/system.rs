@@ -262,9 +262,7 @@ impl System {
         let next = cell.life.lock().end();
         match next {
             Then::Restart { .. } => {
-                if cell.may_print(machine) {
-                    log::info!("cell {}: restarts", cell.name);
-                }
+                cell.tell(machine, format_args!("restarts"));
                 self.send(self.wake(cell), machine);
             }
             Then::Off => {

@@ -63,9 +63,7 @@ pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit, g
             interrupt(vcpu, machine);
             return go(vcpu, machine, Resume::Again);
         }
-        // Bulkhead has no Group 0 interrupts and gives guests none; firmware's go to EL3. Nothing to acknowledge.
-        Exit::Fiq => rare(Resume::Again),
-        Exit::SError => serror::answer(vcpu, machine),
+        rare => rare_exit(vcpu, machine, rare),
     };
     go(vcpu, machine, resume)
 }
@@ -74,11 +72,15 @@ pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit, g
 pub trait Go<M, R>: FnOnce(&mut Vcpu<'_>, &mut M, Resume) -> R {}
 impl<M, R, F: FnOnce(&mut Vcpu<'_>, &mut M, Resume) -> R> Go<M, R> for F {}
 
-/// Tells the compiler which exits are not worth a place near the entry.
+/// Exits that are not worth a comparison before the others.
 #[cold]
 #[inline(never)]
-fn rare(resume: Resume) -> Resume {
-    resume
+fn rare_exit<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit) -> Resume {
+    match exit {
+        Exit::SError => serror::answer(vcpu, machine),
+        // Bulkhead has no Group 0 interrupts and gives guests none; firmware's go to EL3. Nothing to acknowledge.
+        _ => Resume::Again,
+    }
 }
 
 #[inline(always)]

@@ -19,12 +19,13 @@ use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
 };
-use crate::plan::{Boot, CellPlan, Checked, CpuPlan, Plan, PlanError, json};
+use crate::plan::{Boot, CellPlan, Checked, CpuPlan, Plan, PlanError, VirtualWatchdog, json};
 use crate::ports::{Machine, Serial};
 use crate::quiesce::Masters;
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
 use crate::vgic::{CellGic, GicShared, OwnPpis, SgiPlan, Wire};
+use crate::watchdog::Watchdog;
 
 /// Why nothing was started. It prints with its number.
 #[derive(Debug)]
@@ -123,6 +124,15 @@ pub struct Translation {
     pub take: TakeTables,
 }
 
+/// The cells that could be made.
+struct Made<'p> {
+    cells: Vec<Cell>,
+    /// Their CPUs.
+    cpus: Vec<CpuPlan>,
+    /// Their names, and the lines from their virtual UARTs.
+    wires: Vec<(&'p str, Option<Arc<Wire>>)>,
+}
+
 /// What there is and what shall become of it.
 #[derive(Debug)]
 pub struct Survey<'a> {
@@ -204,17 +214,23 @@ impl<'a> Survey<'a> {
     ) -> Result<System, BootError> {
         let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
         let gic = GicShared::new(machine, sgi, self.own_ppis(), affinities);
-        self.with_gic(gic, translation, serial)
+        let made = self.cells(&gic, translation)?;
+        Ok(self.together(made, gic, serial))
     }
 
     #[inline(never)]
-    fn with_gic(
-        self,
-        mut gic: GicShared,
-        translation: Translation,
-        serial: Option<Box<dyn Serial>>,
-    ) -> Result<System, BootError> {
+    fn together(&self, made: Made<'_>, mut gic: GicShared, serial: Option<Box<dyn Serial>>) -> System {
         gic.console = self.plan.console.filter(|_| serial.is_some()).map(|own| own.spi);
+        let console = serial.map(|serial| Console::new(serial, made.wires.into_iter()));
+        let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
+        let mut system = System::new(made.cells, &made.cpus, gic, self.plan.boot.archive, smc);
+        system.console = console;
+        system
+    }
+
+    /// Apart from what comes afterwards: the boot stack has room for one of the two at a time.
+    #[inline(never)]
+    fn cells(&self, gic: &GicShared, translation: Translation) -> Result<Made<'_>, BootError> {
         let mut cells = Vec::with_capacity(self.plan.cells.len());
         let mut wires = Vec::with_capacity(self.plan.cells.len());
         let mut cpus = Vec::with_capacity(self.plan.cpus.len());
@@ -224,7 +240,7 @@ impl<'a> Survey<'a> {
                 log::warn!("cell {}: {warning}", plan.name);
             }
             let wire = plan.uart.map(|_| Arc::<Wire>::default());
-            match self.cell(plan, &gic, wire.clone(), translation) {
+            match self.cell(plan, gic, wire.clone(), translation) {
                 Ok(mut cell) => {
                     // Those that come behind one that is left out move up.
                     cell.id = CellId(u8::try_from(cells.len()).unwrap_or(u8::MAX));
@@ -243,13 +259,10 @@ impl<'a> Survey<'a> {
         if let Some(error) = left_out.filter(|_| cells.is_empty()) {
             return Err(error);
         }
-        let console = serial.map(|serial| Console::new(serial, wires.into_iter()));
-        let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
-        let mut system = System::new(cells, &cpus, gic, self.plan.boot.archive, smc);
-        system.console = console;
-        Ok(system)
+        Ok(Made { cells, cpus, wires })
     }
 
+    #[inline(never)]
     fn cell(
         &self,
         plan: &CellPlan,
@@ -280,13 +293,20 @@ impl<'a> Survey<'a> {
             cpus.push(self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity)).ok_or(CellError::NoMemory)?);
         }
         let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
-        let cell_gic = match plan.uart.zip(wire) {
+        let mut cell_gic = match plan.uart.zip(wire) {
             Some((uart, wire)) => cell_gic.with_spi(uart.spi, wire),
             None => cell_gic,
         };
+        let mut watchdog = None;
+        if let Some(VirtualWatchdog { spi, .. }) = plan.watchdog {
+            let wire = Arc::<Wire>::default();
+            watchdog = Some(Watchdog::new(spi, wire.clone()));
+            cell_gic = cell_gic.with_spi(spi, wire);
+        }
         let cell = Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree);
         let masters = Masters::of(&self.tree, &self.hardware, &plan.devices);
-        let cell = cell.ok_or(CellError::NoMemory)?.with_masters(masters);
+        let mut cell = cell.ok_or(CellError::NoMemory)?.with_masters(masters);
+        cell.watchdog = watchdog;
         // Nothing fails any more, and the tables live as long as the machine runs.
         Box::leak(Box::new(space));
         Ok(cell)
@@ -300,8 +320,9 @@ fn all<E>(from: Vec<E>, to: &mut Vec<BootError>, wrap: impl Fn(E) -> BootError) 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap. Its tables lie below `tables`.
 fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space, CellError> {
     let regions = [(&plan.ram, Stage2Attributes::Ram), (&plan.mmio, Stage2Attributes::Device)];
-    let uart = plan.uart.map_or(0, |uart| uart.at.last().0);
-    let (mut highest, mut physical) = (plan.gicd.last().0.max(plan.gicr.last().0).max(uart), tables);
+    let devices = [plan.uart.map(|uart| uart.at), plan.watchdog.map(|watchdog| watchdog.at)];
+    let devices = devices.into_iter().flatten().chain([plan.gicd, plan.gicr]);
+    let (mut highest, mut physical) = (devices.map(|span| span.last().0).max().unwrap_or(0), tables);
     for region in regions.iter().flat_map(|(regions, _)| regions.iter()) {
         let last = region.size.saturating_sub(1);
         highest = highest.max(region.ipa.0.saturating_add(last));

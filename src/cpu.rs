@@ -90,6 +90,25 @@ impl Affinity {
     }
 }
 
+/// A CPU as a write to ICC_SGI1R_EL1 names it, by Aff3, Aff2, Aff1, RS and TargetList (IHI 0069H 12.2.18). It is worked out once,
+/// since SGIs are sent often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SgiTarget(u64);
+
+impl SgiTarget {
+    /// The CPU with this affinity.
+    pub fn new(affinity: Affinity) -> Self {
+        let Affinity(affinity) = affinity;
+        let [list, range] = [1 << (affinity & 0xf), affinity >> 4 & 0xf];
+        Self((affinity & !0xffff) << 16 | range << 44 | (affinity & 0xff00) << 8 | list)
+    }
+
+    /// The register's value, but for the INTID.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
 impl fmt::Display for Affinity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#x}", self.0)
@@ -146,6 +165,7 @@ mod tests {
         assert_eq!(Affinity::of_mpidr(0x81_c100_0203).get(), 0x81_0000_0203);
         assert_eq!(Affinity::new(0x8000_0000), None);
         assert_eq!(Affinity::new(0x12_0034_5678).unwrap().packed(), 0x1234_5678);
+        assert_eq!(SgiTarget::new(Affinity::new(0x12_0034_5678).unwrap()).get(), 0x0012_7034_0056_0100);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::addr::{Ipa, PAGE, Pa, Span};
-use crate::cpu::{Affinity, PcpuId};
+use crate::cpu::{Affinity, PcpuId, SgiTarget};
 use crate::intid::Sgi;
 use crate::paging::{Table, Tables};
 use crate::ports::*;
@@ -240,8 +240,9 @@ impl CpuInterface for Fake {
     fn deactivate(&mut self, intid: u32) {
         self.active.retain(|id| *id != intid);
     }
-    fn send_sgi(&mut self, sgi: Sgi, to: Affinity) {
-        let cpu = self.board.affinities.iter().position(|a| *a == to).expect("an SGI to nobody");
+    fn send_sgi(&mut self, sgi: Sgi, to: SgiTarget) {
+        let cpu =
+            self.board.affinities.iter().position(|a| SgiTarget::new(*a) == to).expect("an SGI to nobody");
         self.board.raise(PcpuId(cpu as u8), sgi.intid());
     }
 }

@@ -105,7 +105,7 @@ impl IntidSet {
     /// Whether the INTID is in.
     #[inline]
     pub fn contains(&self, id: u32) -> bool {
-        self.word((id / 32) as usize) >> (id % 32) & 1 == 1
+        self.words.get((id / 32) as usize).is_some_and(|word| word >> (id % 32) & 1 == 1)
     }
 
     /// The bits of INTIDs `32 * n` to `32 * n + 31`; nothing beyond the last.

@@ -15,15 +15,28 @@ pub enum Device {
     Gicr,
     /// The virtual UART.
     Console,
+    /// The watchdog: its refresh frame, and behind it its control frame.
+    Watchdog,
 }
 
 /// How many devices a cell's bus takes.
 pub const MAX_DEVICES: usize = 4;
 
-/// A cell's bus. A linear search over two or three spans is cheaper than a binary one.
-#[derive(Clone, Debug, Default)]
+/// A device's frame.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    start: u64,
+    /// Bytes; 0 where there is no device.
+    size: u64,
+    device: Device,
+}
+
+const EMPTY: Window = Window { start: 0, size: 0, device: Device::Gicd };
+
+/// A cell's bus. A linear search over two or three windows is cheaper than a binary one.
+#[derive(Clone, Debug)]
 pub struct Bus {
-    spans: ArrayVec<(Span<Ipa>, Device), MAX_DEVICES>,
+    windows: [Window; MAX_DEVICES],
 }
 
 impl Bus {
@@ -37,7 +50,11 @@ impl Bus {
             spans.try_push(entry).ok()?;
         }
         sort::by_key(&mut spans, |(span, _)| *span);
-        Some(Self { spans })
+        let mut windows = [EMPTY; MAX_DEVICES];
+        for (window, (span, device)) in windows.iter_mut().zip(spans) {
+            *window = Window { start: span.start().get(), size: span.size(), device };
+        }
+        Some(Self { windows })
     }
 
     /// The device at `at` and the offset in its frame. An access that is not aligned to its width hits nothing, so
@@ -47,10 +64,10 @@ impl Bus {
         if at.get() & !(u64::MAX << width as u32) != 0 {
             return None;
         }
-        self.spans
-            .iter()
-            .find(|(span, _)| span.contains(at))
-            .map(|(span, device)| (*device, at.get().wrapping_sub(span.start().get())))
+        self.windows.iter().find_map(|window| {
+            let offset = at.get().wrapping_sub(window.start);
+            (offset < window.size).then_some((window.device, offset))
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each port is narrow; a function asks for the one it needs. [`Machine`] is what one CPU has of all of them.
 
 use crate::addr::{Ipa, Pa, Span};
-use crate::cpu::{Affinity, PcpuId};
+use crate::cpu::{PcpuId, SgiTarget};
 use crate::intid::Sgi;
 use crate::vcpu::{Frame, VcpuReset};
 
@@ -76,7 +76,7 @@ pub trait CpuInterface {
     /// Deactivates (ICC_DIR_EL1).
     fn deactivate(&mut self, intid: u32);
     /// Sends a Group 1 SGI to one CPU. What was stored before is visible to that CPU when it takes it.
-    fn send_sgi(&mut self, sgi: Sgi, to: Affinity);
+    fn send_sgi(&mut self, sgi: Sgi, to: SgiTarget);
 }
 
 /// This CPU's list registers and their controls (IHI 0069H 12.4, the ICH registers).

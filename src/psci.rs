@@ -117,17 +117,17 @@ impl Args<'_> {
     fn get(&self, n: u8) -> u64 {
         if self.wide { self.frame.get(n) } else { u64::from(self.word(n)) }
     }
-    fn vcpu(&self, n: u8, vcpus: usize) -> Result<VcpuId, PsciError> {
+    fn vcpu(&self, n: u8, vcpus: impl FnOnce() -> usize) -> Result<VcpuId, PsciError> {
         Affinity::new(self.get(n))
             .and_then(VcpuId::from_affinity)
-            .filter(|vcpu| vcpu.index() < vcpus)
+            .filter(|vcpu| vcpu.index() < vcpus())
             .ok_or(PsciError::InvalidParameters)
     }
 }
 
-/// Decodes the call whose function ID is in W0, in a cell with this many vCPUs.
+/// Decodes the call whose function ID is in W0, in a cell with this many vCPUs (which few calls ask).
 #[inline(always)]
-pub fn decode(frame: &Frame, vcpus: usize) -> Result<Call, PsciError> {
+pub fn decode(frame: &Frame, vcpus: impl FnOnce() -> usize) -> Result<Call, PsciError> {
     use function::*;
     let id = frame.get(0) as u32;
     let args = Args { frame, wide: id & SMC64 != 0 };

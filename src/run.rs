@@ -2,9 +2,10 @@
 
 use crate::cell::{System, Vcpu};
 use crate::cpu::PcpuId;
+use crate::crash::{Cause, is_at_vector};
 use crate::inbox::Request;
 use crate::ports::Machine;
-use crate::trap::{self, Resume};
+use crate::trap::{self, Resume, StopReason};
 use crate::vcpu::inject;
 
 #[cfg(test)]
@@ -20,7 +21,8 @@ pub enum Turn {
     Park,
 }
 
-/// What a CPU does from the end of boot on.
+/// What a CPU does from the end of boot on. Inline, so that whoever calls it says where it lies.
+#[inline(always)]
 pub fn cpu<M: Machine>(system: &System, me: PcpuId, machine: &mut M) -> ! {
     let Some(mut vcpu) = Vcpu::new(system, me, machine) else {
         loop {
@@ -62,10 +64,33 @@ pub fn guest_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
         vcpu.system.look_at_lines(others, machine);
     }
     let exit = machine.enter(&mut vcpu.frame);
-    match trap::handle(vcpu, machine, exit) {
+    trap::handle(vcpu, machine, exit, resume)
+}
+
+/// What follows an exit. It is part of each way through [`trap`], so that the usual ways do not ask again what they have decided.
+#[inline(always)]
+fn resume<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, resume: Resume) -> Turn {
+    match resume {
         Resume::Next => vcpu.frame.skip(),
         Resume::Again => {}
-        Resume::Inject(fault) => inject(machine, &mut vcpu.frame, fault),
+        unusual => return interfere(vcpu, machine, unusual),
+    }
+    Turn::Guest
+}
+
+#[cold]
+#[inline(never)]
+fn interfere<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, resume: Resume) -> Turn {
+    match resume {
+        Resume::Next => vcpu.frame.skip(),
+        Resume::Again => {}
+        Resume::Inject(fault) => {
+            if is_at_vector(&vcpu.frame, machine) {
+                vcpu.end(StopReason::Crash(Cause::Vector), machine);
+                return Turn::Park;
+            }
+            inject(machine, &mut vcpu.frame, fault);
+        }
         Resume::Park => {
             vcpu.switch_off(machine);
             return Turn::Park;
@@ -79,6 +104,8 @@ pub fn guest_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
 }
 
 /// Answers the inbox of a CPU whose guest is out for a moment.
+#[cold]
+#[inline(never)]
 fn attend<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
     let requests = vcpu.inbox.take();
     // A request to stop may be one of a life that is over.

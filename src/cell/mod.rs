@@ -26,6 +26,7 @@ use crate::quiesce::Masters;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::vcpu::VcpuReset;
 use crate::vgic::CellGic;
+use crate::watchdog::Watchdog;
 
 pub use life::{Ended, Life, Then};
 pub use load::Progress;
@@ -59,6 +60,8 @@ pub struct Cell {
     pub gic: CellGic,
     /// What it finds where its stage 2 has nothing.
     pub bus: Bus,
+    /// Its watchdog.
+    pub watchdog: Option<Watchdog>,
     /// Its RAM, by rising IPA.
     pub ram: Box<[Region]>,
     space: Space,
@@ -102,8 +105,10 @@ impl Cell {
             bus: Bus::new(
                 [(plan.gicd, Device::Gicd), (plan.gicr, Device::Gicr)]
                     .into_iter()
-                    .chain(plan.uart.map(|uart| (uart.at, Device::Console))),
+                    .chain(plan.uart.map(|uart| (uart.at, Device::Console)))
+                    .chain(plan.watchdog.map(|watchdog| (watchdog.at, Device::Watchdog))),
             )?,
+            watchdog: None,
             ram: plan.ram.as_slice().into(),
             space,
             root: plan.root,
@@ -151,6 +156,11 @@ impl Cell {
     /// Ticks since this life began.
     pub fn age(&self, timer: &impl Timer) -> u64 {
         timer.counter().saturating_sub(self.origin.load(Ordering::Relaxed))
+    }
+
+    /// The physical count at which this life is so old.
+    pub fn count_at(&self, age: u64) -> u64 {
+        self.origin.load(Ordering::Relaxed).saturating_add(age)
     }
 
     /// VTTBR_EL2.
@@ -238,6 +248,9 @@ impl Cell {
         self.lives.fetch_add(1, Ordering::Relaxed);
         if let Some(socket) = self.sockets.first() {
             socket.power.start();
+        }
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.reset();
         }
         self.origin.store(machine.counter(), Ordering::Relaxed);
         Ok(start)

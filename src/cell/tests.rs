@@ -15,12 +15,12 @@ use crate::psci::function;
 use proptest::prelude::*;
 
 /// All CPUs of [`system`].
-fn rig<'a>(system: &'a System, board: &Arc<Board>) -> Vec<Cpu<'a>> {
+pub(crate) fn rig<'a>(system: &'a System, board: &Arc<Board>) -> Vec<Cpu<'a>> {
     (0..5).map(|n| Cpu::new(system, board, n)).collect()
 }
 
 /// Lets every CPU take turns until nothing is left to do but wait.
-fn settle(cpus: &mut [Cpu<'_>]) {
+pub(crate) fn settle(cpus: &mut [Cpu<'_>]) {
     for _ in 0..8 {
         cpus.iter_mut().for_each(Cpu::step);
     }

@@ -12,10 +12,16 @@ use crate::ports::Machine;
 use crate::smccc::Workarounds;
 use crate::trap::{IdRegisters, StopReason};
 use crate::vcpu::{Frame, SPSR_START};
-use crate::vgic::VcpuGic;
+use crate::vgic::{GicCtx, VcpuGic};
+use crate::watchdog::Watchdog;
 
-/// One vCPU, owned by the CPU that runs it.
+/// One vCPU, owned by the CPU that runs it. What each exit touches comes first, within reach of short offsets.
+#[repr(C)]
 pub struct Vcpu<'a> {
+    /// Its registers while it is out.
+    pub frame: Frame,
+    /// Its interrupts.
+    pub gic: VcpuGic,
     /// All cells.
     pub system: &'a System,
     /// Its cell.
@@ -26,10 +32,6 @@ pub struct Vcpu<'a> {
     pub cpu: PcpuId,
     /// Its number in the cell.
     pub id: VcpuId,
-    /// Its registers while it is out.
-    pub frame: Frame,
-    /// Its interrupts.
-    pub gic: VcpuGic,
     /// The ID registers it sees.
     pub ids: IdRegisters,
     /// Whom EL2's timer of the CPU is to call.
@@ -57,6 +59,19 @@ impl<'a> Vcpu<'a> {
             workarounds: Workarounds::probe(machine, system.smc),
             cleaning: None,
         })
+    }
+
+    /// What an access to its GIC may need.
+    #[inline(always)]
+    pub fn gic_context<'m, M>(&'m mut self, machine: &'m mut M) -> GicCtx<'m, M> {
+        GicCtx {
+            machine,
+            vcpu: &mut self.gic,
+            cell: &self.cell.gic,
+            shared: &self.system.gic,
+            inboxes: &self.system.inboxes,
+            me: self.id,
+        }
     }
 
     /// The line of a virtual SPI of its cell changed: it looks itself, or whoever is concerned shall.
@@ -151,8 +166,8 @@ impl<'a> Vcpu<'a> {
     /// CPU_OFF.
     pub fn switch_off(&mut self, machine: &mut impl Machine) {
         self.wipe(machine);
-        if self.cell.switch_off(self.id) {
-            // Nobody is left to switch another on.
+        if self.cell.switch_off(self.id) && !self.cell.watchdog.as_ref().is_some_and(Watchdog::is_enabled) {
+            // Nobody is left to switch another on. Where a watchdog runs, that is a death that it sees.
             self.system.stop(self.cell, Then::Off, Some(self.cpu), machine);
             self.system.quiet(self.cell, self.cpu, machine);
         }
@@ -175,6 +190,7 @@ impl<'a> Vcpu<'a> {
     /// The cell's life is ending: this CPU's part of it.
     pub fn give_up(&mut self, machine: &mut impl Machine) {
         self.wipe(machine);
+        self.alarms.set(Call::Watchdog, None, machine);
         self.system.quiet(self.cell, self.cpu, machine);
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn parse(mut cell: Reader<'_, '_, '_>, hypervisor: &HypervisorConfig)
         console: console(cell, root, hypervisor),
         unprotected_dma: cell.accept("unprotected-dma"),
         foreign_dependencies: cell.accept("foreign-dependencies"),
+        watchdog: cell.flag("watchdog"),
         on_crash: on_crash(cell),
     };
     match cell.word("interrupt-mode", "\"virtual\"") {

@@ -69,6 +69,8 @@ pub struct CellConfig {
     pub unprotected_dma: bool,
     /// Whether its owner accepts that another cell controls clocks, resets, supplies, pins or power of its devices.
     pub foreign_dependencies: bool,
+    /// Whether it has a watchdog.
+    pub watchdog: bool,
     /// What follows its crash.
     pub on_crash: OnCrash,
 }

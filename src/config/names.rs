@@ -37,8 +37,9 @@ pub(super) static CELL: Names = Names {
         "interrupt-mode",
         "on-crash",
         "restart-limit",
+        "watchdog",
     ],
-    later: &["cache-colours", "memory-map", "smc-allow", "watchdog", "wfi"],
+    later: &["cache-colours", "memory-map", "smc-allow", "wfi"],
 };
 
 /// A node below the root.

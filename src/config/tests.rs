@@ -31,7 +31,8 @@ fn the_demo_is_understood() {
         .text("initrd", ["linux/initrd.cpio.gz"])
         .text("bootargs", ["console=ttyAMA0"])
         .text("unprotected-dma", ["accept"]);
-    let control = control().text("devices", ["pl031", "/pl011@9040000"]).text("console", ["none"]);
+    let control =
+        control().text("devices", ["pl031", "/pl011@9040000"]).text("console", ["none"]).flag("watchdog");
     let config = parse(&schema().child(linux).child(control)).unwrap();
     let expected = [
         CellConfig {
@@ -50,6 +51,7 @@ fn the_demo_is_understood() {
             console: CellConsole::Virtual,
             unprotected_dma: true,
             foreign_dependencies: false,
+            watchdog: false,
             on_crash: OnCrash::Stop,
         },
         CellConfig {
@@ -65,6 +67,7 @@ fn the_demo_is_understood() {
             console: CellConsole::None,
             unprotected_dma: false,
             foreign_dependencies: false,
+            watchdog: true,
             on_crash: OnCrash::Stop,
         },
     ];

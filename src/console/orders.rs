@@ -51,6 +51,8 @@ pub fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
                         console.write(format_args!("  {}", *deaths));
                     }
                 }
+                let free = (vcpu.system.free_memory)();
+                console.write(format_args!("free memory of EL2: {free} bytes"));
                 console.pump(true);
             }
         }

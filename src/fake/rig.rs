@@ -10,9 +10,12 @@ use crate::cpu::{Affinity, CellId, PcpuId, VcpuId};
 use crate::crash::OnCrash;
 use crate::guest_tree::GuestTree;
 use crate::intid::{IntidSet, Ppi, Sgi, Spi};
-use crate::plan::{CellPlan, CpuPlan, Load, Piece, Region, TreeSource};
+use crate::plan::{
+    CELL_WATCHDOG, CellPlan, CpuPlan, Load, Piece, Region, TreeSource, VirtualWatchdog, WATCHDOG_SIZE,
+};
 use crate::run::{Turn, guest_step, park_step};
 use crate::vgic::{CellGic, GicShared, OwnPpis, SgiPlan, Wire};
+use crate::watchdog::Watchdog;
 
 /// ESR_EL2 of an HVC.
 pub const HVC: u64 = 0x5a00_0000;
@@ -23,7 +26,7 @@ pub const SMC: u64 = 0x5e00_0000;
 pub const KERNEL: &[u8] = b"the first instructions";
 const ARCHIVE: u64 = 0x1000;
 
-/// Cell 0, root: CPUs 0 to 2 (vCPU 0 on CPU 2), RAM 1:1. Cell 1: CPUs 3 and 4, RAM remapped.
+/// Each has a watchdog, whose interrupt is 40. Cell 0, root: CPUs 0 to 2 (vCPU 0 on CPU 2), RAM 1:1. Cell 1: CPUs 3 and 4, RAM remapped.
 pub fn system() -> (System, Arc<Board>) {
     system_with(|_| None)
 }
@@ -44,6 +47,7 @@ pub fn system_with(console: impl FnOnce(&[(&str, Arc<Wire>)]) -> Option<Console>
     let affinity = |cpu: u8| board.affinities()[usize::from(cpu)];
     let mut cpus = Vec::new();
     let mut cells = Vec::new();
+    let watchdog = Spi::new(40).unwrap();
     for (id, own, region) in owners {
         let ipa = region.ipa.0;
         let plan = CellPlan {
@@ -58,6 +62,10 @@ pub fn system_with(console: impl FnOnce(&[(&str, Arc<Wire>)]) -> Option<Console>
             spis: IntidSet::new(),
             devices: Vec::new(),
             uart: None,
+            watchdog: Some(VirtualWatchdog {
+                at: Span::new(CELL_WATCHDOG, WATCHDOG_SIZE).unwrap(),
+                spi: watchdog,
+            }),
             stdout: None,
             load: Load {
                 source: TreeSource::Derived,
@@ -76,8 +84,12 @@ pub fn system_with(console: impl FnOnce(&[(&str, Arc<Wire>)]) -> Option<Console>
         shared.console = Some(spi);
         let gic = CellGic::new(IntidSet::new(), 0xf9ff_0000, pairs, &shared);
         let gic = gic.with_spi(spi, wires[usize::from(id)].1.clone());
+        let wire = Arc::<Wire>::default();
+        let gic = gic.with_spi(watchdog, wire.clone());
         let space = Space { vtcr: 0x8002_3558, vttbr: u64::from(id) << 48 | 0x1000 };
-        cells.push(Cell::new(&plan, &[], space, gic, GuestTree::of(b"a tree".to_vec())).unwrap());
+        let mut cell = Cell::new(&plan, &[], space, gic, GuestTree::of(b"a tree".to_vec())).unwrap();
+        cell.watchdog = Some(Watchdog::new(watchdog, wire));
+        cells.push(cell);
         cpus.extend(own.iter().zip(0..).map(|(cpu, vcpu)| CpuPlan {
             id: PcpuId(*cpu),
             affinity: affinity(*cpu),

@@ -15,6 +15,7 @@ mod role;
 #[cfg(test)]
 mod tests;
 mod uart;
+mod watchdog;
 mod write;
 
 use alloc::string::String;

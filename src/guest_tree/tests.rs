@@ -30,6 +30,7 @@ fn cell(root: bool, cpus: &[u8], devices: Vec<NodeId>) -> CellPlan {
         spis: IntidSet::new(),
         devices,
         uart: None,
+        watchdog: None,
         stdout: None,
         load: Load {
             source: TreeSource::Derived,

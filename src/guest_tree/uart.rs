@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::GuestTreeError;
 use super::write::{Writer, reg};
+use crate::intid::Spi;
 use crate::plan::VirtualUart;
 
 /// The clock's node and rate: what divisors are computed from, which nobody looks at.
@@ -35,11 +36,7 @@ impl Writer<'_, '_, '_> {
         self.fdt.property("phandle", &clock);
         self.fdt.end_node();
 
-        let cells =
-            self.tree.node(self.sources.gic).prop("#interrupt-cells").and_then(|p| p.u32()).unwrap_or(3);
-        // SPI, its number, high level; what a fourth cell says is for PPIs (Linux `arm,gic-v3.yaml`).
-        let line = [0, uart.spi.intid().saturating_sub(32), 4, 0].into_iter().take(cells as usize);
-        let line: Vec<u8> = line.flat_map(u32::to_be_bytes).collect();
+        let line = self.line(uart.spi);
         self.fdt.begin_node(&name);
         self.fdt.property("compatible", b"arm,pl011\0arm,primecell\0");
         self.fdt.property("reg", &value);
@@ -48,5 +45,13 @@ impl Writer<'_, '_, '_> {
         self.fdt.property("clock-names", b"uartclk\0apb_pclk\0");
         self.fdt.end_node();
         Ok(())
+    }
+
+    /// `interrupts` of a virtual device: an SPI, its number, high level; what a fourth cell says is for PPIs (Linux
+    /// `arm,gic-v3.yaml`).
+    pub(super) fn line(&self, spi: Spi) -> Vec<u8> {
+        let cells = self.tree.node(self.sources.gic).number("#interrupt-cells").unwrap_or(3);
+        let line = [0, spi.intid().saturating_sub(32), 4, 0].into_iter().take(cells as usize);
+        line.flat_map(u32::to_be_bytes).collect()
     }
 }

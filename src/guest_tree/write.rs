@@ -74,6 +74,7 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
             self.parts_of_every_cell();
         }
         self.virtual_uart()?;
+        self.watchdog()?;
         self.children(root);
         self.fdt.end_node();
         Ok(self.fdt.finish())

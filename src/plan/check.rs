@@ -8,6 +8,7 @@ use super::spans::SpanSet;
 use super::{CellPlan, Checked, Draft, Plan, Region, TREE_ROOM, TreeSource, devices, error, memory};
 use crate::addr::{Ipa, PAGE, Pa, Span};
 use crate::hardware::Hardware;
+use crate::intid::Spi;
 use crate::refusal::{Refused, refuse};
 
 impl Plan<Draft> {
@@ -150,6 +151,11 @@ impl<S> Plan<S> {
             if cell.uart.is_some_and(|uart| Some(uart.spi) != own) {
                 misplaced(faults, cell, "its virtual UART", 0);
             }
+            let anyones =
+                |spi: Spi| hardware.devices.iter().any(|d| d.spis.iter().any(|(other, _)| *other == spi));
+            if cell.watchdog.is_some_and(|watchdog| anyones(watchdog.spi)) {
+                misplaced(faults, cell, "its watchdog", 0);
+            }
             let mut spis = cell.spis.clone();
             for node in &cell.devices {
                 let Some(device) = hardware.device(*node) else {
@@ -227,6 +233,7 @@ fn check_space(cell: &CellPlan, faults: &mut Vec<Refused>) {
     };
     put(cell.gicr, "its GIC", faults);
     cell.uart.into_iter().for_each(|uart| put(uart.at, "its virtual UART", faults));
+    cell.watchdog.into_iter().for_each(|watchdog| put(watchdog.at, "its watchdog", faults));
     for (regions, what) in [(&cell.ram, "its memory"), (&cell.mmio, "its registers")] {
         if !regions.is_sorted_by_key(|region| region.ipa) {
             misplaced(faults, cell, "the order of its address space", 0);

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 
 use super::devices::Claims;
 use super::{
-    Boot, CellPlan, CpuPlan, Draft, Plan, Region, VirtualUart, console, cpus, devices, error, load, memory,
+    Boot, CellPlan, CpuPlan, Draft, Plan, Region, console, cpus, devices, error, load, memory, watchdog,
 };
 use crate::addr::{Ipa, Span};
 use crate::archive::Archive;
@@ -117,7 +117,14 @@ impl Plan<Draft> {
                 continue;
             }
             let uart = console::of_cell(console, cell, &mut errors);
-            check_space(&draw, (id, cell), &ram, &claims, ([gicd, gicr], uart), &mut errors);
+            let watchdog = watchdog::of_cell(&draw, cell, &mut errors);
+            let frames = [
+                (Some(gicd), "its distributor"),
+                (Some(gicr), "its redistributors"),
+                (uart.map(|uart| uart.at), "its virtual UART"),
+                (watchdog.map(|watchdog| watchdog.at), "its watchdog"),
+            ];
+            check_space(&draw, (id, cell), &ram, &claims, &frames, &mut errors);
             let Some(load) = load::place(&draw, cell, &ram, &mut errors) else { continue };
             cells.push(CellPlan {
                 id,
@@ -131,6 +138,7 @@ impl Plan<Draft> {
                 spis: claims.spis(&draw, id),
                 devices: claims.nodes(&draw, id),
                 uart,
+                watchdog,
                 stdout: console::device_of_cell(&draw, cell),
                 load,
                 on_crash: cell.on_crash,
@@ -170,28 +178,21 @@ fn check_space(
     (id, cell): (CellId, &CellConfig),
     ram: &[Region],
     claims: &Claims,
-    (gic, uart): ([Span<Ipa>; 2], Option<VirtualUart>),
+    frames: &[(Option<Span<Ipa>>, &'static str)],
     errors: &mut Vec<Refused>,
 ) {
     let mut seen: Vec<(Span<Ipa>, &'static str)> = Vec::new();
     for region in ram {
         seen.extend(region.seen().map(|span| (span, "its memory")));
     }
-    for (frame, name) in gic.into_iter().zip(["its distributor", "its redistributors"]) {
+    for (frame, name) in frames {
+        let Some(frame) = *frame else { continue };
         if let Some((other, what)) = seen.iter().find(|(other, _)| other.overlaps(&frame)) {
             let at = frame.start().max(other.start());
-            let refused = refuse(errors, &error::GIC_IN_THE_WAY).cell(&cell.name, "ram-base");
+            let refused = refuse(errors, &error::VIRTUAL_IN_THE_WAY).cell(&cell.name, "ram-base");
             refused.word(what).word(name).address(at.0);
         }
         seen.push((frame, name));
-    }
-    if let Some(uart) = uart {
-        if let Some((other, what)) = seen.iter().find(|(other, _)| other.overlaps(&uart.at)) {
-            let at = uart.at.start().max(other.start());
-            let refused = refuse(errors, &error::UART_IN_THE_WAY).cell(&cell.name, "ram-base");
-            refused.word(what).address(at.0);
-        }
-        seen.push((uart.at, "its virtual UART"));
     }
     if cell.root {
         return;

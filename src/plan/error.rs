@@ -24,9 +24,9 @@ sentences! {
     UNSTOPPABLE_DMA = UNSTOPPABLE_DMA, "%: `on-crash`: the cell cannot be restarted, for nothing is known to stop the DMA of %, which would go on into its next life: give that to another cell, or say `on-crash = \"stop\"`";
     FOREIGN_DEPENDENCY = FOREIGN_DEPENDENCY, "%: the % of % is in the hands of % (%), which can stop or break it: give both to one cell, or say `foreign-dependencies = \"accept\"`";
     DEVICE_IN_THE_WAY = ADDRESS_TWICE, "%: % and % would both be at %: give the device to another cell, or move the cell's memory with `ram-base`";
-    GIC_IN_THE_WAY = ADDRESS_TWICE, "%: % and % would both be at %: choose another `ram-base`";
+    VIRTUAL_IN_THE_WAY = ADDRESS_TWICE, "%: % and % would both be at %: choose another `ram-base`";
 
-    UART_IN_THE_WAY = ADDRESS_TWICE, "%: % and its virtual UART would both be at %: choose another `ram-base`, or give the device to another cell";
+    NO_PLACE_FOR_WATCHDOG = NO_PLACE_FOR_WATCHDOG, "%: `watchdog`: the devices of the board leave no room for it, which takes %: disable one in the board's tree";
     CONSOLE_CLAIMED = CONSOLE_CLAIMED, "%: `%` has %, but % is the hypervisor's console: write `console = \"virtual\"` instead, or name another one with `hypervisor { console = NAME; }`, or \"none\"";
     CONSOLE_SHARED = CONSOLE_SHARED, "%: % shares % with %, the hypervisor's console: disable it in the board's tree, or name another console with `hypervisor { console = NAME; }`";
     CONSOLE_UNFIT = CONSOLE_UNFIT, "%: `console`: % cannot be the console: it must be an enabled arm,pl011 or arm,sbsa-uart with an SPI";

@@ -118,6 +118,13 @@ fn write_cell(cell: &CellPlan, board: &Tree<'_>, json: &mut Json<'_>) -> fmt::Re
     if let Some(uart) = &cell.uart {
         json.span("uart", uart.at.start().0, uart.at.size())?;
     }
+    if let Some(watchdog) = &cell.watchdog {
+        json.flat("watchdog", "{")?;
+        json.hex("at", watchdog.at.start().0)?;
+        json.hex("size", watchdog.at.size())?;
+        json.number("spi", watchdog.spi.intid().saturating_sub(32))?;
+        json.close("}")?;
+    }
     json.flat("spis", "[")?;
     for intid in cell.spis.iter() {
         json.number("", intid.saturating_sub(32))?;

@@ -14,6 +14,7 @@ mod load;
 mod memory;
 pub mod pool;
 pub mod spans;
+mod watchdog;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -29,6 +30,7 @@ use crate::tree::NodeId;
 pub use console::{CELL_UART, Console, UART_SIZE, VirtualUart};
 pub use draft::{CELL_GICD, CELL_GICR, GICD_SIZE, GICR_SIZE};
 pub use load::{CELL_RAM, TREE_ROOM, no_file};
+pub use watchdog::{CELL_WATCHDOG, VirtualWatchdog, WATCHDOG_SIZE};
 
 /// Why a description cannot be had on a board. Cells are named as in the description, nodes by their path in the board's tree.
 pub type PlanError = Refused;
@@ -164,6 +166,8 @@ pub struct CellPlan {
     pub devices: Vec<NodeId>,
     /// Its virtual UART, on the hypervisor's console.
     pub uart: Option<VirtualUart>,
+    /// Its watchdog.
+    pub watchdog: Option<VirtualWatchdog>,
     /// The device that is its console, where the description names one.
     pub stdout: Option<NodeId>,
     /// What to load, and where.

@@ -64,6 +64,7 @@ fn root() -> CellConfig {
         console: CellConsole::Virtual,
         unprotected_dma: true,
         foreign_dependencies: false,
+        watchdog: false,
         on_crash: OnCrash::Stop,
     }
 }
@@ -82,6 +83,7 @@ fn cell(name: &str, cpu: &str, devices: &[&str]) -> CellConfig {
         console: CellConsole::None,
         unprotected_dma: false,
         foreign_dependencies: false,
+        watchdog: false,
         on_crash: OnCrash::Stop,
     }
 }

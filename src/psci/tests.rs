@@ -13,7 +13,7 @@ fn call(x: [u64; 4]) -> Result<Call, PsciError> {
     for (n, value) in x.into_iter().enumerate() {
         frame.set(n as u8, value);
     }
-    decode(&frame, CPUS)
+    decode(&frame, || CPUS)
 }
 
 const DIRT: u64 = 0xdead_beef_0000_0000;

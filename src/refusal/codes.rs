@@ -91,6 +91,8 @@ codes! {
     CONSOLE_MISSING = 213;
     /// A restart beside DMA that nothing stops.
     UNSTOPPABLE_DMA = 214;
+    /// A watchdog for which the board leaves no room.
+    NO_PLACE_FOR_WATCHDOG = 215;
 
     /// The archive is compressed.
     ARCHIVE_COMPRESSED = 301;

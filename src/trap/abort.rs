@@ -1,14 +1,15 @@
 //! Stage 2 aborts: the emulated devices, and what a guest gets for everything else.
 
-use super::Resume;
 use super::esr::{self, DataAbort, InstructionAbort};
+use super::{Go, Resume};
 use crate::addr::Ipa;
 use crate::cell::Vcpu;
 use crate::console;
 use crate::mmio::Device;
 use crate::ports::{Machine, Width};
 use crate::vcpu::{GuestFault, Pstate};
-use crate::vgic::{self, Refused};
+use crate::vgic;
+use crate::watchdog;
 
 /// The IPA that faulted: HPFAR_EL2.FIPA (Arm ARM D24.2.58, bits 47:4 are IPA 55:12) and the offset in the page.
 pub fn ipa(hpfar: u64, far: u64) -> Ipa {
@@ -17,29 +18,31 @@ pub fn ipa(hpfar: u64, far: u64) -> Ipa {
 }
 
 /// A data abort.
-#[inline]
-pub fn data<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Resume {
-    let described = abort.valid() && !abort.table_walk() && esr::is_translation_fault(abort.status());
+#[inline(always)]
+pub fn data<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort, go: impl Go<M, R>) -> R {
+    let described = abort.is_access();
     // AArch32 (EL0 alone has it) would need its condition and instruction size: no such program drives a GIC.
     if !described || Pstate::from_bits(vcpu.frame.spsr).aarch32() {
-        return unusual(vcpu, machine, abort);
+        let resume = unusual(vcpu, machine, abort);
+        return go(vcpu, machine, resume);
     }
     let at = ipa(machine.hpfar(), machine.far());
     let Some((device, offset)) = vcpu.cell.bus.find(at, abort.width()) else {
-        return refuse(machine, abort);
+        let resume = refuse(machine, abort);
+        return go(vcpu, machine, resume);
     };
-    let write = abort.write().then(|| vcpu.frame.get(abort.register()) & abort.width().mask());
-    match access(vcpu, machine, device, offset, abort.width(), write) {
-        Ok(value) if write.is_none() => {
-            vcpu.frame.set(abort.register(), loaded(value, abort));
-            Resume::Next
-        }
-        Ok(_) => Resume::Next,
-        Err(Refused) => refuse(machine, abort),
+    if abort.write() {
+        let value = vcpu.frame.get(abort.register()) & abort.width().mask();
+        access(vcpu, machine, device, offset, abort.width(), Some(value));
+    } else {
+        let value = access(vcpu, machine, device, offset, abort.width(), None);
+        vcpu.frame.set(abort.register(), loaded(value, abort));
     }
+    go(vcpu, machine, Resume::Next)
 }
 
-#[inline]
+/// A device's answer to a load, no wider than the access.
+#[inline(always)]
 fn access<M: Machine>(
     vcpu: &mut Vcpu<'_>,
     machine: &mut M,
@@ -47,28 +50,28 @@ fn access<M: Machine>(
     offset: u64,
     width: Width,
     write: Option<u64>,
-) -> Result<u64, Refused> {
-    let mut gic = vgic::GicCtx {
-        cell: &vcpu.cell.gic,
-        shared: &vcpu.system.gic,
-        inboxes: &vcpu.system.inboxes,
-        me: vcpu.id,
-        vcpu: &mut vcpu.gic,
-        machine,
-    };
+) -> u64 {
+    let gic = &vcpu.cell.gic;
     match device {
-        Device::Gicd => vgic::gicd_access(&mut gic, offset, width, write),
-        Device::Gicr => vgic::gicr_access(&mut gic, offset, width, write),
-        Device::Console => Ok(console::access(vcpu, machine, offset, width, write)),
+        Device::Gicd => {
+            vgic::gicd_access(machine, gic, |machine| vcpu.gic_context(machine), offset, width, write)
+        }
+        Device::Gicr => {
+            vgic::gicr_access(machine, gic, |machine| vcpu.gic_context(machine), offset, width, write)
+        }
+        Device::Console => console::access(vcpu, machine, offset, width, write),
+        Device::Watchdog => watchdog::access(vcpu, machine, offset, width, write),
     }
 }
 
 /// What a load leaves in its register: SSE extends the sign to the register's width, SF says which that is.
 #[inline]
 fn loaded(value: u64, abort: DataAbort) -> u64 {
+    if !abort.sign_extend() {
+        return value;
+    }
     let mask = abort.width().mask();
-    let value = value & mask;
-    if !abort.sign_extend() || value & (mask ^ mask >> 1) == 0 {
+    if value & (mask ^ mask >> 1) == 0 {
         return value;
     }
     let extended = value | !mask;
@@ -125,13 +128,13 @@ mod tests {
             DataAbort::from_bits(1 << 24 | size << 22).with_sign_extend(sse).with_sixty_four(sf)
         };
         for (value, abort, register) in [
-            (0x1234_5680, ld(0, false, false), 0x80),
-            (0x1234_5680, ld(0, true, false), 0xffff_ff80),
-            (0x1234_5680, ld(0, true, true), 0xffff_ffff_ffff_ff80),
+            (0x80, ld(0, false, false), 0x80),
+            (0x80, ld(0, true, false), 0xffff_ff80),
+            (0x80, ld(0, true, true), 0xffff_ffff_ffff_ff80),
             (0x7fff, ld(1, true, true), 0x7fff),
             (0x8000, ld(1, true, false), 0xffff_8000),
             (0x8000_0000, ld(2, true, true), 0xffff_ffff_8000_0000),
-            (0x1_8000_0000, ld(2, false, true), 0x8000_0000),
+            (0x8000_0000, ld(2, false, true), 0x8000_0000),
             (u64::MAX, ld(3, false, true), u64::MAX),
             (u64::MAX, ld(3, true, true), u64::MAX),
         ] {

@@ -1,6 +1,6 @@
 //! HVC and SMC: the two ways into PSCI and SMCCC, which answer alike. Nothing else reaches EL3.
 
-use super::{Resume, StopReason};
+use super::{Go, Resume, StopReason};
 use crate::addr::Ipa;
 use crate::cell::{Start, Vcpu};
 use crate::cpu::VcpuId;
@@ -12,15 +12,15 @@ use crate::smccc;
 ///
 /// What only answers is inline, for it is the shortest way in and out of EL2 that a guest has.
 #[inline(always)]
-pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, immediate: u16) -> Resume {
+pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, immediate: u32, go: impl Go<M, R>) -> R {
     // Immediates other than 0 are reserved (DEN0028E 2.7): no function lives there.
     let answer = if immediate == 0 { power(vcpu, machine) } else { Ok(PsciError::NotSupported.code()) };
     match answer {
         Ok(x0) => {
             vcpu.frame.set(0, x0);
-            Resume::Again
+            go(vcpu, machine, Resume::Again)
         }
-        Err(resume) => resume,
+        Err(resume) => go(vcpu, machine, resume),
     }
 }
 
@@ -38,7 +38,7 @@ fn other<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> u64 {
 /// A power call: its x0, or how the guest goes on without one.
 #[inline(always)]
 fn power<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Result<u64, Resume> {
-    match psci::decode(&vcpu.frame, vcpu.cell.vcpus()) {
+    match psci::decode(&vcpu.frame, || vcpu.cell.vcpus()) {
         Err(PsciError::NotSupported) => Ok(other(vcpu, machine)),
         Err(error) => Ok(error.code()),
         Ok(Call::Version) => Ok(psci::VERSION),

@@ -80,10 +80,15 @@ pub struct InstructionAbort {
     __: u32,
 }
 
-/// A fault status: a translation fault of levels 0 to 3, or of level -1. HPFAR_EL2 is valid then.
-#[inline]
-pub fn is_translation_fault(status: u8) -> bool {
-    status & 0x3c == 0x04 || status == 0x2b
+impl DataAbort {
+    /// An access to where stage 2 maps nothing, described by all the other fields: valid, not of a walk, and a translation fault of
+    /// levels 0 to 3; HPFAR_EL2 is valid then. (Level -1 is for tables of 52-bit addresses, which no cell has.)
+    #[inline(always)]
+    pub fn is_access(&self) -> bool {
+        const FIELDS: u32 = DataAbort::new().with_valid(true).with_table_walk(true).with_status(0x3c).0;
+        const WANTED: u32 = DataAbort::new().with_valid(true).with_status(0x04).0;
+        self.0 & FIELDS == WANTED
+    }
 }
 
 /// A fault status: two TLB entries for one address, the guest's own omission of break-before-make.
@@ -118,6 +123,12 @@ impl Access {
     pub fn sysreg(&self) -> Sysreg {
         Sysreg(self.0 & Sysreg::FIELDS)
     }
+
+    /// Whether this writes `sysreg`. (All but Rt is compared, the direction too.)
+    #[inline]
+    pub fn writes(&self, sysreg: Sysreg) -> bool {
+        self.with_register(0).0 == sysreg.0
+    }
 }
 
 /// A System register or instruction: op0, op1, CRn, CRm and op2 where the ISS of an access has them.
@@ -148,41 +159,42 @@ impl core::fmt::Debug for Sysreg {
     }
 }
 
-/// Why a synchronous exception was taken to EL2.
+/// Why a synchronous exception was taken to EL2. What each carries is 32 bits, so that all of it travels in two registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syndrome {
-    /// An HVC or SMC instruction of AArch64.
-    Call {
-        /// Its immediate.
-        immediate: u16,
-        /// Which of them. ELR_EL2 is at an SMC, but behind an HVC.
-        smc: bool,
-    },
+    /// An HVC instruction of AArch64, by its immediate. ELR_EL2 is behind it.
+    Hvc(u32),
+    /// An SMC instruction of AArch64, by its immediate. ELR_EL2 is at it.
+    Smc(u32),
     /// A System register or instruction of AArch64.
     Sysreg(Access),
     /// A data abort of the guest.
     DataAbort(DataAbort),
-    /// An instruction abort of the guest.
-    InstructionAbort(InstructionAbort),
-    /// Anything else.
-    Other {
-        /// EC.
-        class: u8,
-    },
+    /// Anything else, by its class (EC).
+    Other(u32),
 }
 
+/// The class of an instruction abort of the guest, whose ISS is an [`InstructionAbort`].
+pub const INSTRUCTION_ABORT: u32 = 0x20;
+
 /// Decodes an ESR_EL2 value; every value decodes.
-#[inline]
+#[inline(always)]
 pub fn decode(esr: u64) -> Syndrome {
     let esr = Esr(esr);
     let iss = esr.iss();
     match esr.class() {
-        class @ (0x16 | 0x17) => Syndrome::Call { immediate: iss as u16, smc: class == 0x17 },
+        0x16 => Syndrome::Hvc(iss & 0xffff),
+        0x17 => Syndrome::Smc(iss & 0xffff),
         0x18 => Syndrome::Sysreg(Access(iss)),
-        0x20 => Syndrome::InstructionAbort(InstructionAbort(iss)),
-        0x24 => Syndrome::DataAbort(DataAbort(iss)),
-        class => Syndrome::Other { class },
+        // What stands above the ISS is above all its fields.
+        0x24 => Syndrome::DataAbort(DataAbort(esr.0 as u32)),
+        class => Syndrome::Other(u32::from(class)),
     }
+}
+
+/// The ISS of an ESR_EL2 value.
+pub fn iss(esr: u64) -> u32 {
+    Esr(esr).iss()
 }
 
 #[cfg(test)]
@@ -191,15 +203,20 @@ mod tests {
 
     #[test]
     fn syndromes_seen_on_a_machine_decode() {
-        assert_eq!(decode(0x5a00_0000), Syndrome::Call { immediate: 0, smc: false });
-        assert_eq!(decode(0x5e00_1234), Syndrome::Call { immediate: 0x1234, smc: true });
-        assert_eq!(decode(0x8200_0005), Syndrome::InstructionAbort(InstructionAbort::new().with_status(5)));
-        assert_eq!(decode(0x0200_0000), Syndrome::Other { class: 0 });
+        assert_eq!(decode(0x5a00_0000), Syndrome::Hvc(0));
+        assert_eq!(decode(0x5e00_1234), Syndrome::Smc(0x1234));
+        assert_eq!(decode(0x8200_0005), Syndrome::Other(INSTRUCTION_ABORT));
+        assert_eq!(InstructionAbort::from_bits(iss(0x8200_0005)).status(), 5);
+        assert_eq!(decode(0x0200_0000), Syndrome::Other(0));
         // str w3, [x1]: ISV, SAS 2, SRT 3, WnR, translation fault of level 3.
         let Syndrome::DataAbort(abort) = decode(0x9383_0047) else { panic!() };
         assert_eq!((abort.valid(), abort.width(), abort.register()), (true, Width::Word, 3));
         assert!(abort.write() && !abort.sixty_four() && !abort.sign_extend() && !abort.table_walk());
-        assert!(is_translation_fault(abort.status()));
+        assert!(
+            abort.is_access()
+                && !abort.with_valid(false).is_access()
+                && !abort.with_table_walk(true).is_access()
+        );
         // mrs x5, id_aa64pfr0_el1
         let Syndrome::Sysreg(access) = decode(0x6230_00a9) else { panic!() };
         assert_eq!((access.read(), access.register()), (true, 5));
@@ -213,6 +230,8 @@ mod tests {
         let Syndrome::Sysreg(access) = decode(0x18 << 26 | iss) else { panic!() };
         assert_eq!(access.sysreg(), Sysreg::new(3, 0, 12, 11, 5));
         assert_eq!((access.register(), access.read()), (2, false));
+        assert!(access.writes(Sysreg::new(3, 0, 12, 11, 5)) && !access.writes(Sysreg::new(3, 0, 12, 11, 7)));
+        assert!(!access.with_read(true).writes(Sysreg::new(3, 0, 12, 11, 5)));
         assert_eq!(format!("{:?}", access.sysreg()), "S3_0_C12_C11_5");
         assert_eq!(Sysreg::new(3, 0, 0, 4, 1).id_register(), Some((4, 1)));
         for other in [Sysreg::new(3, 0, 1, 4, 1), Sysreg::new(3, 1, 0, 4, 1), Sysreg::new(2, 0, 0, 4, 1)] {
@@ -222,7 +241,8 @@ mod tests {
 
     #[test]
     fn the_faults_with_a_valid_hpfar() {
-        let faults: Vec<u8> = (0..64).filter(|status| is_translation_fault(*status)).collect();
-        assert_eq!(faults, [4, 5, 6, 7, 0x2b]);
+        let abort = |status| DataAbort::new().with_valid(true).with_status(status);
+        let faults: Vec<u8> = (0..64).filter(|status| abort(*status).is_access()).collect();
+        assert_eq!(faults, [4, 5, 6, 7]);
     }
 }

@@ -18,7 +18,8 @@ use crate::crash::Cause;
 use crate::ports::{Exit, Machine};
 use crate::vcpu::GuestFault;
 use crate::vgic::Irq;
-use esr::Syndrome;
+use crate::watchdog;
+use esr::{InstructionAbort, Syndrome};
 
 // It travels in a register.
 const _: () = assert!(size_of::<Resume>() <= 2);
@@ -49,17 +50,26 @@ pub enum StopReason {
     Crash(Cause),
 }
 
-/// Answers an exit.
-#[inline]
-pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit) -> Resume {
-    match exit {
-        Exit::Sync => synchronous(vcpu, machine),
-        Exit::Irq => interrupt(vcpu, machine),
+/// Answers an exit. `go` is told how the guest goes on, and is the end of each way through here: what a way has decided is not
+/// brought to one place to be asked for again.
+#[inline(always)]
+pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit, go: impl Go<M, R>) -> R {
+    let resume = match exit {
+        Exit::Sync => return synchronous(vcpu, machine, go),
+        Exit::Irq => {
+            interrupt(vcpu, machine);
+            return go(vcpu, machine, Resume::Again);
+        }
         // Bulkhead has no Group 0 interrupts and gives guests none; firmware's go to EL3. Nothing to acknowledge.
         Exit::Fiq => rare(Resume::Again),
         Exit::SError => rare(Resume::Stop(StopReason::Crash(Cause::SError))),
-    }
+    };
+    go(vcpu, machine, resume)
 }
+
+/// What follows an exit.
+pub trait Go<M, R>: FnOnce(&mut Vcpu<'_>, &mut M, Resume) -> R {}
+impl<M, R, F: FnOnce(&mut Vcpu<'_>, &mut M, Resume) -> R> Go<M, R> for F {}
 
 /// Tells the compiler which exits are not worth a place near the entry.
 #[cold]
@@ -68,33 +78,52 @@ fn rare(resume: Resume) -> Resume {
     resume
 }
 
-#[inline]
-fn synchronous<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
+#[inline(always)]
+fn synchronous<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, go: impl Go<M, R>) -> R {
     match esr::decode(machine.esr()) {
         // ELR_EL2 is behind an HVC already (Arm ARM D1.3.1, preferred return address), but at an SMC that was trapped
         // (HCR_EL2.TSC).
-        Syndrome::Call { immediate, smc } => {
-            if smc {
-                vcpu.frame.skip();
-            }
-            call::handle(vcpu, machine, immediate)
+        Syndrome::Hvc(immediate) => call::handle(vcpu, machine, immediate, go),
+        Syndrome::Smc(immediate) => {
+            vcpu.frame.skip();
+            call::handle(vcpu, machine, immediate, go)
         }
-        Syndrome::Sysreg(access) => sysreg::handle(vcpu, machine, access),
-        Syndrome::DataAbort(abort) => abort::data(vcpu, machine, abort),
-        Syndrome::InstructionAbort(abort) => abort::instruction(vcpu, machine, abort),
-        // Nothing else is made to trap, and what a newer CPU may trap is hidden from the guest: it has no such instruction.
-        Syndrome::Other { .. } => Resume::Inject(GuestFault::Undefined),
+        Syndrome::Sysreg(access) => sysreg::handle(vcpu, machine, access, go),
+        Syndrome::DataAbort(abort) => abort::data(vcpu, machine, abort, go),
+        Syndrome::Other(class) => {
+            let resume = other(vcpu, machine, class);
+            go(vcpu, machine, resume)
+        }
     }
 }
 
-#[inline]
-fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
-    match vcpu.gic.on_irq(machine, &vcpu.cell.gic, &vcpu.system.gic) {
-        // A kick says only that the inbox has something, which is looked at before the guest is entered again.
-        Irq::Guest | Irq::Kick | Irq::None => {}
-        other => own_interrupt(vcpu, machine, other),
+/// What a guest that works has no reason for.
+#[cold]
+#[inline(never)]
+fn other<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u32) -> Resume {
+    match class {
+        esr::INSTRUCTION_ABORT => {
+            let abort = InstructionAbort::from_bits(esr::iss(machine.esr()));
+            abort::instruction(vcpu, machine, abort)
+        }
+        // Nothing else is made to trap, and what a newer CPU may trap is hidden from the guest: it has no such instruction.
+        _ => Resume::Inject(GuestFault::Undefined),
     }
-    Resume::Again
+}
+
+#[inline(always)]
+fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
+    if let Err(intid) = vcpu.gic.take(machine, &vcpu.cell.gic) {
+        foreign_interrupt(vcpu, machine, intid);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn foreign_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, intid: u32) {
+    let irq = vcpu.gic.on_other_irq(machine, &vcpu.cell.gic, &vcpu.system.gic, intid);
+    // A kick says only that the inbox has something, which is looked at before the guest is entered again.
+    own_interrupt(vcpu, machine, irq);
 }
 
 /// An interrupt that is not a guest's: EL2's timer or console, or one that nobody owns, which the vGIC has masked.
@@ -105,6 +134,9 @@ pub fn own_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, irq: Irq)
             let alarm = intid == vcpu.system.gic.ppis.alarm.intid();
             if !alarm || vcpu.alarms.take(Call::Console, machine) {
                 console::interrupt(vcpu, machine);
+            }
+            if alarm && vcpu.alarms.take(Call::Watchdog, machine) {
+                watchdog::alarm(vcpu, machine);
             }
             if alarm && vcpu.alarms.take(Call::Life, machine) {
                 vcpu.look_at_life();

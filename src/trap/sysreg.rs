@@ -1,7 +1,7 @@
 //! System registers and instructions that trap.
 
-use super::Resume;
 use super::esr::{Access, Sysreg};
+use super::{Go, Resume};
 use crate::cell::{Progress, Vcpu};
 use crate::ports::Machine;
 use crate::vcpu::GuestFault;
@@ -21,50 +21,56 @@ const SRE: u64 = 0b111;
 
 /// Answers an access. The rows are what Bulkhead makes trap on purpose; all the rest, IMPLEMENTATION DEFINED registers
 /// (TIDCP, TACR), LORegions, AMU, MPAM, SPE, trace, RAS and what a newer CPU adds, does not exist for a guest.
-#[inline]
-pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Access) -> Resume {
-    let sysreg = access.sysreg();
-    let read = |vcpu: &mut Vcpu<'_>, value| {
-        vcpu.frame.set(access.register(), value);
-        Resume::Next
-    };
+#[inline(always)]
+pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Access, go: impl Go<M, R>) -> R {
+    // HCR_EL2.TID3's group is read often, and SGIs are sent often.
     if access.read() {
-        // HCR_EL2.TID3 is the one group that is read often.
-        if let Some((crm, op2)) = sysreg.id_register() {
-            return vcpu.ids.get(crm, op2).map_or(UNDEFINED, |value| read(vcpu, value));
-        }
-        return match sysreg {
-            ACTLR_EL1 => read(vcpu, 0),
-            ICC_SRE_EL1 => read(vcpu, SRE),
-            _ => UNDEFINED,
+        let id = access.sysreg().id_register();
+        let Some(value) = id.and_then(|(crm, op2)| vcpu.ids.get(crm, op2)) else {
+            let resume = read_other(vcpu, access);
+            return go(vcpu, machine, resume);
         };
+        vcpu.frame.set(access.register(), value);
+        return go(vcpu, machine, Resume::Next);
+    }
+    if !access.writes(ICC_SGI1R_EL1) {
+        let resume = write_other(vcpu, machine, access);
+        return go(vcpu, machine, resume);
     }
     let value = vcpu.frame.get(access.register());
-    match sysreg {
-        ICC_SGI1R_EL1 => send_sgi(vcpu, machine, value),
+    let (cell, shared) = (&vcpu.cell.gic, &vcpu.system.gic);
+    vgic::sgi1r(machine, cell, shared, |machine| vcpu.gic_context(machine), value);
+    go(vcpu, machine, Resume::Next)
+}
+
+#[cold]
+#[inline(never)]
+fn read_other(vcpu: &mut Vcpu<'_>, access: Access) -> Resume {
+    let value = match access.sysreg() {
+        ACTLR_EL1 => 0,
+        ICC_SRE_EL1 => SRE,
+        _ => return UNDEFINED,
+    };
+    vcpu.frame.set(access.register(), value);
+    Resume::Next
+}
+
+#[cold]
+#[inline(never)]
+fn write_other<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Access) -> Resume {
+    match access.sysreg() {
         // Group 0, and the other security state's Group 1: a cell has neither.
         ICC_SGI0R_EL1 | ICC_ASGI1R_EL1 => Resume::Next,
         ACTLR_EL1 | ICC_SRE_EL1 => Resume::Next,
-        DC_ISW | DC_CSW | DC_CISW => set_way(vcpu, machine, value),
+        DC_ISW | DC_CSW | DC_CISW => {
+            let value = vcpu.frame.get(access.register());
+            set_way(vcpu, machine, value)
+        }
         _ => UNDEFINED,
     }
 }
 
 const UNDEFINED: Resume = Resume::Inject(GuestFault::Undefined);
-
-#[inline]
-fn send_sgi<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, value: u64) -> Resume {
-    let mut gic = vgic::GicCtx {
-        cell: &vcpu.cell.gic,
-        shared: &vcpu.system.gic,
-        inboxes: &vcpu.system.inboxes,
-        me: vcpu.id,
-        vcpu: &mut vcpu.gic,
-        machine,
-    };
-    vgic::sgi1r(&mut gic, value);
-    Resume::Next
-}
 
 /// How much is cleaned before interrupts get a chance: some tens of microseconds.
 const STEP: u64 = 256 << 10;

@@ -26,9 +26,12 @@ fn guest<'a>(system: &'a System, board: &Arc<Board>) -> Cpu<'a> {
 }
 
 impl Cpu<'_> {
+    fn exit(&mut self, exit: Exit) -> Resume {
+        handle(&mut self.vcpu, &mut self.machine, exit, |_, _, resume| resume)
+    }
     fn trap(&mut self, esr: u64) -> Resume {
         self.machine.sync(esr);
-        handle(&mut self.vcpu, &mut self.machine, Exit::Sync)
+        self.exit(Exit::Sync)
     }
     fn x(&self, n: u8) -> u64 {
         self.vcpu.frame.get(n)
@@ -258,13 +261,13 @@ fn set_and_way_cleans_all_ram_in_steps_once_for_each_level() {
 fn interrupts_only_come_and_go() {
     let (system, board) = system();
     let mut cpu = guest(&system, &board);
-    assert_eq!(handle(&mut cpu.vcpu, &mut cpu.machine, Exit::Fiq), Resume::Again);
-    assert_eq!(handle(&mut cpu.vcpu, &mut cpu.machine, Exit::Irq), Resume::Again, "spurious");
+    assert_eq!(cpu.exit(Exit::Fiq), Resume::Again);
+    assert_eq!(cpu.exit(Exit::Irq), Resume::Again, "spurious");
     for intid in [27, 15, 100, 1019] {
         board.raise(crate::cpu::PcpuId(2), intid);
-        assert_eq!(handle(&mut cpu.vcpu, &mut cpu.machine, Exit::Irq), Resume::Again, "{intid}");
+        assert_eq!(cpu.exit(Exit::Irq), Resume::Again, "{intid}");
     }
-    let stop = handle(&mut cpu.vcpu, &mut cpu.machine, Exit::SError);
+    let stop = cpu.exit(Exit::SError);
     assert_eq!(stop, Resume::Stop(StopReason::Crash(Cause::SError)));
 }
 

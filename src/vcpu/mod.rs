@@ -2,7 +2,9 @@
 
 mod inject;
 
-pub use inject::{GuestFault, Pstate, inject};
+pub use inject::{EL1H, GuestFault, Pstate, inject};
+
+use core::hint::select_unpredictable;
 
 use crate::cpu::Affinity;
 
@@ -10,32 +12,37 @@ use crate::cpu::Affinity;
 #[repr(C, align(16))]
 #[derive(Clone, Debug, Default)]
 pub struct Frame {
-    x: [u64; 31],
+    /// x0 to x30, and a place that is written where an instruction writes XZR, and never read.
+    x: [u64; 32],
     /// Where the guest goes on (ELR_EL2).
     pub elr: u64,
     /// Its PSTATE (SPSR_EL2).
     pub spsr: u64,
     /// EL2's stack pointer while the guest runs; of no meaning to policy.
     pub host_sp: u64,
+    /// What else the assembly keeps of EL2's: x19, x29, x30.
+    host: [u64; 3],
 }
 
 const _: () = assert!(core::mem::offset_of!(Frame, x) == 0);
-const _: () = assert!(core::mem::offset_of!(Frame, elr) == 31 * 8);
-const _: () = assert!(core::mem::offset_of!(Frame, spsr) == 32 * 8);
-const _: () = assert!(core::mem::offset_of!(Frame, host_sp) == 33 * 8);
-const _: () = assert!(size_of::<Frame>() == 34 * 8);
+const _: () = assert!(core::mem::offset_of!(Frame, elr) == 32 * 8);
+const _: () = assert!(core::mem::offset_of!(Frame, spsr) == 33 * 8);
+const _: () = assert!(core::mem::offset_of!(Frame, host_sp) == 34 * 8);
+const _: () = assert!(size_of::<Frame>() == 38 * 8);
 
 impl Frame {
-    /// Register `n` as an instruction reads it: 31 is XZR.
-    #[inline]
+    /// Register `n`, below 32, as an instruction reads it: 31 is XZR.
+    #[inline(always)]
     pub fn get(&self, n: u8) -> u64 {
-        self.x.get(usize::from(n)).copied().unwrap_or(0)
+        let value = self.x.get(usize::from(n & 31)).copied().unwrap_or(0);
+        // One instruction more on each way, where a branch would take two or three.
+        select_unpredictable(n == 31, 0, value)
     }
 
-    /// Register `n` as an instruction writes it: 31 goes nowhere.
-    #[inline]
+    /// Register `n`, below 32, as an instruction writes it: 31 goes nowhere.
+    #[inline(always)]
     pub fn set(&mut self, n: u8, value: u64) {
-        if let Some(x) = self.x.get_mut(usize::from(n)) {
+        if let Some(x) = self.x.get_mut(usize::from(n & 31)) {
             *x = value;
         }
     }

@@ -33,6 +33,7 @@ impl Bank {
         if intid < 32 { Self::Private(cpu) } else { Self::Spis(intid / 32) }
     }
 
+    #[inline(always)]
     fn load(self, m: &impl GicRegisters, register: u32, place: u32, width: Width) -> u64 {
         match self {
             Self::Spis(_) => m.gicd_read(register.wrapping_add(place), width),
@@ -51,6 +52,7 @@ impl Bank {
         }
     }
 
+    #[inline(always)]
     fn word(self) -> u32 {
         match self {
             Self::Spis(word) => word,
@@ -59,7 +61,14 @@ impl Bank {
     }
 
     /// Reads this bank's word of a register with one bit an INTID.
+    #[inline(never)]
     pub(super) fn read(self, m: &impl GicRegisters, register: u32) -> u32 {
+        self.read_at_once(m, register)
+    }
+
+    /// The same where it is read often.
+    #[inline(always)]
+    pub(super) fn read_at_once(self, m: &impl GicRegisters, register: u32) -> u32 {
         self.load(m, register, self.word().wrapping_mul(4), Width::Word) as u32
     }
 
@@ -85,6 +94,7 @@ impl Bank {
     }
 
     /// An INTID's physical priority.
+    #[inline(never)]
     pub(super) fn priority(self, m: &impl GicRegisters, intid: u32) -> u8 {
         self.load(m, IPRIORITYR, intid, Width::Byte) as u8
     }
@@ -95,6 +105,7 @@ impl Bank {
     }
 
     /// Reads 16 INTIDs' configuration; `half` counts from INTID 0.
+    #[inline(never)]
     pub(super) fn config(self, m: &impl GicRegisters, half: u32) -> u32 {
         self.load(m, ICFGR, half.wrapping_mul(4), Width::Word) as u32
     }

@@ -13,7 +13,7 @@ use super::offsets::{
 use super::shared::GicShared;
 use super::spi::{VirtualSpi, Wire};
 use super::spis::VirtualSpis;
-use crate::cpu::{Affinity, PcpuId, VcpuId};
+use crate::cpu::{Affinity, PcpuId, SgiTarget, VcpuId};
 use crate::intid::{IntidSet, Spi};
 use crate::ports::{GicRegisters, Width};
 
@@ -37,6 +37,8 @@ pub struct CellGic {
     pub(super) virtual_spis: VirtualSpis,
     /// Counts the cell's lives.
     pub(super) life: AtomicU32,
+    /// A bit for each vCPU.
+    pub(super) everyone: u64,
     vcpus: Vec<VcpuShared>,
 }
 
@@ -45,6 +47,7 @@ pub struct CellGic {
 pub(super) struct VcpuShared {
     pub(super) cpu: PcpuId,
     pub(super) affinity: Affinity,
+    pub(super) target: SgiTarget,
     /// Enable, pending and priority of the SGIs that travel as bits.
     pub(super) soft_enabled: AtomicU32,
     pub(super) soft_pending: AtomicU32,
@@ -61,6 +64,7 @@ impl VcpuShared {
         Self {
             cpu,
             affinity,
+            target: SgiTarget::new(affinity),
             soft_enabled: AtomicU32::new(0),
             soft_pending: AtomicU32::new(0),
             soft_priority: Default::default(),
@@ -87,7 +91,8 @@ impl CellGic {
         let mut of_cell = IntidSet::new();
         spis.iter().filter(|id| *id >= 32).for_each(|id| of_cell.insert(id));
         let mut owned = of_cell.clone();
-        let private = ppis & !SGIS & !(1 << shared.ppis.maintenance.intid()) | u32::from(shared.sgi.physical);
+        let own = 1 << shared.ppis.maintenance.intid() | 1 << shared.ppis.alarm.intid();
+        let private = ppis & !SGIS & !own | u32::from(shared.sgi.physical);
         bits(private).for_each(|id| owned.insert(id));
         Self {
             owned,
@@ -97,6 +102,7 @@ impl CellGic {
             forced: Default::default(),
             virtual_spis: VirtualSpis::default(),
             life: AtomicU32::new(0),
+            everyone: u64::MAX >> 64usize.saturating_sub(cpus.len()).min(63),
             vcpus: cpus.into_iter().map(|(cpu, affinity)| VcpuShared::new(cpu, affinity)).collect(),
         }
     }
@@ -128,6 +134,12 @@ impl CellGic {
     /// How many there are.
     pub(super) fn vcpu_count(&self) -> usize {
         self.vcpus.len()
+    }
+
+    /// Its SPIs of a word, the virtual ones too.
+    #[inline(always)]
+    pub(super) fn spis_of(&self, word: u32) -> u32 {
+        self.spis.word(word as usize) | self.virtual_spis.word(word)
     }
 
     /// Its physical SGIs and PPIs, a bit each.

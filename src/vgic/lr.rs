@@ -62,19 +62,21 @@ const EOI: u16 = 1 << 9;
 
 impl Lr {
     /// A pending interrupt whose deactivation by the guest deactivates the physical one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hardware(intid: u32, priority: u8) -> Self {
-        Self::software(intid, priority).with_pintid((intid & 0x1fff) as u16).with_hw(true)
+        const HW: Lr = Lr::new().with_hw(true);
+        Self(Self::software(intid, priority).0 | HW.0 | u64::from(intid & 0x1fff) << Self::PINTID_OFFSET)
     }
 
     /// A pending interrupt that is no more physical.
-    #[inline]
+    #[inline(always)]
     pub(super) fn software(intid: u32, priority: u8) -> Self {
-        Self::new().with_vintid(intid).with_priority(priority).with_group1(true).with_state(State::Pending)
+        const PENDING: Lr = Lr::new().with_group1(true).with_state(State::Pending);
+        Self(PENDING.0 | u64::from(priority) << Self::PRIORITY_OFFSET | u64::from(intid))
     }
 
     /// SGIs have no physical part once they are here, all others do.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pending(intid: u32, priority: u8) -> Self {
         if intid < 16 { Self::software(intid, priority) } else { Self::hardware(intid, priority) }
     }

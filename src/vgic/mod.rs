@@ -42,7 +42,7 @@ mod vcpu;
 mod word;
 
 pub use cell::CellGic;
-pub use registers::{Refused, gicd_access, gicr_access};
+pub use registers::{gicd_access, gicr_access};
 pub use sgi::sgi1r;
 pub use shared::{GicShared, OwnPpis, SgiPlan, kick};
 pub use spi::Wire;

@@ -1,6 +1,7 @@
 //! More pending interrupts than list registers. The highest are in list registers, the others in the queue; the
 //! maintenance interrupt calls when it is the queue's turn, and is armed only then.
 
+use core::hint::cold_path;
 use core::sync::atomic::Ordering;
 
 use arrayvec::ArrayVec;
@@ -21,7 +22,11 @@ impl VcpuGic {
     /// ([`crate::inbox::Request::Line`]).
     #[inline]
     pub fn flush(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> CpuSet {
-        if self.queue.is_quiet() { CpuSet::default() } else { self.refill(m, cell) }
+        if self.queue.is_quiet() {
+            return CpuSet::default();
+        }
+        cold_path();
+        self.refill(m, cell)
     }
 
     /// The maintenance interrupt.

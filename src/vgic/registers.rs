@@ -9,14 +9,10 @@ use super::offsets::{
     ISPENDR, PIDR2, SGI_BASE,
 };
 use super::state::Scope;
-use super::{GicCtx, GicPorts, identity, kick, spi, state, word};
+use super::{CellGic, GicCtx, GicPorts, identity, kick, spi, state, word};
 use crate::cpu::VcpuId;
 use crate::inbox::Kick;
 use crate::ports::Width;
-
-/// The access is not aligned to its width: an external abort.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
 
 /// What a register reads as.
 #[derive(Clone, Copy)]
@@ -57,20 +53,33 @@ pub(super) enum Put {
     Route,
 }
 
-/// A register, or an array of them.
+/// A register, or an array of them. Eight bytes, so that a row is found by a shift.
+#[derive(Clone, Copy)]
 struct Reg {
-    at: u32,
-    end: u32,
+    /// Its offset in words.
+    word: u16,
+    bytes: u16,
     widths: u8,
     get: Get,
     put: Put,
 }
 
-const fn reg(at: u32, bytes: u32, widths: u8, get: Get, put: Put) -> Reg {
-    Reg { at, end: at.saturating_add(bytes), widths, get, put }
+const _: () = assert!(size_of::<Reg>() == 8);
+
+const fn reg(at: u32, bytes: u16, widths: u8, get: Get, put: Put) -> Reg {
+    assert!(at.is_multiple_of(4) && at / 4 <= u16::MAX as u32);
+    Reg { word: (at / 4) as u16, bytes, widths, get, put }
 }
 
-const fn sgi(at: u32, bytes: u32, widths: u8, get: Get, put: Put) -> Reg {
+impl Reg {
+    /// Its offset.
+    #[inline(always)]
+    const fn at(&self) -> u32 {
+        (self.word as u32) << 2
+    }
+}
+
+const fn sgi(at: u32, bytes: u16, widths: u8, get: Get, put: Put) -> Reg {
     reg(SGI_BASE.saturating_add(at), bytes, widths, get, put)
 }
 
@@ -80,7 +89,7 @@ const BYTES: u8 = WORD | 1 << Width::Byte as u8;
 const LONG: u8 = WORD | 1 << Width::Double as u8;
 
 #[rustfmt::skip]
-static DISTRIBUTOR: File<16, 544> = File::new([
+static DISTRIBUTOR: File<544> = File::new(&[
     reg(GICD_CTLR,           4, WORD,  Get::DistributorControl, Put::DistributorControl),
     reg(GICD_TYPER,          4, WORD,  Get::DistributorType,    Put::Nothing),
     reg(GICD_IIDR,           4, WORD,  Get::Implementer,        Put::Nothing),
@@ -102,7 +111,7 @@ static DISTRIBUTOR: File<16, 544> = File::new([
 ]);
 
 #[rustfmt::skip]
-static REDISTRIBUTOR: File<14, 1056> = File::new([
+static REDISTRIBUTOR: File<1056> = File::new(&[
     reg(GICR_CTLR,           4, WORD,  Get::RedistributorControl, Put::Nothing),
     reg(GICR_IIDR,           4, WORD,  Get::Implementer,          Put::Nothing),
     reg(GICR_TYPER,          8, LONG,  Get::RedistributorType,    Put::Nothing),
@@ -121,26 +130,35 @@ static REDISTRIBUTOR: File<14, 1056> = File::new([
     // IGRPMODR0 (0xd00) and NSACR (0xe00) have no meaning with DS=1.
 ]);
 
+/// Most rows of a file, and one behind them that stands for "no register".
+const ROWS: usize = 32;
+
 /// Rows, and where to find each: one for each of the first 32 words, then one for each 128 bytes. No search: an emulated
 /// register must not cost what a search costs.
-struct File<const ROWS: usize, const PLACES: usize> {
+struct File<const PLACES: usize> {
     rows: [Reg; ROWS],
     index: [u8; PLACES],
 }
 
-impl<const ROWS: usize, const PLACES: usize> File<ROWS, PLACES> {
+impl<const PLACES: usize> File<PLACES> {
     #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
-    const fn new(rows: [Reg; ROWS]) -> Self {
-        let mut index = [u8::MAX; PLACES];
+    const fn new(listed: &[Reg]) -> Self {
+        let mut index = [ROWS as u8 - 1; PLACES];
+        let mut rows = [reg(0, 0, 0, Get::Zero, Put::Nothing); ROWS];
+        assert!(listed.len() < ROWS);
         let mut row = 0;
-        while row < ROWS {
-            let mut at = rows[row].at;
-            while at < rows[row].end {
+        while row < listed.len() {
+            let mut at = listed[row].at();
+            while at < listed[row].at() + listed[row].bytes as u32 {
                 let place = Self::place(at);
-                assert!(index[place] == u8::MAX || index[place] == row as u8, "two rows share 128 bytes");
+                assert!(
+                    index[place] == ROWS as u8 - 1 || index[place] == row as u8,
+                    "two rows share 128 bytes"
+                );
                 index[place] = row as u8;
                 at += 4;
             }
+            rows[row] = listed[row];
             row += 1;
         }
         Self { rows, index }
@@ -151,54 +169,69 @@ impl<const ROWS: usize, const PLACES: usize> File<ROWS, PLACES> {
         if offset < 0x80 { offset as usize >> 2 } else { (offset as usize >> 7).wrapping_add(32) }
     }
 
+    /// The row of an access, and how far from its start the access is.
     #[inline(always)]
-    fn find(&self, offset: u32, width: Width) -> Option<&Reg> {
-        let row = self.rows.get(usize::from(*self.index.get(Self::place(offset))?))?;
-        (row.at <= offset && offset < row.end && row.widths >> width as u8 & 1 != 0).then_some(row)
+    fn find(&self, offset: u32, width: Width) -> Option<(&Reg, u32)> {
+        let row = self.rows.get(usize::from(*self.index.get(Self::place(offset))?) % ROWS)?;
+        let rel = offset.wrapping_sub(row.at());
+        (rel < u32::from(row.bytes) && row.widths >> width as u8 & 1 != 0).then_some((row, rel))
     }
 }
 
-/// An access of a guest to its distributor, `offset` bytes from its start: a write, or a read, whose value comes back.
-pub fn gicd_access<M: GicPorts>(
-    ctx: &mut GicCtx<'_, M>,
+/// An access of a guest to its distributor, `offset` bytes from its start and aligned: a write, or a read, whose value
+/// comes back. What is done often needs few parts of the context, in registers; `rest` puts all of them into memory.
+#[inline(always)]
+pub fn gicd_access<'c, M: GicPorts>(
+    machine: &'c mut M,
+    cell: &'c CellGic,
+    rest: impl FnOnce(&'c mut M) -> GicCtx<'c, M>,
     offset: u64,
     width: Width,
     write: Option<u64>,
-) -> Result<u64, Refused> {
-    access(ctx, &DISTRIBUTOR, None, offset, width, write)
+) -> u64 {
+    let offset = offset as u32 & 0xffff;
+    let Some((row, rel)) = DISTRIBUTOR.find(offset, width) else { return 0 };
+    access(machine, cell, rest, row, At { frame: None, rel, width }, write)
 }
 
 /// The same for the cell's redistributors, which lie side by side, 128 KiB for each vCPU.
-pub fn gicr_access<M: GicPorts>(
-    ctx: &mut GicCtx<'_, M>,
+#[inline(always)]
+pub fn gicr_access<'c, M: GicPorts>(
+    machine: &'c mut M,
+    cell: &'c CellGic,
+    rest: impl FnOnce(&'c mut M) -> GicCtx<'c, M>,
     offset: u64,
     width: Width,
     write: Option<u64>,
-) -> Result<u64, Refused> {
-    let frame = VcpuId((offset >> 17).min(u64::from(u8::MAX)) as u8);
-    let inside = offset & 0x1_ffff;
-    access(ctx, &REDISTRIBUTOR, Some(frame), inside, width, write)
+) -> u64 {
+    let (frame, offset) = (VcpuId((offset >> 17) as u8), offset as u32 & 0x1_ffff);
+    let Some((row, rel)) = REDISTRIBUTOR.find(offset, width) else { return 0 };
+    access(machine, cell, rest, row, At { frame: Some(frame), rel, width }, write)
 }
 
 #[inline(always)]
-fn access<M: GicPorts, const ROWS: usize, const PLACES: usize>(
-    ctx: &mut GicCtx<'_, M>,
-    file: &'static File<ROWS, PLACES>,
-    frame: Option<VcpuId>,
-    offset: u64,
-    width: Width,
+fn access<'c, M: GicPorts>(
+    machine: &'c mut M,
+    cell: &'c CellGic,
+    rest: impl FnOnce(&'c mut M) -> GicCtx<'c, M>,
+    row: &Reg,
+    at: At,
     write: Option<u64>,
-) -> Result<u64, Refused> {
-    if offset & (1u64 << width as u8).wrapping_sub(1) != 0 {
-        return Err(Refused);
-    }
-    let Some(row) = file.find(offset as u32, width) else { return Ok(0) };
-    let at = At { frame, rel: (offset as u32).wrapping_sub(row.at), width };
-    match write {
-        None => Ok(get(ctx, row.get, at)),
-        Some(value) => {
-            write_row(ctx, row.put, at, value & width.mask());
-            Ok(0)
+) -> u64 {
+    match (write, row.get, row.put) {
+        (None, Get::DistributorType, _) => u64::from(cell.typer),
+        (None, Get::Enabled, _) if let Some(id) = at.frame => {
+            cell.vcpu(id).map_or(0, |vcpu| u64::from(state::private_enabled(machine, cell, vcpu)))
+        }
+        (None, get, _) => read(&mut rest(machine), get, at),
+        (Some(value), _, Put::Enable)
+            if at.frame.is_none() && value as u32 & cell.spis_of(at.rel / 4) == 0 =>
+        {
+            0
+        }
+        (Some(value), _, put) => {
+            self::write(&mut rest(machine), put, at, value);
+            0
         }
     }
 }
@@ -214,8 +247,8 @@ pub(super) struct At {
     pub(super) width: Width,
 }
 
-#[inline(always)]
-fn get<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
+#[inline(never)]
+fn read<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
     match what {
         Get::Zero => 0,
         Get::DistributorControl => identity::distributor_control(ctx),
@@ -235,26 +268,26 @@ fn get<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
     }
 }
 
-#[inline(never)]
+#[inline(always)]
 fn with_scope<M: GicPorts>(
     ctx: &mut GicCtx<'_, M>,
     what: Get,
     at: At,
     read: impl FnOnce(&mut GicCtx<'_, M>, Scope) -> u32,
 ) -> u64 {
-    let Some(scope) = Scope::of(ctx, at.frame, at.rel / 4) else { return 0 };
+    let Some(scope) = Scope::of(ctx.cell, at.frame, at.rel / 4) else { return 0 };
     let bits = read(ctx, scope);
     u64::from(if scope.spi == 0 { bits } else { bits | spi::get(ctx, what, scope) })
 }
 
 #[inline(never)]
-fn write_row<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) {
-    let kicked = put(ctx, what, at, value);
+fn write<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) {
+    let kicked = write_row(ctx, what, at, value);
     kick(ctx.machine, kicked, ctx.shared);
 }
 
 #[inline(always)]
-fn put<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) -> Kick {
+fn write_row<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) -> Kick {
     let write = match what {
         Put::Nothing => return Kick::default(),
         Put::DistributorControl => return identity::set_distributor_control(ctx, value),
@@ -271,7 +304,7 @@ fn put<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) -> K
         Put::SetActive => state::set_active,
         Put::ClearActive => state::clear_active,
     };
-    let Some(scope) = Scope::of(ctx, at.frame, at.rel / 4) else { return Kick::default() };
+    let Some(scope) = Scope::of(ctx.cell, at.frame, at.rel / 4) else { return Kick::default() };
     let bits = value as u32 & scope.owned();
     let kick = if bits == 0 { Kick::default() } else { write(ctx, scope, bits) };
     let chosen = value as u32 & scope.spi;

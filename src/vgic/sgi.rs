@@ -5,10 +5,11 @@ use core::sync::atomic::Ordering;
 use bitfield_struct::bitfield;
 
 use super::bank::wide_bits;
-use super::{GicCtx, GicPorts, kick};
+use super::{CellGic, GicCtx, GicPorts, GicShared, kick};
 use crate::cpu::{CpuSet, VcpuId};
 use crate::inbox::{Kick, Request};
 use crate::intid::Sgi;
+use crate::ports::CpuInterface;
 
 /// ICC_SGI1R_EL1 (IHI 0069H 12.2.18).
 #[bitfield(u64)]
@@ -31,34 +32,53 @@ struct Sgi1r {
 
 /// A guest's write to ICC_SGI1R_EL1. Its targets are vCPUs of its cell; others do not exist for it. (ICC_SGI0R_EL1 and
 /// ICC_ASGI1R_EL1 ask for another group than all a cell's SGIs have, and send nothing.)
-#[inline]
-pub fn sgi1r<M: GicPorts>(ctx: &mut GicCtx<'_, M>, value: u64) {
+#[inline(always)]
+pub fn sgi1r<'c, M: GicPorts>(
+    machine: &'c mut M,
+    cell: &'c CellGic,
+    shared: &GicShared,
+    rest: impl FnOnce(&'c mut M) -> GicCtx<'c, M>,
+    value: u64,
+) {
     let request = Sgi1r::from_bits(value);
     let Some(sgi) = Sgi::new(request.intid()) else { return };
-    let targets = targets(request, ctx.me, ctx.cell.vcpu_count());
-    if ctx.shared.sgi.physical >> sgi.intid() & 1 == 0 {
-        return send_soft(ctx, sgi, targets);
+    if request.irm() || shared.sgi.physical >> sgi.intid() & 1 == 0 {
+        return send_any(&mut rest(machine), sgi, request);
     }
+    send(machine, cell, sgi, targets(request, cell.everyone));
+}
+
+/// As the physical SGI of the same number.
+#[inline(always)]
+fn send(machine: &mut impl CpuInterface, cell: &CellGic, sgi: Sgi, targets: u64) {
     for id in wide_bits(targets) {
-        if let Some(vcpu) = ctx.cell.vcpu(VcpuId(id as u8)) {
-            ctx.machine.send_sgi(sgi, vcpu.affinity);
+        if let Some(vcpu) = cell.vcpu(VcpuId(id as u8)) {
+            machine.send_sgi(sgi, vcpu.target);
         }
     }
 }
 
-/// A bit for each vCPU that is meant; a cluster has 16 ([`VcpuId::affinity`]).
-fn targets(request: Sgi1r, me: VcpuId, count: usize) -> u64 {
-    let all = u64::MAX >> 64usize.saturating_sub(count).min(63);
-    if request.irm() {
-        return all & !(1 << (me.0 & 63));
+/// To all others, or as bits.
+#[inline(never)]
+fn send_any<M: GicPorts>(ctx: &mut GicCtx<'_, M>, sgi: Sgi, request: Sgi1r) {
+    let everyone = ctx.cell.everyone;
+    let targets = if request.irm() { everyone & !(1 << (ctx.me.0 & 63)) } else { targets(request, everyone) };
+    if ctx.shared.sgi.physical >> sgi.intid() & 1 == 0 {
+        send_soft(ctx, sgi, targets);
+    } else {
+        send(ctx.machine, ctx.cell, sgi, targets);
     }
+}
+
+/// A bit for each vCPU of `all` that is named; a cluster has 16 ([`VcpuId::affinity`]).
+#[inline(always)]
+fn targets(request: Sgi1r, all: u64) -> u64 {
     let cluster = request.aff1();
     let somewhere = cluster < 4 && request.rs() == 0 && request.aff2() == 0 && request.aff3() == 0;
     if somewhere { u64::from(request.target_list()) << (cluster & 3).wrapping_mul(16) & all } else { 0 }
 }
 
 /// As bits, with a kick.
-#[inline(never)]
 fn send_soft<M: GicPorts>(ctx: &mut GicCtx<'_, M>, sgi: Sgi, targets: u64) {
     let mut asked = CpuSet::default();
     for (id, vcpu) in wide_bits(targets).filter_map(|id| {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::bank::{Bank, wide_bits};
 use super::offsets::{GICD_TYPER, ICENABLER, ISENABLER};
-use crate::cpu::{Affinity, PcpuId};
+use crate::cpu::{Affinity, PcpuId, SgiTarget};
 use crate::inbox::Kick;
 use crate::intid::{Ppi, Sgi, Spi};
 use crate::ports::{CpuInterface, GicRegisters, Width};
@@ -53,14 +53,16 @@ pub struct GicShared {
     pub console: Option<Spi>,
     /// GICD_TYPER as the hardware has it.
     pub(super) typer: u32,
-    affinities: Vec<Affinity>,
+    /// How SGIs name each CPU, by [`PcpuId`].
+    targets: Vec<SgiTarget>,
 }
 
 impl GicShared {
     /// `affinities` are those of all CPUs, by [`PcpuId`].
     pub fn new(m: &impl GicRegisters, sgi: SgiPlan, ppis: OwnPpis, affinities: Vec<Affinity>) -> Self {
+        let targets = affinities.into_iter().map(SgiTarget::new).collect();
         let typer = m.gicd_read(GICD_TYPER, Width::Word) as u32;
-        Self { gicd: spin::Mutex::new(()), sgi, ppis, console: None, typer, affinities }
+        Self { gicd: spin::Mutex::new(()), sgi, ppis, console: None, typer, targets }
     }
 }
 
@@ -71,8 +73,8 @@ pub fn kick(m: &mut impl CpuInterface, kick: Kick, shared: &GicShared) {
         return;
     }
     for cpu in wide_bits(kick.0.0) {
-        if let Some(affinity) = shared.affinities.get(cpu as usize) {
-            m.send_sgi(shared.sgi.kick, *affinity);
+        if let Some(target) = shared.targets.get(cpu as usize) {
+            m.send_sgi(shared.sgi.kick, *target);
         }
     }
 }

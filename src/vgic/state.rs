@@ -6,7 +6,7 @@
 use core::sync::atomic::Ordering;
 
 use super::bank::Bank;
-use super::cell::{SGIS, VcpuShared};
+use super::cell::{CellGic, SGIS, VcpuShared};
 use super::errand::Errand;
 use super::fold::Held;
 use super::offsets::{ICACTIVER, ICENABLER, ICPENDR, ISACTIVER, ISENABLER, ISPENDR};
@@ -14,6 +14,7 @@ use super::registers::Put;
 use super::{GicCtx, GicPorts, spi};
 use crate::cpu::{CpuSet, VcpuId};
 use crate::inbox::{Kick, Request};
+use crate::ports::GicRegisters;
 
 /// 32 INTIDs as a guest reaches them.
 #[derive(Clone, Copy)]
@@ -35,17 +36,18 @@ pub(super) struct Scope {
 impl Scope {
     /// A word of the distributor's, or the private ones of a vCPU; `None` where that is nothing.
     #[inline(always)]
-    pub(super) fn of<M>(ctx: &GicCtx<'_, M>, vcpu: Option<VcpuId>, word: u32) -> Option<Self> {
+    pub(super) fn of(cell: &CellGic, vcpu: Option<VcpuId>, word: u32) -> Option<Self> {
         let Some(id) = vcpu else {
-            let hw = ctx.cell.spis.word(word as usize);
-            let spi = ctx.cell.virtual_spis.word(word);
+            let hw = cell.spis.word(word as usize);
+            let spi = cell.virtual_spis.word(word);
             return (hw | spi != 0).then_some(Self { bank: Bank::Spis(word), word, vcpu, hw, soft: 0, spi });
         };
-        let bank = Bank::Private(ctx.cell.vcpu(id)?.cpu);
-        Some(Self { bank, word: 0, vcpu, hw: ctx.cell.private(), soft: ctx.cell.soft_sgis(), spi: 0 })
+        let bank = Bank::Private(cell.vcpu(id)?.cpu);
+        Some(Self { bank, word: 0, vcpu, hw: cell.private(), soft: cell.soft_sgis(), spi: 0 })
     }
 
     /// All that the guest has.
+    #[inline(always)]
     pub(super) fn owned(self) -> u32 {
         self.hw | self.soft
     }
@@ -68,20 +70,30 @@ impl Scope {
         ctx.cell.forced(self.word, self.vcpu).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
-    fn vcpu<'c, M>(self, ctx: &GicCtx<'c, M>) -> Option<&'c VcpuShared> {
-        self.vcpu.and_then(|id| ctx.cell.vcpu(id))
+    #[inline(always)]
+    fn vcpu(self, cell: &CellGic) -> Option<&VcpuShared> {
+        self.vcpu.and_then(|id| cell.vcpu(id))
     }
 }
 
 /// Reads ISENABLER, ICENABLER.
 pub(super) fn enabled<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope) -> u32 {
-    let soft = scope.vcpu(ctx).map_or(0, |vcpu| vcpu.soft_enabled.load(Ordering::Relaxed));
-    scope.bank.read(ctx.machine, ISENABLER) & scope.hw | soft & scope.soft
+    match scope.vcpu(ctx.cell) {
+        Some(vcpu) => private_enabled(ctx.machine, ctx.cell, vcpu),
+        None => scope.bank.read(ctx.machine, ISENABLER) & scope.hw,
+    }
+}
+
+/// Those of a vCPU's own, which drivers read often.
+#[inline(always)]
+pub(super) fn private_enabled(m: &impl GicRegisters, cell: &CellGic, vcpu: &VcpuShared) -> u32 {
+    let soft = vcpu.soft_enabled.load(Ordering::Relaxed) & cell.soft_sgis();
+    Bank::Private(vcpu.cpu).read_at_once(m, ISENABLER) & cell.private() | soft
 }
 
 /// Reads ISPENDR, ICPENDR.
 pub(super) fn pending<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope) -> u32 {
-    let soft = scope.vcpu(ctx).map_or(0, |vcpu| vcpu.soft_pending.load(Ordering::Relaxed));
+    let soft = scope.vcpu(ctx.cell).map_or(0, |vcpu| vcpu.soft_pending.load(Ordering::Relaxed));
     scope.bank.read(ctx.machine, ISPENDR) & scope.hw | soft & scope.soft | scope.held(ctx).pending
 }
 
@@ -95,7 +107,7 @@ pub(super) fn active<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope) -> u32 
 pub(super) fn enable<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bits: u32) -> Kick {
     scope.bank.write(ctx.machine, ISENABLER, bits & scope.hw);
     let soft = bits & scope.soft;
-    let Some(vcpu) = scope.vcpu(ctx).filter(|_| soft != 0) else { return Kick::default() };
+    let Some(vcpu) = scope.vcpu(ctx.cell).filter(|_| soft != 0) else { return Kick::default() };
     vcpu.soft_enabled.fetch_or(soft, Ordering::Relaxed);
     raise_soft(ctx, scope)
 }
@@ -104,7 +116,7 @@ pub(super) fn enable<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bits: u
 pub(super) fn disable<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bits: u32) -> Kick {
     scope.bank.write(ctx.machine, ICENABLER, bits & scope.hw);
     scope.bank.settle(ctx.machine);
-    if let Some(vcpu) = scope.vcpu(ctx) {
+    if let Some(vcpu) = scope.vcpu(ctx.cell) {
         vcpu.soft_enabled.fetch_and(!(bits & scope.soft), Ordering::Relaxed);
     }
     everywhere(ctx, scope, bits, Errand::GiveBack)
@@ -115,7 +127,7 @@ pub(super) fn set_pending<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bi
     let fresh = bits & !scope.held(ctx).pending;
     scope.bank.write(ctx.machine, ISPENDR, fresh & scope.hw);
     let soft = fresh & scope.soft;
-    let Some(vcpu) = scope.vcpu(ctx).filter(|_| soft != 0) else { return Kick::default() };
+    let Some(vcpu) = scope.vcpu(ctx.cell).filter(|_| soft != 0) else { return Kick::default() };
     vcpu.soft_pending.fetch_or(soft, Ordering::Relaxed);
     raise_soft(ctx, scope)
 }
@@ -123,7 +135,7 @@ pub(super) fn set_pending<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bi
 /// Writes ICPENDR.
 pub(super) fn clear_pending<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bits: u32) -> Kick {
     scope.bank.write(ctx.machine, ICPENDR, bits & scope.hw);
-    if let Some(vcpu) = scope.vcpu(ctx) {
+    if let Some(vcpu) = scope.vcpu(ctx.cell) {
         vcpu.soft_pending.fetch_and(!(bits & scope.soft), Ordering::Relaxed);
     }
     everywhere(ctx, scope, bits, Errand::ClearPending)
@@ -166,7 +178,7 @@ pub(super) fn message<M: GicPorts>(
     write: impl FnOnce(&mut GicCtx<'_, M>, Scope, u32) -> Kick,
 ) -> Kick {
     let intid = value as u32 & 0x1fff;
-    match Scope::of(ctx, None, intid / 32) {
+    match Scope::of(ctx.cell, None, intid / 32) {
         Some(scope) if scope.hw >> (intid % 32) & 1 != 0 => write(ctx, scope, 1 << (intid % 32)),
         Some(scope) if scope.spi >> (intid % 32) & 1 != 0 => {
             spi::put(ctx, what, scope.word, 1 << (intid % 32))
@@ -219,6 +231,6 @@ pub(super) fn raise_soft<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope) -> 
         ctx.vcpu.raise_soft(ctx.machine, ctx.cell);
         return Kick::default();
     }
-    let Some(vcpu) = scope.vcpu(ctx) else { return Kick::default() };
+    let Some(vcpu) = scope.vcpu(ctx.cell) else { return Kick::default() };
     ctx.inboxes.get(vcpu.cpu.index()).map_or(Kick::default(), |inbox| inbox.post(vcpu.cpu, Request::Sgi))
 }

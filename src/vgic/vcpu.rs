@@ -111,12 +111,21 @@ impl VcpuGic {
         bank.settle(m);
     }
 
-    /// A physical interrupt ended the guest's turn: acknowledges one.
-    #[inline]
+    /// A physical interrupt is pending: acknowledges one and deals with it.
     pub fn on_irq(&mut self, m: &mut impl GicPorts, cell: &CellGic, shared: &GicShared) -> Irq {
+        match self.take(m, cell) {
+            Ok(()) => Irq::Guest,
+            Err(intid) => self.on_other_irq(m, cell, shared, intid),
+        }
+    }
+
+    /// Acknowledges an interrupt. One of the guest's is on its way then; another is the caller's, for
+    /// [`VcpuGic::on_other_irq`].
+    #[inline(always)]
+    pub fn take(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> Result<(), u32> {
         let intid = m.acknowledge();
         if !cell.owned.contains(intid) {
-            return self.on_other_irq(m, cell, shared, intid);
+            return Err(intid);
         }
         let priority = m.running_priority();
         m.drop_priority(intid);
@@ -124,11 +133,11 @@ impl VcpuGic {
             m.deactivate(intid);
         }
         self.raise(m, cell, Lr::pending(intid, priority));
-        Irq::Guest
+        Ok(())
     }
 
     /// Puts an interrupt into a list register, or into the queue.
-    #[inline]
+    #[inline(always)]
     pub(super) fn raise(&mut self, m: &mut impl GicPorts, cell: &CellGic, lr: Lr) {
         if self.queue.is_quiet() && m.empty_lrs() == self.all_lrs {
             m.set_lr(0, lr.into());
@@ -174,9 +183,16 @@ impl VcpuGic {
         }
     }
 
+    /// An interrupt that [`VcpuGic::take`] did not know.
     #[cold]
     #[inline(never)]
-    fn on_other_irq(&mut self, m: &mut impl GicPorts, cell: &CellGic, shared: &GicShared, intid: u32) -> Irq {
+    pub fn on_other_irq(
+        &mut self,
+        m: &mut impl GicPorts,
+        cell: &CellGic,
+        shared: &GicShared,
+        intid: u32,
+    ) -> Irq {
         if (1020..1024).contains(&intid) {
             return Irq::None;
         }

@@ -170,6 +170,6 @@ pub(super) fn set_route<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At, value: u64
     let at = GICD_IROUTER.wrapping_add(intid.wrapping_mul(8));
     ctx.machine.gicd_write(at, Width::Double, vcpu.affinity.get());
     let (word, bit) = (intid / 32, 1 << (intid % 32));
-    let Some(scope) = Scope::of(ctx, None, word) else { return Kick::default() };
+    let Some(scope) = Scope::of(ctx.cell, None, word) else { return Kick::default() };
     everywhere(ctx, scope, bit, Errand::GiveBack)
 }

@@ -14,7 +14,7 @@ use crate::tlb;
 #[derive(Debug)]
 pub struct Cpu {
     pub(crate) features: Features,
-    pub(crate) gic: &'static Gic,
+    pub(crate) gic: Gic,
     pub(crate) space: &'static Mutex<Space>,
     pub(crate) lr_count: usize,
     /// See [`gic::rpr_shift`].
@@ -30,7 +30,7 @@ impl Cpu {
     pub fn new(gic: &'static Gic, space: &'static Mutex<Space>, conduit: bool, seed: u64) -> Self {
         Self {
             features: Features::read(),
-            gic,
+            gic: *gic,
             space,
             lr_count: gic::count_list_registers(),
             rpr_shift: gic::rpr_shift(gic),

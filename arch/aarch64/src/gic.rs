@@ -5,7 +5,7 @@ use core::arch::asm;
 use aarch64_cpu::asm::barrier::{ISHST, SY, dsb, isb};
 use aarch64_cpu::registers::{ICH_HCR_EL2, ICH_VMCR_EL2, ICH_VTR_EL2, Readable, Writeable};
 use bulkhead::addr::{Pa, Span};
-use bulkhead::cpu::{Affinity, PcpuId};
+use bulkhead::cpu::{PcpuId, SgiTarget};
 use bulkhead::intid::Sgi;
 use bulkhead::ports::{CpuInterface, GicRegisters, VirtualInterface, Width};
 
@@ -19,7 +19,7 @@ pub const GICD_SIZE: u64 = 0x1_0000;
 pub const GICR_SIZE: u64 = 0x2_0000;
 
 /// Where the distributor and the redistributor of each CPU are. Only [`Gic::new`] makes one.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Gic {
     gicd: Pa,
     gicr: &'static [Pa],
@@ -33,16 +33,17 @@ impl Gic {
         Self { gicd: gicd.start(), gicr }
     }
 
+    // The frames were spans, so that no address in them wraps.
     #[inline(always)]
     fn frame(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
         let inside = u64::from(offset) + width.bytes() <= GICR_SIZE;
-        self.gicr.get(cpu.index()).filter(|_| inside).and_then(|base| base.checked_add(u64::from(offset)))
+        self.gicr.get(cpu.index()).filter(|_| inside).map(|base| Pa(base.0.wrapping_add(u64::from(offset))))
     }
 
     #[inline(always)]
     fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
         let inside = u64::from(offset) + width.bytes() <= GICD_SIZE;
-        self.gicd.checked_add(u64::from(offset)).filter(|_| inside)
+        inside.then(|| Pa(self.gicd.0.wrapping_add(u64::from(offset))))
     }
 }
 
@@ -188,9 +189,6 @@ impl CpuInterface for Cpu {
         let intid = ICC_IAR1_EL1::get() as u32;
         // The read's effects are seen by what follows only behind a DSB (IHI 0069H 4.4.3).
         dsb(SY);
-        if intid < 16 {
-            stop::halt_if_stopped();
-        }
         intid
     }
 
@@ -208,23 +206,19 @@ impl CpuInterface for Cpu {
 
     #[inline(always)]
     fn deactivate(&mut self, intid: u32) {
+        // Whoever stops the machine sends SGIs, and every one that is taken comes here.
+        if intid < 16 {
+            stop::halt_if_stopped();
+        }
         ICC_DIR_EL1::set(u64::from(intid));
         isb(SY);
     }
 
     #[inline(always)]
-    fn send_sgi(&mut self, sgi: Sgi, to: Affinity) {
-        let [aff0, aff1, aff2, aff3] = to.levels().map(u64::from);
+    fn send_sgi(&mut self, sgi: Sgi, to: SgiTarget) {
         // What was stored for the target must be visible before the interrupt is (Arm ARM B2.3.10).
         dsb(ISHST);
-        ICC_SGI1R_EL1::set(
-            aff3 << 48
-                | (aff0 >> 4) << 44
-                | aff2 << 32
-                | u64::from(sgi.intid()) << 24
-                | aff1 << 16
-                | 1 << (aff0 & 15),
-        );
+        ICC_SGI1R_EL1::set(to.get() | u64::from(sgi.intid()) << 24);
         isb(SY);
     }
 }
@@ -300,12 +294,13 @@ impl VirtualInterface for Cpu {
 
     #[inline(always)]
     fn lr(&self, n: usize) -> u64 {
-        if n < self.lr_count { read_lr(n) } else { 0 }
+        if n == 0 || n < self.lr_count { read_lr(n) } else { 0 }
     }
 
     #[inline(always)]
     fn set_lr(&mut self, n: usize, value: u64) {
-        if n < self.lr_count {
+        // There is always a first one.
+        if n == 0 || n < self.lr_count {
             write_lr(n, value);
         }
     }

@@ -18,7 +18,6 @@ use bulkhead::paging::{MapError, Table, Tables, Window};
 use bulkhead::plan::{Boot, Console, pool};
 use bulkhead::ports::Serial;
 use bulkhead::refusal::{Code, Refusal, code};
-use bulkhead::run;
 use bulkhead::tree;
 use bulkhead::tree::early::{self, Early};
 use bulkhead::vgic::{SgiPlan, physical};
@@ -30,7 +29,7 @@ use crate::el2::{self, Features};
 use crate::entry::{self, MmuRegisters};
 use crate::gic::{self, Gic};
 use crate::mmu::{self, Space};
-use crate::{cache, cpu, firmware, heap, stop, time, uart};
+use crate::{cache, cpu, firmware, heap, stop, time, uart, world};
 
 static TABLES: [Table; mmu::BOOT_TABLES] = [const { Table::new() }; mmu::BOOT_TABLES];
 
@@ -170,6 +169,7 @@ fn boot_cells(
     let mut system =
         survey.build(&mut machine, sgi, translation, serial).map_err(|e| refuse_all(alloc::vec![e]))?;
     system.entered = entered;
+    system.free_memory = heap::free;
     let system: &'static System = Box::leak(Box::new(system));
     // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
     if let Err(e) = mmu::unmap(&mut space.lock(), tree) {
@@ -188,7 +188,7 @@ fn boot_cells(
     let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
     info!("memory: image {image} heap {used} of {total}, at most {peak}");
-    run::cpu(system, me, &mut machine)
+    world::run(system, me, &mut machine)
 }
 
 /// The console's UART, mapped and started; `None` if it cannot be mapped.
@@ -353,7 +353,7 @@ extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
         stop::halt();
     }
     me.state.store(ARRIVED, Ordering::Release);
-    run::cpu(me.system, me.id, &mut machine)
+    world::run(me.system, me.id, &mut machine)
 }
 
 /// Entered at EL1 or EL3, MMU off: says so and stops.

@@ -1,7 +1,7 @@
 // EL2's exception vectors (Arm ARM D1.3.1.2) and the way into a guest and back.
 //
-// While a guest runs, SP_EL2 points at its frame (`bulkhead::vcpu::Frame`: x0 at 0, x30 at 240, ELR at 248,
-// SPSR at 256, EL2's own stack pointer at 264), so that an exit needs no memory but the frame.
+// While a guest runs, SP_EL2 points at its frame (`bulkhead::vcpu::Frame`: x0 at 0, x30 at 240, nothing at 248, ELR at 256,
+// SPSR at 264, EL2's own SP, x19, x29 and x30 from 272 on), so that an exit needs no memory but the frame.
 
 .section .text.vectors, "ax"
 
@@ -32,12 +32,20 @@
     b       own_fault
 .endm
 
-// An exception from the guest.
+// An exception from the guest: all of the way out fits into its vector.
 .macro lower kind
 .balign 128
     stp     x0, x1, [sp]
+    save_from_x2 sp
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
+    str     x30, [sp, #240]
+    stp     x2, x3, [sp, #256]
+    ldp     x29, x30, [sp, #288]
+    ldp     x1, x19, [sp, #272]
     mov     x0, #\kind
-    b       leave
+    mov     sp, x1
+    ret
 .endm
 
 .balign 2048
@@ -60,27 +68,16 @@ bulkhead_vectors:
     lower   2
     lower   3
 
-leave:
-    save_from_x2 sp
-    mrs     x1, elr_el2
-    mrs     x2, spsr_el2
-    stp     x30, x1, [sp, #240]
-    ldr     x1, [sp, #264]
-    str     x2, [sp, #256]
-    mov     sp, x1
-    ldr     x19, [sp, #16]
-    ldp     x29, x30, [sp], #32
-    ret
+// The last vector's 128 bytes end here.
+.balign 128
 
 // fn(x0: *mut Frame) -> x0: the vector's kind. Clobbers everything but x19, x29, x30 and SP.
 .global bulkhead_enter
 bulkhead_enter:
-    stp     x29, x30, [sp, #-32]!
-    str     x19, [sp, #16]
     mov     x1, sp
-    ldr     x2, [x0, #248]
-    ldr     x3, [x0, #256]
-    str     x1, [x0, #264]
+    stp     x29, x30, [x0, #288]
+    stp     x1, x19, [x0, #272]
+    ldp     x2, x3, [x0, #256]
     mov     sp, x0
     msr     elr_el2, x2
     msr     spsr_el2, x3
@@ -109,16 +106,17 @@ own_fault:
     // x0 = kind, the interrupted x0 in TPIDR_EL0. TPIDR_EL2 = this CPU's emergency stack, its end.
     msr     tpidrro_el0, x1
     mrs     x1, tpidr_el2
-    sub     x1, x1, #272
+    sub     x1, x1, #304
     save_from_x2 x1
     mrs     x2, tpidr_el0
     mrs     x3, tpidrro_el0
     stp     x2, x3, [x1]
     mrs     x2, elr_el2
     mrs     x3, spsr_el2
-    stp     x30, x2, [x1, #240]
-    mov     x4, sp
-    stp     x3, x4, [x1, #256]
+    str     x30, [x1, #240]
+    stp     x2, x3, [x1, #256]
+    mov     x2, sp
+    str     x2, [x1, #272]
     mov     sp, x1
     // fn(frame, kind) -> !
     mov     x2, x0

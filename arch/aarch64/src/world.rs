@@ -3,7 +3,10 @@
 use core::arch::{asm, global_asm};
 
 use aarch64_cpu::registers::{ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
+use bulkhead::cell::System;
+use bulkhead::cpu::PcpuId;
 use bulkhead::ports::{Exit, World};
+use bulkhead::run;
 use bulkhead::vcpu::Frame;
 
 use crate::cpu::Cpu;
@@ -18,6 +21,15 @@ unsafe extern "C" {
 /// The address for VBAR_EL2.
 pub fn vectors() -> u64 {
     (&raw const bulkhead_vectors).addr() as u64
+}
+
+/// A CPU's loop, from the end of boot on. It has a section of its own because LLVM's outliner, which shortens the image by
+/// calls of what functions have in common, leaves such functions whole.
+// SAFETY: the link script puts it with the rest of the text.
+#[unsafe(link_section = ".text.loop")]
+#[inline(never)]
+pub fn run(system: &System, me: PcpuId, machine: &mut Cpu) -> ! {
+    run::cpu(system, me, machine)
 }
 
 impl World for Cpu {

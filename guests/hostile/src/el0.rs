@@ -2,8 +2,9 @@
 
 use rt::{gic, read_reg};
 
+use crate::forms::FORMS;
 use crate::interrupts::{deadline, met};
-use crate::report::{Attack, Report};
+use crate::report::{Report, Tally};
 use crate::shot::{self, SVC};
 use crate::stubs::{self, form};
 use crate::word::{Encoding, Random, hvc, smc};
@@ -28,20 +29,20 @@ pub fn run(report: &mut Report) {
     }
     shot::write(0, &[hvc(0), SVC, smc(0), SVC]);
     shot::publish(4);
-    let mut attack = Attack::default();
+    let mut tally = Tally::default();
     for function in [0x8400_0000, 0x8400_0008, 0x8400_0009, 0] {
         for index in [0, 2] {
             deadline();
             let shot = shot::run_el0(index, [function, 0, 0, 0, 0, 0, 0, 0]);
             met();
-            attack.note(&shot);
-            attack.want(
+            tally.note(&shot);
+            tally.want(
                 shot.vector == 9 || shot.esr == 1 << 25 && shot.vector == 8,
                 format_args!("HVC or SMC gave ESR {:#x}", shot.esr),
             );
         }
     }
-    report.done(format_args!("HVC and SMC"), attack);
+    report.done(format_args!("HVC and SMC"), tally);
     emulated(report);
     random(report, "A64", 4000, shot::run_el0);
     stubs::write();
@@ -57,8 +58,8 @@ fn sweep(report: &mut Report, op0: u32, name: &str, load: bool) {
         shot::write(STUB * n, &[if matches!(word, WFI | WFE) { shot::NOP } else { word }, SVC]);
     }
     shot::publish(STUB << 14);
-    crate::sysreg::by_op1(report, op0, name, |_, n, attack| {
-        attack.note(&shot::run_el0(STUB * n, [0; 8]));
+    crate::sysreg::by_op1(report, op0, name, |_, n, tally| {
+        tally.note(&shot::run_el0(STUB * n, [0; 8]));
     });
 }
 
@@ -67,24 +68,35 @@ fn emulated(report: &mut Report) {
     let gicd = gic::distributor().base();
     shot::map(DEVICES, (gicd / GIB * GIB) | DEVICE_EL0);
     let at = DEVICES * GIB + gicd % GIB;
-    for n in 0..crate::forms::count() {
+    for n in 0..FORMS.len() {
         shot::write(STUB * n, &[crate::forms::word(n), SVC]);
     }
-    shot::publish(STUB * crate::forms::count());
-    let mut attack = Attack::default();
-    for n in 0..crate::forms::count() {
-        for offset in [0, 0x104, 0x420, 0x6100, 0xfffc, 0x1_0000, 0x3_0000] {
-            deadline();
-            let shot = shot::run_el0(STUB * n, [at + offset, u64::MAX, 0, 0, 0, 0, 0, 0]);
-            met();
-            attack.note(&shot);
-            attack.want(
-                shot.vector == 8 || shot.vector == 9,
-                format_args!("form {n} came by vector {}", shot.vector),
-            );
+    shot::publish(STUB * FORMS.len());
+    const TARGETS: [(&str, u64); 9] = [
+        ("GICD_CTLR", 0),
+        ("GICD_ISENABLER1", 0x104),
+        ("GICD_IPRIORITYR8", 0x420),
+        ("GICD_IROUTER32", 0x6100),
+        ("the end of GICD", 0xfffc),
+        ("behind GICD", 0x1_0000),
+        ("the ITS", 0x8_0000),
+        ("GICR_ISENABLER0", 0xb_0100),
+        ("a UART", 0x100_0000),
+    ];
+    for (target, offset) in TARGETS {
+        for (n, form) in FORMS.iter().enumerate() {
+            report.attack(format_args!("{} at {target}", form.name), |tally| {
+                deadline();
+                let shot = shot::run_el0(STUB * n, [at + offset, u64::MAX, 0, 0, 0, 0, 0, 0]);
+                met();
+                tally.note(&shot);
+                tally.want(
+                    shot.vector == 8 || shot.vector == 9,
+                    format_args!("{} came by vector {}", form.name, shot.vector),
+                );
+            });
         }
     }
-    report.done(format_args!("the distributor in every form"), attack);
     step(report, at);
     shot::map(DEVICES, AS_BEFORE);
 }
@@ -96,23 +108,23 @@ fn step(report: &mut Report, distributor: u64) {
     const STEPPED: u64 = 0x32;
     shot::write(0, &[crate::forms::word(form::LDR_W), shot::NOP, shot::NOP, SVC]);
     shot::publish(4);
-    let mut attack = Attack::default();
+    let mut tally = Tally::default();
     shot::step(true);
     let shot = shot::run_as(0, [distributor, 0, 0, 0, 0, 0, 0, 0], 0x1c0 | SS);
     shot::step(false);
-    attack.note(&shot);
-    attack.want(
+    tally.note(&shot);
+    tally.want(
         shot.esr >> 26 == STEPPED && shot.elr == shot::el0_place(0) + 4,
         format_args!("a step gave ESR {:#x} at {:#x}", shot.esr, shot.elr),
     );
-    report.done(format_args!("a step over an emulated load"), attack);
+    report.done(format_args!("a step over an emulated load"), tally);
 }
 
 fn random(report: &mut Report, name: &str, rounds: usize, run: impl Fn(usize, [u64; 8]) -> shot::Shot) {
     let mut random = Random::new(0x5eed);
     let rounds = if crate::deep() { rounds * 1000 } else { rounds };
     for batch in 0..8 {
-        let mut attack = Attack::default();
+        let mut tally = Tally::default();
         for n in 0..rounds / 8 {
             let index = n % 1024 * 4;
             let words = random.next();
@@ -120,10 +132,10 @@ fn random(report: &mut Report, name: &str, rounds: usize, run: impl Fn(usize, [u
             shot::publish_at(index, 4);
             let pointer = shot::EL0_BASE + (random.next() & 0x7_ff8);
             deadline();
-            attack.note(&run(index, [pointer, pointer, random.next(), 0, u64::MAX, pointer, 1, 8]));
+            tally.note(&run(index, [pointer, pointer, random.next(), 0, u64::MAX, pointer, 1, 8]));
             met();
         }
-        report.done(format_args!("random {name} instructions, batch {batch}"), attack);
+        report.done(format_args!("random {name} instructions, batch {batch}"), tally);
     }
 }
 
@@ -145,31 +157,31 @@ pub fn aarch32(report: &mut Report) {
                 shot::write(STUB * n as usize, &[code(n), SVC_A32]);
             }
             shot::publish(STUB << 14);
-            let mut attack = Attack::default();
+            let mut tally = Tally::default();
             for n in 0..1 << 14 {
-                attack.note(&shot::run_a32(STUB * n, [0; 8], false));
+                tally.note(&shot::run_a32(STUB * n, [0; 8], false));
                 if n & 0x7ff == 0x7ff {
                     report.done(
                         format_args!("{name} p{coprocessor}, {}", n >> 11),
-                        core::mem::take(&mut attack),
+                        core::mem::take(&mut tally),
                     );
                 }
             }
         }
-        let mut attack = Attack::default();
+        let mut tally = Tally::default();
         for n in 0..512 {
             let word = 0xec40_0000 | (n >> 8) << 20 | 1 << 16 | coprocessor << 8 | n & 0xff;
             shot::write(0, &[word, SVC_A32]);
             shot::publish(2);
-            attack.note(&shot::run_a32(0, [0; 8], false));
+            tally.note(&shot::run_a32(0, [0; 8], false));
         }
-        report.done(format_args!("MRRC and MCRR p{coprocessor}"), attack);
+        report.done(format_args!("MRRC and MCRR p{coprocessor}"), tally);
     }
     // HVC, SMC, and accesses to the distributor: LDR, STR, LDRB, STRH, LDRD, LDM, LDREX, SWP.
     let gicd = gic::distributor().base();
     shot::map(DEVICES, (gicd / GIB * GIB) | DEVICE_EL0);
     let at = DEVICES * GIB + gicd % GIB;
-    let mut attack = Attack::default();
+    let mut tally = Tally::default();
     for word in [
         0xe140_0070,
         0xe160_0070,
@@ -190,14 +202,14 @@ pub fn aarch32(report: &mut Report) {
             deadline();
             let shot = shot::run_a32(0, [at + offset, u64::MAX, 0, 0, 0, 0, 0, 0], false);
             met();
-            attack.note(&shot);
-            attack.want(
+            tally.note(&shot);
+            tally.want(
                 shot.vector == 12 || shot.vector == 13,
                 format_args!("{word:#x} came by vector {}, ESR {:#x}", shot.vector, shot.esr),
             );
         }
     }
-    report.done(format_args!("HVC, SMC and the distributor"), attack);
+    report.done(format_args!("HVC, SMC and the distributor"), tally);
     shot::map(DEVICES, AS_BEFORE);
     random(report, "A32", 2000, |index, x| shot::run_a32(index, x, false));
     random(report, "T32", 2000, |index, x| shot::run_a32(index, x, true));

@@ -3,11 +3,17 @@
 //! hypervisor to say (`guests/victim`), not for this guest.
 //!
 //! On the command line (`bootargs`):
+//! - `hostile.mode=medley`: a bit of everything at random, for ever; `lives`: one short life after another ([`lives`]); `asleep`:
+//!   nothing at all,
 //! - `hostile.run=PREFIX,PREFIX`: only the classes whose names begin so,
+//! - `hostile.list`: a line for each attack: its name, how many shots, how many of them worked, were undefined or trapped, were aborted,
 //! - `hostile.deep`: every page and every value, for hours instead of seconds,
 //! - `hostile.end=reset|off|spin`: how it ends; `reset` without it, and then all begins anew.
 //!
 //! With a second vCPU, that one is at it all the time too ([`crew`]).
+//!
+//! The attacks are tables: a line for each target, instruction, register, argument or race, and what may come of it; most classes
+//! try each line of one table with each of another.
 //!
 //! In reading order: [`shot`] (the primitive), [`word`], [`forms`] (instructions), [`stubs`], [`report`], then the classes.
 
@@ -20,8 +26,10 @@ mod el0;
 mod forms;
 mod gic;
 mod interrupts;
+mod lives;
 mod memory;
 mod power;
+mod races;
 mod remains;
 mod report;
 mod shot;
@@ -57,15 +65,20 @@ const CLASSES: &[Class] = &[
     ("state", stage1::states),
     ("interrupt", interrupts::run),
     ("idle", interrupts::idle),
-    ("crew", crew::run),
+    ("race", races::run),
 ];
 
 fn main() -> ! {
     println!("hostile: begins, {} CPUs", rt::smp::count());
-    if shot::arena_is_ours() {
-        attack();
-    } else {
+    if !shot::arena_is_ours() {
         println!("hostile: FAILED: this cell needs 16 MiB of RAM");
+        end();
+    }
+    match tree::argument("hostile.mode") {
+        Some("medley") => crew::medley(),
+        Some("lives") => lives::live(),
+        Some("asleep") => crew::sleep(),
+        _ => attack(),
     }
     end()
 }
@@ -74,7 +87,7 @@ fn attack() {
     remains::look();
     stubs::write();
     shot::open_el0();
-    let mut report = Report::default();
+    let mut report = Report::new(tree::argument("hostile.list").is_some());
     crew::muster();
     for (name, run) in CLASSES {
         if wanted(name) {
@@ -85,7 +98,7 @@ fn attack() {
     }
     report.end();
     remains::leave();
-    crew::ruin();
+    crew::end();
 }
 
 fn wanted(name: &str) -> bool {

@@ -39,6 +39,7 @@ const _: () = assert!(core::mem::offset_of!(Shot, start) == 120);
 unsafe extern "C" {
     fn hostile_shoot(shot: *mut Shot);
     fn hostile_bad_vectors();
+    fn hostile_ruins();
 }
 
 /// RET.
@@ -209,9 +210,9 @@ pub fn open_el0() {
     map(EL0_BASE >> 30, table | 3);
 }
 
-/// Lets FP and SIMD instructions through at EL1 and EL0.
+/// Lets FP, SIMD, SVE and SME instructions through at EL1 and EL0.
 pub fn allow_vectors() {
-    let value = rt::read_reg!("cpacr_el1") | 3 << 20 | 3 << 16;
+    let value = rt::read_reg!("cpacr_el1") | 3 << 24 | 3 << 20 | 3 << 16;
     // SAFETY: this program itself has no vector code, and keeps nothing in those registers.
     unsafe { asm!("msr cpacr_el1, {}", "isb", in(reg) value, options(nostack)) }
 }
@@ -226,53 +227,43 @@ pub fn find(span: Span, value: u64) -> Option<u64> {
     })
 }
 
-/// How many ways [`ruin`] knows.
-pub const RUINS: u64 = 6;
+/// What a CPU does that [`ruin`] brought where nothing of its own ends it; `ruin` has the code by number.
+const RUINED: [&str; RUINS as usize] = [
+    "faults in its fault handler",
+    "has no stage 1",
+    "has no vectors",
+    "sleeps in WFI with all masked",
+    "sleeps in WFE with all masked",
+    "spins with all masked",
+    "calls for ever",
+    "reads the distributor for ever",
+    "writes the distributor for ever",
+    "cleans by set and way for ever",
+    "invalidates TLBs for ever",
+    "sends SGIs to all for ever",
+    "faults on nothing for ever",
+];
 
-/// Brings this CPU into a state that nothing of its own ends: faults in the fault handler itself, WFI with all masked, loops.
+/// How many ways [`ruin`] knows.
+pub const RUINS: u64 = 13;
+
+/// What a CPU does that was ruined this way.
+pub fn ruin_name(way: u64) -> &'static str {
+    RUINED.get((way % (RUINS + 1)).saturating_sub(1) as usize).copied().unwrap_or("")
+}
+
+/// Brings this CPU into such a state.
 pub fn ruin(way: u64) -> ! {
-    // SAFETY: this CPU runs nothing of Rust's any more, and what it faults on is not memory of its.
+    // Each way is a loop of 16 words, or less, in hostile_ruins.
+    let code = (hostile_ruins as *const ()).addr() as u64 + (way % (RUINS + 1)).saturating_sub(1) * 64;
+    // SAFETY: this CPU runs nothing of Rust's any more, and what it touches is not memory of this program's.
     unsafe {
         asm!(
             "msr daifset, #0xf",
-            "cmp {way}, #1",
-            "b.eq 1f",
-            "cmp {way}, #2",
-            "b.eq 2f",
-            "cmp {way}, #3",
-            "b.eq 3f",
-            "cmp {way}, #4",
-            "b.eq 4f",
-            "cmp {way}, #5",
-            "b.eq 5f",
-            "b 6f",
-            // A vector base whose vectors fault.
-            "1: msr vbar_el1, {vectors}",
-            "isb",
-            "udf #0",
-            // A stage 1 that is nowhere.
-            "2: mov {way}, #0x3000",
-            "msr ttbr0_el1, {way}",
-            "isb",
-            "tlbi vmalle1",
-            "dsb sy",
-            "isb",
-            "ldr {way}, [{way}]",
-            // A vector base that is nowhere.
-            "3: mov {way}, #0x80000000",
-            "msr vbar_el1, {way}",
-            "isb",
-            "hvc #0",
-            "udf #0",
-            // Asleep.
-            "4: wfi",
-            "b 4b",
-            // Asleep with an interrupt that is pending and masked is a loop.
-            "5: wfe",
-            "b 5b",
-            "6: b 6b",
-            way = in(reg) way,
-            vectors = in(reg) bad_vectors(),
+            "br {code}",
+            code = in(reg) code,
+            in("x0") rt::gic::distributor().base(),
+            in("x1") bad_vectors(),
             options(noreturn),
         )
     }

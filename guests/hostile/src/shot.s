@@ -180,3 +180,68 @@ hostile_bad_vectors:
     .balign 128
     udf     #0
 .endr
+
+// What ruined CPUs do, 64 bytes each, in the order of shot.rs. x0 is the distributor, x1 the bad vectors.
+.macro ruin
+.balign 64
+.endm
+.balign 64
+.global hostile_ruins
+hostile_ruins:
+    ruin
+    msr     vbar_el1, x1
+    isb
+    udf     #0
+    ruin
+    mov     x2, #0x3000
+    msr     ttbr0_el1, x2
+    isb
+    tlbi    vmalle1
+    dsb     sy
+    isb
+    ldr     x2, [x2]
+    b       .
+    ruin
+    mov     x2, #0x80000000
+    msr     vbar_el1, x2
+    isb
+    udf     #0
+    ruin
+1:  wfi
+    b       1b
+    ruin
+1:  wfe
+    b       1b
+    ruin
+    b       .
+    ruin
+1:  mov     x0, #0x84000000
+    hvc     #0
+    b       1b
+    ruin
+1:  ldr     w2, [x0, #4]
+    b       1b
+    ruin
+    mov     w3, #-1
+1:  str     w3, [x0, #0x100]
+    str     w3, [x0, #0x420]
+    b       1b
+    ruin
+1:  mov     x2, #0
+    dc      cisw, x2
+    b       1b
+    ruin
+1:  tlbi    vmalle1is
+    dsb     sy
+    b       1b
+    ruin
+    mov     x2, #0x10000000000
+    .inst   0xd518cba2                  // msr icc_sgi1r_el1, x2
+    b       . - 4
+    ruin
+    // A vector base whose every vector loads from nothing again: the fault of the fault, by way of EL2 each time.
+    mov     x2, #0x80000000
+    msr     vbar_el1, x2
+    isb
+1:  ldr     w3, [x2]
+    b       1b

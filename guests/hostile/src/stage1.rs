@@ -4,7 +4,8 @@
 use rt::gic;
 use rt::tree::board;
 
-use crate::report::{Attack, DATA_ABORT, Report};
+use crate::forms::FORMS;
+use crate::report::{DATA_ABORT, Report, Tally};
 use crate::shot::{self, RET};
 use crate::stubs::{self, form};
 use crate::word::{Encoding, Random};
@@ -26,24 +27,24 @@ fn tables(report: &mut Report) {
     let behind = board().memory.first().map_or(0, |bank| bank.base + bank.size);
     let places = [0, 0x1000, gic::distributor().base(), behind, 3 * GIB, 0x7f_ffff_f000, 0xffff_ffff_f000];
     for place in places {
-        let mut attack = Attack::default();
+        let mut tally = Tally::default();
         shot::map(PLAYGROUND / GIB, place | TABLE);
         for offset in [0, 0x20_0000, GIB - 8] {
             let at = PLAYGROUND + offset;
-            for n in 0..crate::forms::count() {
-                attack.note(&stubs::access(n, at, u64::MAX));
+            for n in 0..FORMS.len() {
+                tally.note(&stubs::access(n, at, u64::MAX));
             }
             let shot = stubs::access(form::LDR_W, at, 0);
-            attack.want(
+            tally.want(
                 shot.esr >> 26 == DATA_ABORT && shot.far == at && shot.vector == 4,
                 format_args!(
                     "a walk at {place:#x} gave ESR {:#x} FAR {:#x} vector {}",
                     shot.esr, shot.far, shot.vector
                 ),
             );
-            attack.note(&stubs::fetch(at));
+            tally.note(&stubs::fetch(at));
         }
-        report.done(format_args!("tables at {place:#x}"), attack);
+        report.done(format_args!("tables at {place:#x}"), tally);
     }
     shot::map(PLAYGROUND / GIB, 0);
 }
@@ -88,13 +89,13 @@ fn registers(report: &mut Report) {
         shot::write(0, &code);
         shot::publish(code.len());
         let mut random = Random::new(7);
-        let mut attack = Attack::default();
+        let mut tally = Tally::default();
         let bits = (0..64).map(|bit| 1 << bit);
         for value in bits.chain((0..256).map(|_| random.next())) {
             // Never the MMU itself, with whatever is in the other registers; nor big-endian data for the next in line.
-            attack.note(&shot::run(0, [value & !(1 | 1 << 25), 0, 0, 0, 0, 0, 0, 0]));
+            tally.note(&shot::run(0, [value & !(1 | 1 << 25), 0, 0, 0, 0, 0, 0, 0]));
         }
-        report.done(format_args!("garbage in {name}"), attack);
+        report.done(format_args!("garbage in {name}"), tally);
     }
 }
 
@@ -110,14 +111,14 @@ fn thread(report: &mut Report) {
     ] {
         shot::write(0, &[SPSEL_0, instruction, SPSEL_1, RET]);
         shot::publish(4);
-        let mut attack = Attack::default();
+        let mut tally = Tally::default();
         let shot = shot::run(0, [0; 8]);
-        attack.note(&shot);
-        attack.want(
+        tally.note(&shot);
+        tally.want(
             shot.vector == 0 && shot.esr == esr && shot.elr == shot::place(1),
             format_args!("{name} came by vector {} with ESR {:#x} at {:#x}", shot.vector, shot.esr, shot.elr),
         );
-        report.done(format_args!("{name} on SP_EL0"), attack);
+        report.done(format_args!("{name} on SP_EL0"), tally);
     }
 }
 
@@ -127,12 +128,12 @@ pub fn states(report: &mut Report) {
     shot::write(0, &[shot::SVC, shot::SVC]);
     shot::publish(2);
     for mode in 0..32 {
-        let mut attack = Attack::default();
+        let mut tally = Tally::default();
         for more in [0, 1 << 20, 1 << 21, 1 << 22, 3 << 10, 1 << 13, 1 << 25, 0xf << 28] {
             crate::interrupts::deadline();
-            attack.note(&shot::run_as(0, [0; 8], 0x140 | mode | more));
+            tally.note(&shot::run_as(0, [0; 8], 0x140 | mode | more));
             crate::interrupts::met();
         }
-        report.done(format_args!("mode {mode:#x}"), attack);
+        report.done(format_args!("mode {mode:#x}"), tally);
     }
 }

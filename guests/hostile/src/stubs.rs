@@ -9,17 +9,17 @@ const HVC: usize = FORMS + 0x1000;
 const SMC: usize = HVC + 2;
 const FETCH: usize = HVC + 4;
 
-/// Numbers of some forms, by their place in forms.s.
+/// Numbers of some forms, by their place in [`forms::FORMS`].
 pub mod form {
     #![allow(missing_docs, reason = "the names are the instructions")]
     pub const LDRB: usize = 0;
     pub const LDRH: usize = 1;
     pub const LDR_W: usize = 2;
     pub const LDR_X: usize = 3;
-    pub const STRB: usize = 10;
-    pub const STRH: usize = 11;
-    pub const STR_W: usize = 12;
-    pub const STR_X: usize = 13;
+    pub const STRB: usize = 4;
+    pub const STRH: usize = 5;
+    pub const STR_W: usize = 6;
+    pub const STR_X: usize = 7;
 }
 
 /// BR x0: the fetch from there faults, and the shot lands.
@@ -27,7 +27,7 @@ const BR_X0: u32 = 0xd61f_0000;
 
 /// Writes them all, for the CPU that calls.
 pub fn write() {
-    for n in 0..forms::count() {
+    for n in 0..forms::FORMS.len() {
         shot::write(FORMS + 2 * n, &[forms::word(n), RET]);
     }
     shot::write(HVC, &[word::hvc(0), RET, word::smc(0), RET, BR_X0, RET]);

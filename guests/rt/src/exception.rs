@@ -4,6 +4,7 @@ use core::arch::asm;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::regs::write_reg;
 use crate::{MAX_CPUS, console, psci, regs, tree};
 
 /// The registers at an exception; vectors.s knows this layout.
@@ -89,6 +90,17 @@ pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Fault> {
         })
     } else {
         Ok(result)
+    }
+}
+
+/// Takes exceptions where no memory is, so one after the other without end. An interrupt or fault gets nobody's attention.
+pub fn storm() -> ! {
+    regs::mask_interrupts();
+    write_reg!("vbar_el1", 0_u64);
+    regs::isb();
+    loop {
+        // SAFETY: the exception never comes back.
+        unsafe { asm!("brk #0", options(nomem, nostack)) }
     }
 }
 

@@ -2,7 +2,7 @@
 //! policy. All that depends on the machine comes from the device tree in x0; no address is built in.
 //!
 //! In reading order: [`entry`] (from the first instruction to `main`), [`tree`] (what the device tree tells), [`regs`]
-//! (system registers), [`mmio`], [`console`] (PL011), [`exception`], [`gic`], [`timer`], [`psci`], [`smp`] (other CPUs),
+//! (system registers), [`mmio`], [`console`] (PL011), [`exception`], [`gic`], [`timer`], [`watchdog`], [`psci`], [`smp`] (other CPUs),
 //! [`measure`] (instruction counts for the benchmark guest).
 //!
 //! A guest is a crate with `rt::entry!(main, irq)`: `main` runs once on the first CPU with interrupts masked, `irq`
@@ -22,6 +22,7 @@ pub mod regs;
 pub mod smp;
 pub mod timer;
 pub mod tree;
+pub mod watchdog;
 
 /// The most vCPUs that a guest uses.
 pub const MAX_CPUS: usize = 16;

@@ -50,6 +50,17 @@ pub struct Console {
     pub intid: Option<u32>,
 }
 
+/// A watchdog's node.
+#[derive(Clone, Copy, Debug)]
+pub struct Watchdog {
+    /// Where its control frame is.
+    pub control: u64,
+    /// Where its refresh frame is.
+    pub refresh: u64,
+    /// Its interrupt, an INTID.
+    pub intid: u32,
+}
+
 /// A shared interrupt that a device of the tree uses.
 #[derive(Clone, Copy, Debug)]
 pub struct SpiUse {
@@ -78,6 +89,8 @@ pub struct Board {
     pub psci: Option<Conduit>,
     /// The console.
     pub console: Option<Console>,
+    /// The watchdog.
+    pub watchdog: Option<Watchdog>,
     /// Every SPI that the tree's nodes name, each once.
     pub spis: ArrayVec<SpiUse, 256>,
     /// Everything that answers at an address: RAM, devices, bus windows.
@@ -127,6 +140,13 @@ pub(crate) fn read(blob: u64) {
     BOARD.call_once(|| Reader::new(fdt).read(fdt));
 }
 
+/// Where the tree has seeds, which no two lives share.
+pub fn seeds() -> ArrayVec<Span, 2> {
+    let chosen = BLOB.get().and_then(|fdt| fdt.find_node("/chosen"));
+    let values = ["rng-seed", "kaslr-seed"].iter().filter_map(|name| property(chosen?, name));
+    values.map(|value| Span { base: value.as_ptr().addr() as u64, size: value.len() as u64 }).collect()
+}
+
 struct Reader {
     board: Board,
     gic: Option<u32>,
@@ -173,6 +193,7 @@ impl Reader {
                 timers: ArrayVec::new(),
                 psci: None,
                 console: None,
+                watchdog: None,
                 spis: ArrayVec::new(),
                 spans: ArrayVec::new(),
                 bootargs: "",
@@ -262,6 +283,13 @@ impl Reader {
             };
         } else if node.name == "chosen" {
             board.bootargs = property(node, "bootargs").map_or("", text);
+        } else if is_compatible(node, "arm,sbsa-gwdt") {
+            let mut frames = ArrayVec::<u64, 2>::new();
+            bus.spans(node, |span| _ = frames.try_push(span.base));
+            let irq = property(node, "interrupts").and_then(|v| intid(v, 0));
+            if let (&[control, refresh], Some(intid)) = (&frames[..], irq) {
+                board.watchdog = Some(Watchdog { control, refresh, intid });
+            }
         } else if is_compatible(node, "arm,pl011") {
             let irq = property(node, "interrupts").and_then(|v| intid(v, 0));
             bus.spans(node, |span| {

@@ -10,7 +10,7 @@ use rt::{println, regs};
 use crate::RATE;
 
 /// The SGI that it sends itself.
-const SGI: u32 = 5;
+pub const SGI: u32 = 5;
 /// Priorities of the SGI and the SPI, unlike any other's.
 const SGI_PRIORITY: u8 = 0x60;
 const SPI_PRIORITY: u8 = 0x80;
@@ -22,9 +22,10 @@ static LATE: AtomicU64 = AtomicU64::new(0);
 static SGIS: AtomicU64 = AtomicU64::new(0);
 static SPIS: AtomicU64 = AtomicU64::new(0);
 static STRAY: AtomicU64 = AtomicU64::new(0);
+static TAKEN: AtomicU64 = AtomicU64::new(0);
 
 /// Its device's interrupt, if it has one.
-fn spi() -> Option<u32> {
+pub fn spi() -> Option<u32> {
     board().spis.first().map(|spi| spi.intid)
 }
 
@@ -34,16 +35,21 @@ fn due(n: u64) -> u64 {
     START.load(Ordering::Relaxed) + n / RATE * frequency + n % RATE * frequency / RATE
 }
 
-/// Sets all of them up.
-pub fn start() {
+/// Sets all of them up, the timer off.
+pub fn prepare() {
     gic::set_priority(SGI, SGI_PRIORITY);
     gic::enable(SGI);
     if let Some(spi) = spi() {
         gic::set_priority(spi, SPI_PRIORITY);
         gic::enable(spi);
     }
-    START.store(Timer::Virtual.count(), Ordering::Relaxed);
     gic::enable(Timer::Virtual.intid());
+}
+
+/// The same, and the timer's ticks begin.
+pub fn start() {
+    prepare();
+    START.store(Timer::Virtual.count(), Ordering::Relaxed);
     Timer::Virtual.start(due(1));
 }
 
@@ -54,7 +60,10 @@ pub fn irq() {
     if intid >= gic::SPECIAL {
         return;
     }
-    if intid == Timer::Virtual.intid() {
+    add(&TAKEN);
+    if intid == Timer::Virtual.intid() && START.load(Ordering::Relaxed) == 0 {
+        Timer::Virtual.stop();
+    } else if intid == Timer::Virtual.intid() {
         let ticks = TICKS.load(Ordering::Relaxed) + 1;
         let late = timer::count().saturating_sub(due(ticks));
         LATE.fetch_max(late, Ordering::Relaxed);
@@ -68,6 +77,11 @@ pub fn irq() {
         STRAY.store(u64::from(intid), Ordering::Relaxed);
     }
     gic::end(intid);
+}
+
+/// Interrupts so far, of any kind.
+pub fn taken() -> u64 {
+    TAKEN.load(Ordering::Relaxed)
 }
 
 /// Ticks so far.

@@ -4,15 +4,18 @@
 //! Watched are: its RAM beyond the program, general and vector registers, system registers, the period of its timer, and its
 //! interrupts: how they are set up, that each comes as often as it was asked for, and that no other comes.
 //!
-//! In reading order: [`canary`] (memory and registers), [`interrupts`] (what is asked for and what comes).
+//! With `victim.work=ROUNDS` in `bootargs` it works instead, always the same, and what the hypervisor executes for it can be counted.
+//!
+//! In reading order: [`canary`] (memory and registers), [`interrupts`] (what is asked for and what comes), [`work`].
 
 #![no_std]
 #![no_main]
 
 mod canary;
 mod interrupts;
+mod work;
 
-use rt::{println, regs};
+use rt::{println, regs, tree};
 
 /// Ticks a second.
 const RATE: u64 = 1000;
@@ -20,6 +23,9 @@ const RATE: u64 = 1000;
 rt::entry!(main, interrupts::irq);
 
 fn main() -> ! {
+    if let Some(rounds) = tree::argument("victim.work").and_then(|rounds| rounds.parse().ok()) {
+        work::run(rounds);
+    }
     println!("victim: {RATE} Hz, {} bytes of RAM watched", canary::size());
     canary::plant();
     interrupts::start();

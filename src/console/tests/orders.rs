@@ -5,6 +5,7 @@ use crate::cell::tests::{Cpu, system_with};
 use crate::cell::{Life, System};
 use crate::cpu::{PcpuId, VcpuId};
 use crate::fake::Board;
+use crate::intid::Spi;
 use crate::run::Turn;
 
 /// The two cells of [`system_with`] with virtual UARTs.
@@ -76,7 +77,7 @@ fn input_reaches_the_guest_as_an_interrupt() {
     press(&board, &serial, &mut cpus[2], b"\x1e2k");
     assert!(board.is_pending(PcpuId(3)), "its CPU is told");
     let cpu = &mut cpus[3];
-    assert_eq!(system.cells[1].gic.line_concerns(crate::intid::Spi::new(33).unwrap()), Some(VcpuId(0)));
+    assert_eq!(system.cells[1].gic.line_concerns(Spi::new(33).unwrap()), Some(VcpuId(0)));
     assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0x40, Width::Word, None), 0x40);
     assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0, Width::Word, None), u64::from(b'k'));
     assert_eq!(access(&mut cpu.vcpu, &mut cpu.machine, 0x40, Width::Word, None), 0);

@@ -102,6 +102,7 @@ impl Random {
                 unprotected_dma: false,
                 // Half of them, each with a clock of root's.
                 foreign_dependencies: at % 2 == 0,
+                watchdog: at % 3 != 0,
                 on_crash: OnCrash::Stop,
             }
         };

@@ -1,7 +1,7 @@
 //! The ports of a [`FakeCpu`].
 
 use super::{FakeCpu, FakeGic};
-use crate::cpu::{Affinity, PcpuId};
+use crate::cpu::{PcpuId, SgiTarget};
 use crate::intid::Sgi;
 use crate::ports::{CpuInterface, GicRegisters, VirtualInterface, Width};
 use crate::vgic::lr::{Lr, State};
@@ -33,9 +33,9 @@ impl CpuInterface for FakeCpu {
         }
     }
 
-    fn send_sgi(&mut self, sgi: Sgi, to: Affinity) {
+    fn send_sgi(&mut self, sgi: Sgi, to: SgiTarget) {
         let mut hw = self.hw();
-        let target = hw.cpus.iter_mut().find(|cpu| cpu.affinity == to).unwrap();
+        let target = hw.cpus.iter_mut().find(|cpu| SgiTarget::new(cpu.affinity) == to).unwrap();
         target.private[sgi.intid() as usize].latch = true;
     }
 }

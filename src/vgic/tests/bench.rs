@@ -28,6 +28,11 @@ pub(super) fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases: if set { default.cases } else { cases }, failure_persistence: None, ..default }
 }
 
+/// Tells the compiler what kind of function makes a context.
+fn once<'c, F: FnOnce(&'c mut FakeCpu) -> GicCtx<'c, FakeCpu>>(f: F) -> F {
+    f
+}
+
 /// Cells are stretches of CPUs, side by side; cell `c` has SPIs 32 + 16c to 47 + 16c, and 64 + 16c to 79 + 16c.
 pub(super) struct Bench {
     pub(super) cpus: Vec<FakeCpu>,
@@ -95,28 +100,41 @@ impl Bench {
         self.vgics[cpu].park(&mut self.cpus[cpu], &self.cells[cell]);
     }
 
-    pub(super) fn ctx<R>(&mut self, cpu: usize, act: impl FnOnce(&mut GicCtx<'_, FakeCpu>) -> R) -> R {
+    /// An access to the distributor, or to the cell's redistributors.
+    pub(super) fn access(
+        &mut self,
+        cpu: usize,
+        redist: bool,
+        at: u64,
+        width: Width,
+        write: Option<u64>,
+    ) -> u64 {
         let (cell, me) = self.places[cpu];
-        act(&mut GicCtx {
-            machine: &mut self.cpus[cpu],
-            vcpu: &mut self.vgics[cpu],
-            cell: &self.cells[cell],
-            shared: &self.shared,
-            inboxes: &self.inboxes,
-            me,
-        })
+        let (cell, shared, inboxes, vcpu) =
+            (&self.cells[cell], &self.shared, &self.inboxes, &mut self.vgics[cpu]);
+        let machine = &mut self.cpus[cpu];
+        let rest = once(|machine| GicCtx { machine, vcpu, cell, shared, inboxes, me });
+        if redist {
+            gicr_access(machine, cell, rest, at, width, write)
+        } else {
+            gicd_access(machine, cell, rest, at, width, write)
+        }
     }
 
     pub(super) fn dist(&mut self, cpu: usize, at: u64, write: Option<u64>) -> u64 {
-        self.ctx(cpu, |ctx| gicd_access(ctx, at, Width::Word, write)).unwrap()
+        self.access(cpu, false, at, Width::Word, write)
     }
 
     pub(super) fn redist(&mut self, cpu: usize, at: u64, write: Option<u64>) -> u64 {
-        self.ctx(cpu, |ctx| gicr_access(ctx, at, Width::Word, write)).unwrap()
+        self.access(cpu, true, at, Width::Word, write)
     }
 
     pub(super) fn send(&mut self, cpu: usize, value: u64) {
-        self.ctx(cpu, |ctx| sgi1r(ctx, value));
+        let (cell, me) = self.places[cpu];
+        let (cell, shared, inboxes, vcpu) =
+            (&self.cells[cell], &self.shared, &self.inboxes, &mut self.vgics[cpu]);
+        let rest = once(|machine| GicCtx { machine, vcpu, cell, shared, inboxes, me });
+        sgi1r(&mut self.cpus[cpu], cell, shared, rest, value);
     }
 
     /// The CPU loop around the guest, until nothing is to be done.

@@ -1,6 +1,7 @@
 //! Interrupts on their way to a guest.
 
 use super::bench::{Bench, SGI};
+use crate::ports::Width;
 use crate::vgic::fake::FakeGic;
 
 fn one(lrs: usize) -> Bench {
@@ -29,16 +30,7 @@ fn more_interrupts_than_list_registers_all_arrive_in_order() {
     for lrs in [1, 2, 4] {
         let mut bench = one(lrs);
         for id in 0..16 {
-            bench
-                .ctx(0, |ctx| {
-                    crate::vgic::gicd_access(
-                        ctx,
-                        0x420 + id,
-                        crate::ports::Width::Byte,
-                        Some(0xf0 - 0x10 * (id % 8)),
-                    )
-                })
-                .unwrap();
+            bench.access(0, false, 0x420 + id, Width::Byte, Some(0xf0 - 0x10 * (id % 8)));
         }
         let rising: Vec<u32> = (32..48).collect();
         rising.iter().for_each(|id| {
@@ -61,12 +53,7 @@ fn a_guest_that_nests_deeper_than_its_list_registers_is_served() {
         let mut bench = one(lrs);
         let mut stack = vec![];
         for n in 0..8 {
-            bench
-                .ctx(0, |ctx| {
-                    let priority = 0xe0 - 0x10 * n;
-                    crate::vgic::gicd_access(ctx, 0x420 + n, crate::ports::Width::Byte, Some(priority))
-                })
-                .unwrap();
+            bench.access(0, false, 0x420 + n, Width::Byte, Some(0xe0 - 0x10 * n));
             bench.cpus[0].raise(32 + n as u32);
             if let Some(id) = bench.acknowledge(0) {
                 stack.push(id);

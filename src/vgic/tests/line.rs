@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use super::bench::{Bench, LINE, LINES, cases};
 use crate::ports::Width;
 use crate::vgic::fake::FakeGic;
-use crate::vgic::gicd_access;
 use crate::vgic::lr::{Lr, State};
 
 const WORD: u64 = 4 * (LINE as u64 / 32);
@@ -15,7 +14,7 @@ fn bench(vcpus: usize) -> Bench {
     let mut bench = Bench::new(FakeGic::new(vcpus + 1, 4), &[vcpus, 1]);
     bench.dist(0, 0, Some(2));
     enable(&mut bench, 0, true);
-    bench.ctx(0, |ctx| gicd_access(ctx, 0x400 + u64::from(LINE), Width::Byte, Some(0xa0))).unwrap();
+    bench.access(0, false, 0x400 + u64::from(LINE), Width::Byte, Some(0xa0));
     bench.settle();
     bench
 }
@@ -33,9 +32,7 @@ fn enable(bench: &mut Bench, cpu: usize, on: bool) {
 }
 
 fn route(bench: &mut Bench, cpu: usize, to: usize) {
-    bench
-        .ctx(cpu, |ctx| gicd_access(ctx, 0x6000 + 8 * u64::from(LINE), Width::Double, Some(to as u64)))
-        .unwrap();
+    bench.access(cpu, false, 0x6000 + 8 * u64::from(LINE), Width::Double, Some(to as u64));
 }
 
 /// Which CPUs have it in a list register or in their queue.
@@ -101,7 +98,7 @@ fn an_edge_is_kept_and_comes_once() {
 fn its_registers_read_as_written() {
     let mut bench = bench(2);
     assert!(bits(&mut bench, 1, 0x80) && bits(&mut bench, 1, 0x100) && bits(&mut bench, 1, 0x180));
-    let priority = bench.ctx(1, |ctx| gicd_access(ctx, 0x400 + u64::from(LINE), Width::Byte, None)).unwrap();
+    let priority = bench.access(1, false, 0x400 + u64::from(LINE), Width::Byte, None);
     assert_eq!(priority, 0xa0);
     enable(&mut bench, 1, false);
     assert!(!bits(&mut bench, 0, 0x100));
@@ -132,8 +129,7 @@ fn it_follows_its_route() {
     bench.line(0, true);
     bench.settle();
     route(&mut bench, 1, 1);
-    let read =
-        bench.ctx(0, |ctx| gicd_access(ctx, 0x6000 + 8 * u64::from(LINE), Width::Double, None)).unwrap();
+    let read = bench.access(0, false, 0x6000 + 8 * u64::from(LINE), Width::Double, None);
     assert_eq!(read, 1);
     assert_eq!(bench.acknowledge(0), None);
     assert_eq!(bench.acknowledge(1), Some(LINE));
@@ -309,12 +305,12 @@ fn several_lines_do_not_mix() {
         assert_eq!(bench.dist(0, config, None), field);
         bench.dist(0, config, Some(0));
         let priority = 0x80 + 0x10 * device as u64;
-        bench.ctx(0, |c| gicd_access(c, 0x400 + u64::from(intid), Width::Byte, Some(priority))).unwrap();
+        bench.access(0, false, 0x400 + u64::from(intid), Width::Byte, Some(priority));
         bench.line_of(0, device, true);
     }
     // Each has its own route, level and end; the highest priority comes first.
     let router = 0x6000 + 8 * u64::from(LINES[1]);
-    bench.ctx(0, |c| gicd_access(c, router, Width::Double, Some(1))).unwrap();
+    bench.access(0, false, router, Width::Double, Some(1));
     bench.settle();
     let both = place(LINES[0]).1 | place(LINES[1]).1;
     assert_eq!(bench.dist(0, 0x200 + place(LINES[0]).0, None), both, "pending, in one word");

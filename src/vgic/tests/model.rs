@@ -8,7 +8,6 @@ use super::bench::{Bench, SGI};
 use crate::ports::Width;
 use crate::vgic::fake::FakeGic;
 use crate::vgic::lr::Lr;
-use crate::vgic::*;
 
 /// SGIs of both kinds, PPIs, level- and edge-triggered SPIs.
 const IDS: [u32; 16] = [0, 3, 7, 15, 27, 30, 32, 33, 34, 35, 36, 37, 38, 47, 64, 79];
@@ -171,12 +170,7 @@ impl Pair {
                 irq.priority = *priority;
                 let at = u64::from(0x400 + id) + if *id < 32 { SGI } else { 0 };
                 let write = Some(u64::from(*priority));
-                self.bench
-                    .ctx(0, |ctx| {
-                        let access = if *id < 32 { gicr_access } else { gicd_access };
-                        access(ctx, at, Width::Byte, write)
-                    })
-                    .unwrap();
+                self.bench.access(0, *id < 32, at, Width::Byte, write);
             }
             Op::Bits(register, ids) => self.bits(*register, ids),
         }

@@ -3,7 +3,6 @@
 use super::bench::{Bench, SGI};
 use crate::ports::Width;
 use crate::vgic::fake::FakeGic;
-use crate::vgic::*;
 
 /// One cell with three CPUs, all enabled; SPI 40 is edge-triggered and goes to vCPU 1.
 fn three() -> Bench {
@@ -16,7 +15,7 @@ fn three() -> Bench {
 }
 
 fn route(bench: &mut Bench, spi: u64, to: u64) {
-    bench.ctx(0, |ctx| gicd_access(ctx, 0x6000 + 8 * spi, Width::Double, Some(to))).unwrap();
+    bench.access(0, false, 0x6000 + 8 * spi, Width::Double, Some(to));
 }
 
 #[test]

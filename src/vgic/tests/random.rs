@@ -8,7 +8,6 @@ use super::bench::{Bench, cases};
 use crate::ports::Width;
 use crate::vgic::fake::{FakeGic, FakeIrq};
 use crate::vgic::lr::{Lr, State};
-use crate::vgic::*;
 
 /// All of the hardware that is not cell 0's (CPUs 0 and 1).
 fn foreign(bench: &Bench, kick: usize) -> (Vec<FakeIrq>, Vec<Vec<FakeIrq>>, u32) {
@@ -74,11 +73,14 @@ fn run_wild(lrs: usize, secure: bool, ops: Vec<(usize, Op)>) {
     let mut running = [vec![], vec![]];
     for (cpu, op) in ops {
         match op {
+            // The bus lets nothing through that is not aligned.
             Op::Distributor(at, value, width) => {
-                let _ = bench.ctx(cpu, |ctx| gicd_access(ctx, at, width, value));
+                let at = at & !(width.bytes() - 1);
+                let _ = bench.access(cpu, false, at, width, value);
             }
             Op::Redistributor(at, value, width) => {
-                let _ = bench.ctx(cpu, |ctx| gicr_access(ctx, at, width, value));
+                let at = at & !(width.bytes() - 1);
+                let _ = bench.access(cpu, true, at, width, value);
             }
             Op::Sgi(value) => bench.send(cpu, value),
             Op::Raise(intid) => bench.cpus[cpu].raise(intid),
@@ -152,7 +154,7 @@ fn run_busy(lrs: usize, ops: Vec<(usize, u32, u64, u32)>) {
             }
             3 => {
                 let at = 0x6000 + 8 * u64::from(spi);
-                bench.ctx(cpu, |ctx| gicd_access(ctx, at, Width::Double, Some(number % 3))).unwrap();
+                bench.access(cpu, false, at, Width::Double, Some(number % 3));
             }
             4 => {
                 bench.dist(cpu, 0x184, Some(bit));

@@ -3,7 +3,6 @@
 use super::bench::{Bench, PPIS, SGI};
 use crate::ports::Width;
 use crate::vgic::fake::FakeGic;
-use crate::vgic::*;
 
 /// Two cells: CPUs 0 and 1, CPUs 2 and 3. Cell 0 has SPIs 32 to 47 and 64 to 79.
 fn bench() -> Bench {
@@ -11,7 +10,7 @@ fn bench() -> Bench {
 }
 
 fn wide(bench: &mut Bench, at: u64, write: Option<u64>) -> u64 {
-    bench.ctx(0, |ctx| gicd_access(ctx, at, Width::Double, write)).unwrap()
+    bench.access(0, false, at, Width::Double, write)
 }
 
 #[test]
@@ -43,8 +42,7 @@ fn identity_is_a_plain_gicv3() {
     assert_eq!(bench.redist(0, 0xffe8, None) >> 4 & 0xf, 3);
     assert_eq!(bench.redist(0, 0, Some(1)) | bench.redist(0, 0, None), 0);
     // The second cell's frames begin anew.
-    let typer =
-        |bench: &mut Bench, at| bench.ctx(2, |ctx| gicr_access(ctx, at, Width::Double, None)).unwrap();
+    let typer = |bench: &mut Bench, at| bench.access(2, true, at, Width::Double, None);
     assert_eq!(typer(&mut bench, 0x0_0008), 0);
     assert_eq!(typer(&mut bench, 0x2_0008), 1 << 32 | 1 << 8 | 1 << 4);
     assert_eq!(bench.redist(2, 0x2_000c, None), 1);
@@ -119,7 +117,7 @@ fn priorities_keep_below_those_of_el2() {
     for (intid, physical) in [(32, 0x10), (33, 0x50), (34, 0xa0), (35, 0xf0)] {
         assert_eq!(bench.cpus[0].hw().irq(0, intid).unwrap().priority, physical);
     }
-    bench.ctx(0, |ctx| gicd_access(ctx, 0x421, Width::Byte, Some(0xff))).unwrap();
+    bench.access(0, false, 0x421, Width::Byte, Some(0xff));
     assert_eq!(bench.dist(0, 0x420, None), 0xf0a0_f810);
     // 46 to 49: two of them are the neighbour's.
     bench.dist(2, 0x430, Some(0x1010_1010));
@@ -182,7 +180,7 @@ fn message_registers_reach_own_spis_only() {
         bench.dist(0, 0x40, Some(intid));
     }
     assert_eq!((bench.dist(0, 0x204, None), bench.dist(2, 0x204, None)), (2, 0));
-    bench.ctx(0, |ctx| gicd_access(ctx, 0x48, Width::Half, Some(33))).unwrap();
+    bench.access(0, false, 0x48, Width::Half, Some(33));
     assert_eq!(bench.dist(0, 0x204, None), 0);
 }
 
@@ -217,12 +215,8 @@ fn what_is_not_there_reads_zero_and_what_is_crooked_is_refused() {
     for (at, width) in
         [(0x104, Width::Byte), (0x100, Width::Double), (0x104, Width::Half), (0x420, Width::Half)]
     {
-        assert_eq!(bench.ctx(0, |ctx| gicd_access(ctx, at, width, None)), Ok(0));
-        assert_eq!(bench.ctx(0, |ctx| gicd_access(ctx, at, width, Some(!0))), Ok(0));
+        assert_eq!(bench.access(0, false, at, width, None), 0);
+        assert_eq!(bench.access(0, false, at, width, Some(!0)), 0);
     }
     assert_eq!(bench.dist(0, 0x104, None), 0xff);
-    for (at, width) in [(0x101, Width::Word), (0x421, Width::Half), (0x6004, Width::Double)] {
-        assert_eq!(bench.ctx(0, |ctx| gicd_access(ctx, at, width, None)), Err(Refused));
-        assert_eq!(bench.ctx(0, |ctx| gicr_access(ctx, at, width, Some(0))), Err(Refused));
-    }
 }

@@ -143,6 +143,23 @@ busy() {
     while :; do echo 3 > /proc/sys/vm/drop_caches; done
 }
 
+# Feeds the watchdog, then no more. The mark of the second life is the driver's own.
+watchdog_once() {
+    dog=/sys/class/watchdog/watchdog0
+    [ -c /dev/watchdog0 ] || fail "there is no watchdog"
+    # WDIOF_CARDRESET
+    if [ $(($(cat $dog/bootstatus) & 32)) != 0 ]; then
+        say "watchdog ok, it ended the last life"
+        return
+    fi
+    watchdog -T 6 -t 1 /dev/watchdog0
+    sleep 12
+    say "watchdog $(cat $dog/identity), fed for 12 s, $(cat $dog/timeleft) s left of $(cat $dog/timeout)"
+    killall -STOP watchdog
+    sleep 60
+    fail "nobody feeds it, and the cell lives on"
+}
+
 say "linux up, $(cpus) cpus"
 case $test in
     none) ;;
@@ -150,6 +167,7 @@ case $test in
     load) load ;;
     hotplug) hotplug ;;
     reboot) reboot_once ;;
+    watchdog) watchdog_once ;;
     busy) busy ;;
     *) say "unknown test $test" ;;
 esac

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::cpio::{Archive, Kind};
 
 /// The modules asked for, where the kernel has them as modules; what they need comes along.
-const MODULES: [&str; 4] = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console"];
+const MODULES: [&str; 5] = ["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console", "sbsa_gwdt"];
 
 const INIT: &str = include_str!("init.sh");
 

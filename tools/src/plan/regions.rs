@@ -115,6 +115,12 @@ pub fn console(console: &CellConsole) -> Option<String> {
     }
 }
 
+/// Where a cell's watchdog is, if it has one.
+pub fn watchdog(cell: &CellPlan) -> Option<String> {
+    let watchdog = cell.watchdog?;
+    Some(format!("at {}, SPI {}", watchdog.at.start(), watchdog.spi.intid().saturating_sub(FIRST_SPI)))
+}
+
 /// Devices that are named together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {

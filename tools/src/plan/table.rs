@@ -26,6 +26,7 @@ pub fn table<S>(plan: &Plan<S>, config: &Config, hardware: &Hardware, board: &Tr
         let _ = writeln!(out, "{NAME}{}{NAME:#} ({what})", cell.name);
         let mut lines = cell_rows(cell, board);
         lines.extend(regions::console(&described.console).map(|console| ("console", console)));
+        lines.extend(regions::watchdog(cell).map(|watchdog| ("watchdog", watchdog)));
         rows(&mut out, &lines);
         for warning in &cell.warnings {
             let _ = writeln!(out, "  {WARNING}{:KEYS$}{WARNING:#}{warning}", "warning");

@@ -31,11 +31,16 @@ const TWO: &str = "\"cpu@1\", \"cpu@2\"";
 
 /// All attacks, then a new life of the attacker, which finds nothing of the former one.
 fn all_attacks(name: &'static str, cpu: &'static str, cpus: &'static str) -> Scenario {
+    // Each by its name where there is time for that.
+    let list = if cpu == "max" { "" } else { "bootargs = \"hostile.list\";" };
     Scenario {
         name,
         long: false,
         machine: machine(cpu),
-        boots: Cells(cells(&[victim("devices = \"serial1\";"), hostile(cpus, "console = \"virtual\";")])),
+        boots: Cells(cells(&[
+            victim("devices = \"serial1\";"),
+            hostile(cpus, &format!("console = \"virtual\"; {list}")),
+        ])),
         // The hypervisor's own lines come where the attacker's do.
         consoles: vec!["hostile", "victim"],
         steps: vec![
@@ -63,6 +68,21 @@ pub fn scenarios() -> Vec<Scenario> {
         all_attacks("hostile_one_vcpu_on_max", "max", ONE),
         all_attacks("hostile_two_vcpus_on_max", "max", TWO),
     ];
+    // Short lives, ended in every way while the second vCPU is in any state.
+    let lives = (0..40).map(|_| see("hostile", "hostile: life ends by ")).collect::<Vec<_>>();
+    all.push(Scenario {
+        boots: Cells(cells(&[
+            victim("devices = \"serial1\";"),
+            hostile(TWO, "console = \"virtual\"; bootargs = \"hostile.mode=lives\";"),
+        ])),
+        steps: [
+            vec![Seconds("victim", 1)],
+            lives,
+            vec![Seconds("victim", 3), NotSeen("FAILED"), NotSeen("hostile: ODD")],
+        ]
+        .concat(),
+        ..all_attacks("hostile_lives", "cortex-a57", TWO)
+    });
     // Firmware keeps Group 0, some SGIs and the second UART: the attacker has no line of its own.
     all.push(Scenario {
         machine: Machine { secure: true, ..machine("cortex-a57") },

@@ -22,7 +22,7 @@ pub fn root(kernel: &str, bootargs: &str) -> String {
 }
 
 /// A Linux cell beside it.
-fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str, more: &str) -> String {
+pub fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str, more: &str) -> String {
     format!(
         "    {name} {{ cpus = {cpus}; memory = \"{memory}\"; kernel = \"{CLOUD}/Image\"; initrd = \"{CLOUD}/initrd.cpio\"; \
          bootargs = \"{bootargs}\"; {more} }};\n"
@@ -30,7 +30,7 @@ fn linux(name: &str, cpus: &str, memory: &str, bootargs: &str, more: &str) -> St
 }
 
 /// The control cell.
-fn control(cpu: &str, serial: &str) -> String {
+pub fn control(cpu: &str, serial: &str) -> String {
     let console = if serial == "virtual" { "console" } else { "devices" };
     format!(
         "    control {{ cpus = \"{cpu}\"; memory = \"16M\"; image = \"control.elf\"; {console} = \"{serial}\"; }};\n"
@@ -392,6 +392,8 @@ pub fn scenarios() -> Vec<Scenario> {
         all.push(Scenario { long: true, machine, ..scenario(name, boots, steps) });
     }
     all.extend(crate::hostile::scenarios());
+    all.extend(crate::watchdog::scenarios());
+    all.extend(crate::restart::scenarios());
     all.extend(crate::dma::scenarios());
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));

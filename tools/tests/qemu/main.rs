@@ -1,6 +1,7 @@
 //! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`chatter`] checks a
-//! flood; [`dma`] ends lives in the middle of DMA; [`plans`] compares what the desk decides with what the image does; [`dmesg`] compares
-//! Linux's complaints with those it has without a hypervisor.
+//! flood, [`restart`] lives; [`dma`] ends lives in the middle of DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares
+//! what the desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`dmesg`] compares Linux's
+//! complaints with those it has without a hypervisor.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
@@ -9,8 +10,11 @@ mod dma;
 mod dmesg;
 mod hostile;
 mod list;
+mod neighbour;
 mod plans;
+mod restart;
 mod scenario;
+mod watchdog;
 
 use libtest_mimic::{Arguments, Trial};
 use scenario::Scenario;
@@ -31,5 +35,7 @@ fn main() {
         plans("desk_and_image_decide_the_same_20_plans", 20),
         plans("desk_and_image_decide_the_same_200_plans", 200).with_ignored_flag(true),
     ];
-    libtest_mimic::run(&arguments, std::iter::once(desk).chain(trials).chain(plans).collect()).exit();
+    let neighbour =
+        Trial::test("hostile_neighbour_costs_no_instruction", || neighbour::same_count().map_err(Into::into));
+    libtest_mimic::run(&arguments, [desk, neighbour].into_iter().chain(trials).chain(plans).collect()).exit();
 }

@@ -107,6 +107,7 @@ fn of_cell(subject: &Subject<'_>, at: usize, cell: &CellPlan, grid: &Grid, room:
         lines.push(Line::Fact("runs", program(&config.payload)));
         lines.extend(regions::console(&config.console).map(|console| Line::Fact("console", console)));
     }
+    lines.extend(regions::watchdog(cell).map(|watchdog| Line::Fact("watchdog", watchdog)));
     let count = cell.spis.iter().count();
     let numbers = regions::ranges(regions::spis(cell));
     let value = if count == 0 { "none".into() } else { format!("{count}: SPI {numbers}") };

@@ -16,7 +16,7 @@ use graph::Graph;
 use image::Image;
 
 /// What runs from the first guest on: each CPU's loop, and the vectors that exceptions come to.
-const ROOTS: &[&str] = &["bulkhead::run::cpu", "bulkhead_enter", "bulkhead_vectors"];
+const ROOTS: &[&str] = &["bulkhead_aarch64::world::run", "bulkhead_vectors"];
 
 /// Where a panic begins, by the start of the name.
 const PANICS: &[&str] = &[

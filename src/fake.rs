@@ -121,7 +121,8 @@ pub struct Fake {
     pub hpfar: u64,
     pub false_report: bool,
     pub entered: usize,
-    el1: [u64; 6],
+    el1: [u64; El1Reg::Vbar as usize + 1],
+    pub virtual_serrors: usize,
     /// What S3_0_C0_CRm_op2 reads; others 0.
     pub ids: BTreeMap<(u8, u8), u64>,
     pub resets: Vec<VcpuReset>,
@@ -149,7 +150,8 @@ impl Fake {
             hpfar: 0,
             false_report: false,
             entered: 0,
-            el1: [0; 6],
+            el1: Default::default(),
+            virtual_serrors: 0,
             ids: BTreeMap::new(),
             resets: Vec::new(),
             lrs: [0; 4],
@@ -199,8 +201,11 @@ impl El1 for Fake {
         self.el1[reg as usize] = value;
     }
     fn reset_vcpu(&mut self, reset: &VcpuReset) {
-        self.el1 = [0; 6];
+        self.el1 = Default::default();
         self.resets.push(reset.clone());
+    }
+    fn raise_virtual_serror(&mut self) {
+        self.virtual_serrors += 1;
     }
     fn id_register(&self, crm: u8, op2: u8) -> u64 {
         self.ids.get(&(crm, op2)).copied().unwrap_or(0)
@@ -296,6 +301,11 @@ impl Memory for Fake {
         self.window()?;
         self.board.ram.lock().unwrap()[to.0 as usize..][..bytes.len()].copy_from_slice(bytes);
         Ok(())
+    }
+    fn read(&mut self, from: Pa) -> Result<u64, NoWindow> {
+        self.window()?;
+        let ram = self.board.ram.lock().unwrap();
+        Ok(u64::from_le_bytes(ram[from.0 as usize..][..8].try_into().unwrap()))
     }
     fn zero(&mut self, span: Span<Pa>) -> Result<(), NoWindow> {
         self.window()?;

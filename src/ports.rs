@@ -35,7 +35,7 @@ pub trait World {
     fn is_false_report(&self) -> bool;
 }
 
-/// EL1 registers that exception injection reads and writes (Arm ARM D1.3).
+/// EL1 registers that exceptions are made of (Arm ARM D1.3), and those that say where the guest's stage 1 begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum El1Reg {
     /// ELR_EL1.
@@ -48,6 +48,12 @@ pub enum El1Reg {
     Sctlr,
     /// SPSR_EL1.
     Spsr,
+    /// TCR_EL1.
+    Tcr,
+    /// TTBR0_EL1.
+    Ttbr0,
+    /// TTBR1_EL1.
+    Ttbr1,
     /// VBAR_EL1.
     Vbar,
 }
@@ -58,6 +64,8 @@ pub trait El1 {
     fn el1(&self, reg: El1Reg) -> u64;
     /// Writes a register.
     fn set_el1(&mut self, reg: El1Reg, value: u64);
+    /// Makes a virtual SError pending (HCR_EL2.VSE): the guest takes it once it unmasks SErrors, and no syndrome with it.
+    fn raise_virtual_serror(&mut self);
     /// Brings the CPU into the state in which a vCPU starts: every EL1 and EL0 register at its architectural
     /// reset value or 0, EL2's controls for this cell, timers off, CNTVOFF_EL2, TLB and instruction cache clean.
     fn reset_vcpu(&mut self, reset: &VcpuReset);
@@ -157,6 +165,11 @@ pub trait Memory {
     /// # Errors
     /// [`NoWindow`].
     fn write(&mut self, to: Pa, bytes: &[u8]) -> Result<(), NoWindow>;
+    /// Reads 8 bytes, aligned, of memory that a guest may write meanwhile.
+    ///
+    /// # Errors
+    /// [`NoWindow`].
+    fn read(&mut self, from: Pa) -> Result<u64, NoWindow>;
     /// Zeroes.
     ///
     /// # Errors

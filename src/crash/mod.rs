@@ -18,7 +18,7 @@ use policy::Window;
 /// Why a cell's life ended without its wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// A physical SError while it ran: an asynchronous error that names no instruction.
+    /// A physical SError while it ran whose damage may have spread (FEAT_RAS: uncontainable).
     SError,
     /// Its watchdog was not fed in time.
     Watchdog,

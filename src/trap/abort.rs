@@ -1,13 +1,13 @@
 //! Stage 2 aborts: the emulated devices, and what a guest gets for everything else.
 
 use super::esr::{self, DataAbort, InstructionAbort};
-use super::{Go, Resume};
+use super::{Go, Resume, walk};
 use crate::addr::Ipa;
 use crate::cell::Vcpu;
 use crate::console;
 use crate::mmio::Device;
 use crate::ports::{Machine, Width};
-use crate::vcpu::{GuestFault, Pstate};
+use crate::vcpu::{Access, EXTERNAL, EXTERNAL_ON_WALK, GuestFault, Pstate, aarch32};
 use crate::vgic;
 use crate::watchdog;
 
@@ -20,15 +20,13 @@ pub fn ipa(hpfar: u64, far: u64) -> Ipa {
 /// A data abort.
 #[inline(always)]
 pub fn data<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort, go: impl Go<M, R>) -> R {
-    let described = abort.is_access();
-    // AArch32 (EL0 alone has it) would need its condition and instruction size: no such program drives a GIC.
-    if !described || Pstate::from_bits(vcpu.frame.spsr).aarch32() {
+    if !abort.is_access() {
         let resume = unusual(vcpu, machine, abort);
         return go(vcpu, machine, resume);
     }
     let at = ipa(machine.hpfar(), machine.far());
     let Some((device, offset)) = vcpu.cell.bus.find(at, abort.width()) else {
-        let resume = refuse(machine, abort);
+        let resume = refuse(vcpu, machine, abort);
         return go(vcpu, machine, resume);
     };
     if abort.write() {
@@ -38,7 +36,18 @@ pub fn data<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbor
         let value = access(vcpu, machine, device, offset, abort.width(), None);
         vcpu.frame.set(abort.register(), loaded(value, abort));
     }
+    if Pstate::from_bits(vcpu.frame.spsr).aarch32() {
+        let resume = narrow(vcpu, machine);
+        return go(vcpu, machine, resume);
+    }
     go(vcpu, machine, Resume::Next)
+}
+
+/// Behind an access from AArch32. Its condition held, or there would have been none.
+#[cold]
+fn narrow<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &M) -> Resume {
+    aarch32::skip(&mut vcpu.frame, machine.esr());
+    Resume::Again
 }
 
 /// A device's answer to a load, no wider than the access.
@@ -81,35 +90,58 @@ fn loaded(value: u64, abort: DataAbort) -> u64 {
 /// An abort that no device answers.
 #[cold]
 fn unusual<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Resume {
-    if abort.status() == esr::TLB_CONFLICT {
-        machine.invalidate_vmid(vcpu.cell.vttbr());
-        return Resume::Again;
-    }
-    // Cache maintenance by address where no memory is has nothing to do. (An AT whose walk failed is told so.)
-    if abort.maintenance() && !abort.table_walk() && !Pstate::from_bits(vcpu.frame.spsr).aarch32() {
-        return Resume::Next;
-    }
-    refuse(machine, abort)
+    // Cache maintenance by address where no memory is has nothing to do, and AArch32 has none at EL0. (An AT whose walk failed is
+    // told so.)
+    let idle = abort.maintenance() && !abort.table_walk() && abort.status() != esr::TLB_CONFLICT;
+    if idle { Resume::Next } else { refuse(vcpu, machine, abort) }
 }
 
 /// Nothing is there, or it is not accessed so. A false report concerns an access that crosses a page, which no device takes; so
 /// it is enough to ask here. The guest tries again, and takes the fault that its own stage 1 has for it.
 #[cold]
-fn refuse<M: Machine>(machine: &M, abort: DataAbort) -> Resume {
+fn refuse<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Resume {
     if machine.is_false_report() {
         return Resume::Again;
     }
-    Resume::Inject(GuestFault::DataAbort { write: abort.write() })
+    let access = match (abort.maintenance(), abort.write()) {
+        (true, _) => Access::Maintenance,
+        (false, true) => Access::Store,
+        (false, false) => Access::Load,
+    };
+    answer(vcpu, machine, abort.status(), abort.table_walk(), access)
 }
 
 /// An instruction abort: there is nothing to execute outside RAM.
 #[cold]
 pub fn instruction<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: InstructionAbort) -> Resume {
-    if abort.status() == esr::TLB_CONFLICT {
-        machine.invalidate_vmid(vcpu.cell.vttbr());
-        return Resume::Again;
-    }
-    Resume::Inject(GuestFault::InstructionAbort)
+    answer(vcpu, machine, abort.status(), abort.table_walk(), Access::Fetch)
+}
+
+/// What the guest is told of an abort with this status, which stage 2 has for it and the guest knows nothing of; or it is to try again.
+///
+/// A guest's physical address space ends where stage 2 does, and what is behind answers as a bus does: by an External
+/// abort, at the access or at the walk of the tables that are to be there. What the combined memory type has against the
+/// access itself is no matter of where, and stays what it is.
+fn answer<M: Machine>(
+    vcpu: &Vcpu<'_>,
+    machine: &mut M,
+    status: u8,
+    table_walk: bool,
+    access: Access,
+) -> Resume {
+    let status = match status {
+        esr::TLB_CONFLICT => {
+            machine.invalidate_vmid(vcpu.cell.vttbr());
+            return Resume::Again;
+        }
+        _ if table_walk => match walk::level(vcpu, machine) {
+            Some(level) => EXTERNAL_ON_WALK | level,
+            None => return Resume::Again,
+        },
+        esr::ALIGNMENT | esr::EXCLUSIVE_OR_ATOMIC => status,
+        _ => EXTERNAL,
+    };
+    Resume::Inject(GuestFault::new().with_status(status).with_access(access))
 }
 
 #[cfg(test)]

@@ -76,7 +76,11 @@ pub struct InstructionAbort {
     /// IFSC.
     #[bits(6)]
     pub status: u8,
-    #[bits(26)]
+    #[bits(1)]
+    __: u8,
+    /// S1PTW.
+    pub table_walk: bool,
+    #[bits(24)]
     __: u32,
 }
 
@@ -93,6 +97,12 @@ impl DataAbort {
 
 /// A fault status: two TLB entries for one address, the guest's own omission of break-before-make.
 pub const TLB_CONFLICT: u8 = 0x30;
+
+/// A fault status: alignment; at EL2 that of an access to what stage 2 maps as Device memory and stage 1 does not.
+pub const ALIGNMENT: u8 = 0x21;
+
+/// A fault status: an exclusive or atomic access to memory of a type that has none.
+pub const EXCLUSIVE_OR_ATOMIC: u8 = 0x35;
 
 /// The ISS of a trapped MSR, MRS or System instruction.
 #[bitfield(u32)]

@@ -4,9 +4,12 @@ mod abort;
 mod call;
 pub mod esr;
 mod id;
+mod other;
+mod serror;
 mod sysreg;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use abort::ipa;
 pub use id::IdRegisters;
@@ -19,7 +22,7 @@ use crate::ports::{Exit, Machine};
 use crate::vcpu::GuestFault;
 use crate::vgic::Irq;
 use crate::watchdog;
-use esr::{InstructionAbort, Syndrome};
+use esr::Syndrome;
 
 // It travels in a register.
 const _: () = assert!(size_of::<Resume>() <= 2);
@@ -62,7 +65,7 @@ pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit, g
         }
         // Bulkhead has no Group 0 interrupts and gives guests none; firmware's go to EL3. Nothing to acknowledge.
         Exit::Fiq => rare(Resume::Again),
-        Exit::SError => rare(Resume::Stop(StopReason::Crash(Cause::SError))),
+        Exit::SError => serror::answer(vcpu, machine),
     };
     go(vcpu, machine, resume)
 }
@@ -91,23 +94,9 @@ fn synchronous<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, go: impl Go<
         Syndrome::Sysreg(access) => sysreg::handle(vcpu, machine, access, go),
         Syndrome::DataAbort(abort) => abort::data(vcpu, machine, abort, go),
         Syndrome::Other(class) => {
-            let resume = other(vcpu, machine, class);
+            let resume = other::handle(vcpu, machine, class);
             go(vcpu, machine, resume)
         }
-    }
-}
-
-/// What a guest that works has no reason for.
-#[cold]
-#[inline(never)]
-fn other<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u32) -> Resume {
-    match class {
-        esr::INSTRUCTION_ABORT => {
-            let abort = InstructionAbort::from_bits(esr::iss(machine.esr()));
-            abort::instruction(vcpu, machine, abort)
-        }
-        // Nothing else is made to trap, and what a newer CPU may trap is hidden from the guest: it has no such instruction.
-        _ => Resume::Inject(GuestFault::Undefined),
     }
 }
 

@@ -70,7 +70,7 @@ fn write_other<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Access)
     }
 }
 
-const UNDEFINED: Resume = Resume::Inject(GuestFault::Undefined);
+const UNDEFINED: Resume = Resume::Inject(GuestFault::UNDEFINED);
 
 /// How much is cleaned before interrupts get a chance: some tens of microseconds.
 const STEP: u64 = 256 << 10;

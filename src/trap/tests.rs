@@ -1,5 +1,7 @@
 //! Traps end to end: a syndrome goes in, a [`Resume`] and a frame come out.
 
+mod aborts;
+
 use std::sync::Arc;
 
 use super::esr::Sysreg;
@@ -12,7 +14,7 @@ use crate::run::Turn;
 use proptest::prelude::*;
 
 const PC: u64 = 0x1_2340;
-const UNDEFINED: Resume = Resume::Inject(GuestFault::Undefined);
+const UNDEFINED: Resume = Resume::Inject(GuestFault::UNDEFINED);
 
 /// vCPU 0 of the root cell, in its guest.
 fn guest<'a>(system: &'a System, board: &Arc<Board>) -> Cpu<'a> {
@@ -84,74 +86,6 @@ fn a_standby_sleeps_unless_something_waits() {
     crate::ports::VirtualInterface::set_lr(&mut cpu.machine, 1, 1 << 62);
     assert_eq!(cpu.call(function::CPU_SUSPEND_64, [0; 3]), 0);
     assert_eq!(cpu.machine.waits, waits + 1);
-}
-
-/// ESR_EL2 of a data abort on a 4-byte access by w3: a translation fault of level 3.
-const LOAD: u64 = 0x24 << 26 | 1 << 25 | 1 << 24 | 2 << 22 | 3 << 16 | 7;
-const WRITE: u64 = 1 << 6;
-const NO_SYNDROME: u64 = 0x24 << 26 | 1 << 25 | 7;
-
-fn abort(cpu: &mut Cpu<'_>, ipa: u64, esr: u64) -> Resume {
-    cpu.machine.hpfar = ipa >> 12 << 4;
-    cpu.machine.far = 0xffff_8000_0000_0000 | ipa & 0xfff;
-    cpu.trap(esr)
-}
-
-#[test]
-fn the_distributor_answers_and_nothing_else_does() {
-    let (system, board) = system();
-    let mut cpu = guest(&system, &board);
-    cpu.set(3, u64::MAX);
-    // GICD_PIDR2 says GICv3.
-    assert_eq!((abort(&mut cpu, 0x0800_ffe8, LOAD), cpu.x(3) >> 4), (Resume::Next, 3));
-    // GICR_PIDR2 of vCPU 2; GICD_CTLR written.
-    assert_eq!((abort(&mut cpu, 0x080e_ffe8, LOAD), cpu.x(3) >> 4), (Resume::Next, 3));
-    assert_eq!(abort(&mut cpu, 0x0800_0000, LOAD | WRITE), Resume::Next);
-    let fault = |write| Resume::Inject(GuestFault::DataAbort { write });
-    for (ipa, esr) in [
-        // Behind the devices, nowhere, unaligned.
-        (0x0801_0000, LOAD),
-        (0x0810_0000, LOAD),
-        (0x4000_0000, LOAD),
-        (0x0800_0002, LOAD),
-        // Load pair, SIMD, exclusive, post-index: no syndrome. A walk of the guest's tables. An external abort. A permission fault.
-        (0x0800_0000, NO_SYNDROME),
-        (0x0800_0000, LOAD | 1 << 7),
-        (0x0800_0000, LOAD & !0x3f | 0x10),
-        (0x0800_0000, LOAD & !0x3f | 0xf),
-    ] {
-        cpu.set(3, 0x1234);
-        assert_eq!(abort(&mut cpu, ipa, esr), fault(false), "{ipa:#x}, {esr:#x}");
-        assert_eq!(abort(&mut cpu, ipa, esr | WRITE), fault(true));
-        assert_eq!(cpu.x(3), 0x1234);
-    }
-    // Where the report is a false one (Cortex-A57 834220) the guest tries again; what a device answers is true all the same.
-    cpu.machine.false_report = true;
-    assert_eq!(abort(&mut cpu, 0x0810_0000, LOAD), Resume::Again);
-    assert_eq!(abort(&mut cpu, 0x0800_0ffd, LOAD), Resume::Again);
-    assert_eq!(abort(&mut cpu, 0x4000_0000, NO_SYNDROME), Resume::Again);
-    assert_eq!(abort(&mut cpu, 0x0800_ffe8, LOAD), Resume::Next);
-    cpu.machine.false_report = false;
-    // From AArch32 there is no device.
-    cpu.vcpu.frame.spsr = 0x10;
-    assert_eq!(abort(&mut cpu, 0x0800_ffe8, LOAD), fault(false));
-}
-
-#[test]
-fn odd_aborts() {
-    let (system, board) = system();
-    let mut cpu = guest(&system, &board);
-    // DC CIVAC on the distributor: nothing to do. AT whose walk leaves the cell: told.
-    assert_eq!(abort(&mut cpu, 0x0800_0000, NO_SYNDROME | 1 << 8 | WRITE), Resume::Next);
-    let told = Resume::Inject(GuestFault::DataAbort { write: false });
-    assert_eq!(abort(&mut cpu, 0, NO_SYNDROME | 1 << 8 | 1 << 7), told);
-    let invalidated = cpu.machine.invalidated.get();
-    assert_eq!(abort(&mut cpu, 0, 0x24 << 26 | 0x30), Resume::Again);
-    assert_eq!(abort(&mut cpu, 0, 0x20 << 26 | 0x30), Resume::Again);
-    assert_eq!(cpu.machine.invalidated.get(), invalidated + 2);
-    let fetch = Resume::Inject(GuestFault::InstructionAbort);
-    assert_eq!(abort(&mut cpu, 0x0800_0000, 0x20 << 26 | 7), fetch);
-    assert_eq!(abort(&mut cpu, 0x0900_0000, 0x20 << 26 | 0xf), fetch);
 }
 
 fn sysreg(op0: u8, op1: u8, crn: u8, crm: u8, op2: u8, read: bool, rt: u8) -> u64 {
@@ -267,17 +201,77 @@ fn interrupts_only_come_and_go() {
         board.raise(crate::cpu::PcpuId(2), intid);
         assert_eq!(cpu.exit(Exit::Irq), Resume::Again, "{intid}");
     }
-    let stop = cpu.exit(Exit::SError);
-    assert_eq!(stop, Resume::Stop(StopReason::Crash(Cause::SError)));
+}
+
+#[test]
+fn an_serror_is_the_guests_unless_it_may_be_anywhere() {
+    const CLASS: u64 = 0x2f << 26 | 1 << 25;
+    let (system, board) = system();
+    let mut cpu = guest(&system, &board);
+    let stop = Resume::Stop(StopReason::Crash(Cause::SError));
+    // The fields: IDS, AET, DFSC.
+    let mut expected = 0;
+    for (esr, resume, raised) in [
+        (0, Resume::Again, 1),
+        (1 << 24, Resume::Again, 1),
+        (1 << 24 | 0x11, Resume::Again, 1),
+        (0x11, stop, 0),
+        (1 << 10 | 0x11, Resume::Again, 1),
+        (2 << 10 | 0x11, Resume::Again, 0),
+        (3 << 10 | 0x11, Resume::Again, 1),
+        (4 << 10 | 0x11, stop, 0),
+        (6 << 10 | 0x11, Resume::Again, 0),
+        (7 << 10 | 0x11, stop, 0),
+    ] {
+        cpu.machine.esr = CLASS | esr;
+        assert_eq!(cpu.exit(Exit::SError), resume, "ISS {esr:#x}");
+        expected += raised;
+        assert_eq!(cpu.machine.virtual_serrors, expected, "ISS {esr:#x}");
+    }
 }
 
 #[test]
 fn exception_classes_that_nothing_traps_are_undefined() {
     let (system, board) = system();
     let mut cpu = guest(&system, &board);
-    for class in (0..64).filter(|class| ![0x16, 0x17, 0x18, 0x20, 0x24].contains(class)) {
-        assert_eq!(cpu.trap(class << 26 | 0x1ff_ffff), UNDEFINED, "EC {class:#x}");
+    for class in (0..64).filter(|class| ![0x01, 0x16, 0x17, 0x18, 0x20, 0x24].contains(class)) {
+        for spsr in [0x3c5, 0x3c4, 0, 0x10, 0x30] {
+            cpu.vcpu.frame.spsr = spsr;
+            // COND is NV, which is always.
+            assert_eq!(cpu.trap(class << 26 | 0x1ff_ffff), UNDEFINED, "EC {class:#x} from {spsr:#x}");
+        }
     }
+    // WFI and WFE end.
+    cpu.vcpu.frame.spsr = 0;
+    assert_eq!(cpu.trap(1 << 26 | 1 << 25), Resume::Next);
+}
+
+/// A conditional instruction that a CPU traps although its condition does not hold has no effect (Arm ARM G1.21.1).
+#[test]
+fn what_was_not_to_be_run_is_passed_by() {
+    const IL: u64 = 1 << 25;
+    const EQ: u64 = 1 << 24;
+    const Z: u64 = 1 << 30;
+    let (system, board) = system();
+    let mut cpu = guest(&system, &board);
+    for class in [0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x0c] {
+        for (spsr, esr, resume, elr) in [
+            (0x10, IL | EQ, Resume::Again, 0x8004),
+            (0x10 | Z, IL | EQ, UNDEFINED, 0x8000),
+            (0x30 | 2 << 10, IL, Resume::Again, 0x8004),
+            (0x30 | 2 << 10, IL | EQ, Resume::Again, 0x8004),
+            (0x30 | 2 << 10 | Z, IL, UNDEFINED, 0x8000),
+            (0x30, IL, UNDEFINED, 0x8000),
+            // AArch64 has no such thing.
+            (0, IL | EQ, UNDEFINED, 0x8000),
+        ] {
+            (cpu.vcpu.frame.elr, cpu.vcpu.frame.spsr) = (0x8000, spsr);
+            assert_eq!(cpu.trap(class << 26 | esr), resume, "EC {class:#x} from {spsr:#x}");
+            assert_eq!(cpu.vcpu.frame.elr, elr);
+        }
+    }
+    (cpu.vcpu.frame.elr, cpu.vcpu.frame.spsr) = (0x8000, 0x30);
+    assert_eq!((cpu.trap(1 << 26), cpu.vcpu.frame.elr), (Resume::Again, 0x8002), "WFI in 16 bits");
 }
 
 proptest! {

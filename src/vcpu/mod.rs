@@ -1,8 +1,9 @@
 //! A virtual CPU: its register frame, the state it starts in, and exceptions injected into it.
 
+pub mod aarch32;
 mod inject;
 
-pub use inject::{EL1H, GuestFault, Pstate, inject};
+pub use inject::{Access, EL1H, EXTERNAL, EXTERNAL_ON_WALK, GuestFault, Pstate, inject};
 
 use core::hint::select_unpredictable;
 

@@ -5,19 +5,22 @@ use core::arch::asm;
 use aarch64_cpu::asm::barrier::{SY, dsb, isb};
 use aarch64_cpu::registers::{
     CNTKCTL_EL1, CNTP_CTL_EL0, CNTP_CVAL_EL0, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVOFF_EL2, CPACR_EL1,
-    CSSELR_EL1, ELR_EL1, ESR_EL1, FAR_EL1, MAIR_EL1, PAR_EL1, Readable, SCTLR_EL1, SP_EL0, SP_EL1, SPSR_EL1,
-    TCR_EL1, TPIDR_EL0, TPIDR_EL1, TPIDRRO_EL0, TTBR0_EL1, TTBR1_EL1, VBAR_EL1, VMPIDR_EL2, VTCR_EL2,
-    VTTBR_EL2, Writeable,
+    CSSELR_EL1, ELR_EL1, ESR_EL1, FAR_EL1, HCR_EL2, MAIR_EL1, PAR_EL1, Readable, SCTLR_EL1, SP_EL0, SP_EL1,
+    SPSR_EL1, TCR_EL1, TPIDR_EL0, TPIDR_EL1, TPIDRRO_EL0, TTBR0_EL1, TTBR1_EL1, VBAR_EL1, VMPIDR_EL2,
+    VTCR_EL2, VTTBR_EL2, Writeable,
 };
 use bulkhead::ports::{El1, El1Reg};
 use bulkhead::vcpu::VcpuReset;
 
 use crate::cpu::Cpu;
 use crate::sysreg::{SCXTNUM_EL0, SCXTNUM_EL1, ZCR_EL1};
-use crate::{debug, errata, tlb};
+use crate::{debug, errata, tlb, world};
 
 /// SCTLR_EL1 with MMU and caches off: its RES1 bits, and WFI and WFE of EL0 untrapped (D24.2.175).
 const SCTLR_RESET: u64 = 0x30d5_0800;
+
+/// HCR_EL2.VSE: a virtual SError is pending.
+const VSE: u64 = 1 << 8;
 
 impl El1 for Cpu {
     fn el1(&self, reg: El1Reg) -> u64 {
@@ -27,6 +30,9 @@ impl El1 for Cpu {
             El1Reg::Far => FAR_EL1.get(),
             El1Reg::Sctlr => SCTLR_EL1.get(),
             El1Reg::Spsr => SPSR_EL1.get(),
+            El1Reg::Tcr => TCR_EL1.get(),
+            El1Reg::Ttbr0 => TTBR0_EL1.get(),
+            El1Reg::Ttbr1 => TTBR1_EL1.get(),
             El1Reg::Vbar => VBAR_EL1.get(),
         }
     }
@@ -38,14 +44,25 @@ impl El1 for Cpu {
             El1Reg::Far => FAR_EL1.set(value),
             El1Reg::Sctlr => SCTLR_EL1.set(value),
             El1Reg::Spsr => SPSR_EL1.set(value),
+            El1Reg::Tcr => TCR_EL1.set(value),
+            El1Reg::Ttbr0 => TTBR0_EL1.set(value),
+            El1Reg::Ttbr1 => TTBR1_EL1.set(value),
             El1Reg::Vbar => VBAR_EL1.set(value),
         }
+    }
+
+    fn raise_virtual_serror(&mut self) {
+        // VSESR_EL2 is 0 since the reset: an error without a class, which is all that a guest without FEAT_RAS knows.
+        HCR_EL2.set(HCR_EL2.get() | VSE);
     }
 
     fn reset_vcpu(&mut self, reset: &VcpuReset) {
         // What the guest stored to its devices has left this CPU, before another one may stop them (Arm ARM B2.3.10, DSB): of
         // Device memory it is the system that must have it, not the inner shareable domain alone.
         dsb(SY);
+        // SErrors of the life that ends: those that wait at the CPU, and the virtual one.
+        world::drain_serror();
+        HCR_EL2.set(HCR_EL2.get() & !VSE);
         // First EL1 without a stage 1, then the new stage 2: with speculative AT (errata 1530924 and its kin) a walk must not
         // mix the two.
         SCTLR_EL1.set(SCTLR_RESET);
@@ -70,6 +87,7 @@ impl El1 for Cpu {
         tlb::invalidate_local_guest();
     }
 
+    #[inline(never)]
     fn id_register(&self, crm: u8, op2: u8) -> u64 {
         let (1..=7, 0..=7) = (crm, op2) else { return 0 };
         let value: u64;
@@ -129,8 +147,8 @@ fn reset_system(cpu: &Cpu) {
         zero!("S3_0_C2_C2_2", "S3_0_C2_C2_3", "S3_0_C2_C3_0", "S3_0_C2_C3_1");
     }
     if cpu.features.ras() {
-        // VDISR_EL2: what the guest's DISR_EL1 is while HCR_EL2.AMO is set.
-        zero!("S3_4_C12_C1_1");
+        // VDISR_EL2: what the guest's DISR_EL1 is while HCR_EL2.AMO is set. VSESR_EL2.
+        zero!("S3_4_C12_C1_1", "S3_4_C5_C2_3");
     }
     debug::reset(&cpu.features);
 }

@@ -31,6 +31,22 @@ impl Memory for Cpu {
         self.copy(to, Pa(bytes.as_ptr().addr() as u64), bytes.len() as u64)
     }
 
+    fn read(&mut self, from: Pa) -> Result<u64, NoWindow> {
+        let span = Span::new(from, 8);
+        let value = core::cell::Cell::new(0u64);
+        self.through_window(span, || {
+            let word;
+            // SAFETY: the window covers the 8 bytes; what a guest writes there meanwhile makes it another number.
+            unsafe { asm!("ldr {}, [{}]", out(reg) word, in(reg) from.0, options(nostack, readonly, preserves_flags)) };
+            value.set(word);
+            // The guest may use this memory with its caches off.
+            if let Some(span) = span {
+                cache::clean_invalidate(span);
+            }
+        })?;
+        Ok(value.get())
+    }
+
     fn zero(&mut self, span: Span<Pa>) -> Result<(), NoWindow> {
         self.through_window(Some(span), || {
             // SAFETY: the window covers the span, which no guest uses now.

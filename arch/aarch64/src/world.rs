@@ -23,6 +23,17 @@ pub fn vectors() -> u64 {
     (&raw const bulkhead_vectors).addr() as u64
 }
 
+unsafe extern "C" {
+    /// In vectors.S: lets physical SErrors come that wait at this CPU, and forgets them.
+    fn bulkhead_drain_serror();
+}
+
+/// Forgets the SErrors that wait at this CPU. Only where the guest's TPIDR_EL0 and TPIDRRO_EL0 may be lost.
+pub fn drain_serror() {
+    // SAFETY: keeps to the C calling convention; the vector of an SError meanwhile comes back, and changes these two registers alone.
+    unsafe { bulkhead_drain_serror() }
+}
+
 /// A CPU's loop, from the end of boot on. It has a section of its own because LLVM's outliner, which shortens the image by
 /// calls of what functions have in common, leaves such functions whole.
 // SAFETY: the link script puts it with the rest of the text.

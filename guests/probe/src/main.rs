@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::result_large_err, reason = "a failure is rare, and without a heap its words go by value")]
 
+mod answers;
 mod crew;
 mod entry;
 mod gic;
@@ -24,6 +25,7 @@ mod power;
 mod psci;
 mod report;
 mod sgi;
+mod source;
 mod spi;
 mod state;
 mod sysreg;
@@ -41,6 +43,7 @@ const GROUPS: &[&[Check]] = &[
     id::CHECKS,
     sysreg::CHECKS,
     memory::CHECKS,
+    answers::CHECKS,
     psci::CHECKS,
     power::CHECKS,
     gic::CHECKS,

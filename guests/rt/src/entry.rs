@@ -71,8 +71,13 @@ pub struct Shared<T>(UnsafeCell<T>);
 unsafe impl<T> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
-    const fn new(value: T) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         Self(UnsafeCell::new(value))
+    }
+
+    /// Where it is.
+    pub(crate) fn get(&self) -> *mut T {
+        self.0.get()
     }
 }
 

@@ -5,17 +5,17 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::regs::write_reg;
-use crate::{MAX_CPUS, console, psci, regs, tree};
+use crate::{MAX_CPUS, console, excursion, psci, regs, tree};
 
 /// The registers at an exception; vectors.s knows this layout.
 #[repr(C, align(16))]
 #[derive(Debug)]
 pub struct Frame {
-    x: [u64; 31],
-    elr: u64,
-    spsr: u64,
-    esr: u64,
-    far: u64,
+    pub(crate) x: [u64; 31],
+    pub(crate) elr: u64,
+    pub(crate) spsr: u64,
+    pub(crate) esr: u64,
+    pub(crate) far: u64,
 }
 
 const _: () = assert!(core::mem::offset_of!(Frame, elr) == 248);
@@ -120,6 +120,7 @@ const IRQ_SPX: u64 = 5;
 
 pub(crate) extern "C" fn rt_exception(frame: &mut Frame, vector: u64) {
     match vector {
+        _ if excursion::ends(frame, vector) => {}
         IRQ_SPX => guest_irq(),
         SYNC_SPX if take_expected(frame) => {}
         _ => die(frame, vector),

@@ -2,7 +2,8 @@
 //! policy. All that depends on the machine comes from the device tree in x0; no address is built in.
 //!
 //! In reading order: [`entry`] (from the first instruction to `main`), [`tree`] (what the device tree tells), [`regs`]
-//! (system registers), [`mmio`], [`console`] (PL011), [`exception`], [`gic`], [`timer`], [`watchdog`], [`psci`], [`smp`] (other CPUs),
+//! (system registers), [`mmio`], [`console`] (PL011), [`exception`], [`excursion`] (code in another state of the CPU), [`gic`],
+//! [`timer`], [`watchdog`], [`psci`], [`smp`] (other CPUs),
 //! [`measure`] (instruction counts for the benchmark guest).
 //!
 //! A guest is a crate with `rt::entry!(main, irq)`: `main` runs once on the first CPU with interrupts masked, `irq`
@@ -14,6 +15,7 @@ mod asm;
 pub mod console;
 pub mod entry;
 pub mod exception;
+pub mod excursion;
 pub mod gic;
 pub mod measure;
 pub mod mmio;

@@ -27,6 +27,9 @@ impl Memory for Ram {
         self.bytes[to.0 as usize..][..bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
+    fn read(&mut self, from: Pa) -> Result<u64, NoWindow> {
+        Ok(u64::from_le_bytes(self.at(from.0 as usize, 8).try_into().unwrap()))
+    }
     fn zero(&mut self, span: Span<Pa>) -> Result<(), NoWindow> {
         self.bytes[span.start().0 as usize..span.end().0 as usize].fill(0);
         Ok(())

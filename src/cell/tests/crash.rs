@@ -21,7 +21,8 @@ fn with(on_crash: OnCrash) -> (System, Arc<Board>) {
 /// Its guest dies.
 fn crash(cpu: &mut Cpu<'_>) {
     assert!(cpu.is_in_guest());
-    cpu.machine.exit = Exit::SError;
+    // Uncontainable: DFSC 0x11, AET 0.
+    (cpu.machine.exit, cpu.machine.esr) = (Exit::SError, 0xbe00_0011);
     cpu.step();
     cpu.machine.exit = Exit::Irq;
 }

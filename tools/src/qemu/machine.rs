@@ -12,6 +12,8 @@ pub struct Machine {
     pub smp: u32,
     /// RAM, with QEMU's suffixes.
     pub memory: Cow<'static, str>,
+    /// Whether there is an EL2. A bare-metal guest that is to run without a hypervisor wants none.
+    pub el2: bool,
     /// Whether there is an EL3, so that GICD_CTLR.DS is 0 and firmware keeps Group 0.
     pub secure: bool,
     /// The GIC's version.
@@ -47,6 +49,7 @@ impl Machine {
         cpu: Cow::Borrowed("cortex-a57"),
         smp: 4,
         memory: Cow::Borrowed("1G"),
+        el2: true,
         secure: false,
         gic: 3,
         its: true,
@@ -58,7 +61,8 @@ impl Machine {
     /// QEMU's arguments, the consoles' and what is booted left out.
     pub fn arguments(&self) -> Vec<String> {
         let on = |yes| if yes { "on" } else { "off" };
-        let mut machine = format!("virt,virtualization=on,gic-version={},its={}", self.gic, on(self.its));
+        let mut machine =
+            format!("virt,virtualization={},gic-version={},its={}", on(self.el2), self.gic, on(self.its));
         if self.secure {
             machine += ",secure=on";
         }

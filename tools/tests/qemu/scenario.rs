@@ -10,7 +10,7 @@ use bulkhead_cli::demo::{self, DemoError, Second};
 use bulkhead_cli::qemu::{Boot, Console, Machine, Qemu, QemuError};
 use bulkhead_cli::{pack, plan};
 
-use crate::{chatter, dmesg, restart};
+use crate::{answers, chatter, dmesg, restart};
 
 /// A scenario.
 pub struct Scenario {
@@ -34,6 +34,8 @@ pub enum Boots {
     Cells(String),
     /// Linux by itself: a kernel of target/images and a command line.
     Native(&'static str, String),
+    /// A bare-metal guest by itself, at EL1: a file of target/images and a command line.
+    Guest(&'static str, String),
 }
 
 /// One expectation or action on a console.
@@ -92,10 +94,15 @@ pub fn file(name: &str) -> String {
 
 /// The description as a file under target/qemu.
 pub fn source(name: &str, text: &str) -> Result<PathBuf, String> {
+    made(&format!("{name}.dts"), text.as_bytes())
+}
+
+/// A file under target/qemu.
+fn made(name: &str, content: &[u8]) -> Result<PathBuf, String> {
     let folder = top().join("target/qemu");
-    let source = folder.join(format!("{name}.dts"));
-    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&source, text));
-    written.map(|()| source).map_err(|error| error.to_string())
+    let path = folder.join(name);
+    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, content));
+    written.map(|()| path).map_err(|error| error.to_string())
 }
 
 impl Boots {
@@ -107,6 +114,11 @@ impl Boots {
                 initrd: target(&format!("images/{kernel}/initrd.cpio"))?,
                 append: Some(append.clone()),
             }),
+            Self::Guest(guest, append) => {
+                let elf = target(&format!("images/{guest}"))?;
+                let kernel = made(&format!("{name}.Image"), &answers::flat(&elf)?)?;
+                Ok(Boot { kernel, initrd: elf, append: Some(append.clone()) })
+            }
             Self::Cells(text) => {
                 // Another image: that of a mutant (scripts/mutants).
                 let kernel = std::env::var_os("BULKHEAD_IMAGE").map(PathBuf::from);

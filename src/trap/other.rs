@@ -1,0 +1,50 @@
+//! What a guest that works has no reason for: instruction aborts, and classes that nothing is expected of.
+
+use super::esr::{self, InstructionAbort};
+use super::{Resume, abort};
+use crate::cell::Vcpu;
+use crate::ports::Machine;
+use crate::vcpu::{GuestFault, Pstate, aarch32};
+
+/// WFI, WFE and their kin (HCR_EL2.TWI, TWE).
+const WAIT: u32 = 0x01;
+
+/// Answers what is not decoded further. But for instruction aborts, all that traps on purpose is decoded, so the guest has no such
+/// instruction:
+/// - MCR, MRC, MCRR, MRRC, LDC, STC and VMRS of AArch32 at EL0 (0x03 to 0x06, 0x08, 0x0c): trace (CPTR_EL2.TTA), AMU (TAM), and where the
+///   CPU traps them from EL0, IMPLEMENTATION DEFINED registers (HCR_EL2.TIDCP). The ID registers show none of them.
+/// - FP, pointer authentication, LS64, SVE, SME (0x07, 0x09, 0x0a, 0x19, 0x1d): only what the CPU has not got, or HCRX_EL2 and CPTR_EL2 hide.
+/// - Waiting may end at any time.
+///
+/// Any other class does not belong to a trap that is on; a newer CPU may have one. It is worth a line.
+#[cold]
+#[inline(never)]
+pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u32) -> Resume {
+    let esr = machine.esr();
+    if class == esr::INSTRUCTION_ABORT {
+        return abort::instruction(vcpu, machine, InstructionAbort::from_bits(esr::iss(esr)));
+    }
+    let narrow = Pstate::from_bits(vcpu.frame.spsr).aarch32();
+    let conditional = narrow && has_condition(class);
+    if class == WAIT || conditional && !aarch32::is_to_be_run(vcpu.frame.spsr, esr) {
+        if !narrow {
+            return Resume::Next;
+        }
+        aarch32::skip(&mut vcpu.frame, esr);
+        return Resume::Again;
+    }
+    let hidden = has_condition(class) || matches!(class, 0x09 | 0x0a | 0x19 | 0x1d);
+    if !hidden {
+        let at = vcpu.frame.elr;
+        let line = format_args!(
+            "ESR_EL2 {esr:#x} at {at:#x}: nothing is known of this class; undefined for the guest"
+        );
+        vcpu.cell.tell(machine, line);
+    }
+    Resume::Inject(GuestFault::UNDEFINED)
+}
+
+/// The classes of instructions that can be conditional, whose ISS has CV and COND (Arm ARM D24.2.40).
+fn has_condition(class: u32) -> bool {
+    matches!(class, WAIT | 0x03..=0x08 | 0x0c)
+}

@@ -393,8 +393,8 @@ pub fn scenarios() -> Vec<Scenario> {
     }
     all.extend(crate::hostile::scenarios());
     all.extend(crate::answers::scenarios());
-    all.extend(crate::restart::scenarios());
     all.extend(crate::watchdog::scenarios());
+    all.extend(crate::restart::scenarios());
     all.extend(crate::dma::scenarios());
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));

@@ -6,7 +6,8 @@
 //! - [`config`]: the description. [`hardware`]: the board. [`plan`]: the two together, who owns what.
 //! - [`paging`], [`guest_tree`], [`vgic`]: what each cell is given: address space, device tree, interrupts.
 //! - [`vcpu`], [`trap`], [`mmio`], [`psci`], [`smccc`]: what its CPUs do and are answered.
-//! - [`sync`]: atomics and locks. [`console`]: many cells on one UART. [`watchdog`]: cells that fall silent; [`alarm`]: EL2's timer.
+//! - [`sync`]: atomics and locks. [`console`], [`log`](mod@log): many cells on one UART, and Bulkhead's own lines. [`watchdog`]:
+//!   cells that fall silent; [`alarm`]: EL2's timer.
 //! - [`errata`]: what particular CPUs get wrong. [`refusal`]: what all refusals have in common.
 //! - [`quiesce`]: how the DMA of a cell's devices is stopped.
 //! - [`cell`], [`inbox`], [`crash`], [`run`], [`boot`]: life, death, and the loop on each CPU.
@@ -43,6 +44,7 @@ pub mod hardware;
 pub mod image;
 pub mod inbox;
 pub mod intid;
+pub mod log;
 pub mod mmio;
 pub mod paging;
 pub mod plan;

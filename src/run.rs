@@ -2,9 +2,10 @@
 
 use crate::cell::{System, Vcpu};
 use crate::cpu::PcpuId;
+use crate::crash::{Cause, is_at_vector};
 use crate::inbox::Request;
 use crate::ports::Machine;
-use crate::trap::{self, Resume};
+use crate::trap::{self, Resume, StopReason};
 use crate::vcpu::inject;
 
 #[cfg(test)]
@@ -83,7 +84,13 @@ fn interfere<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, resume: Resume) -
     match resume {
         Resume::Next => vcpu.frame.skip(),
         Resume::Again => {}
-        Resume::Inject(fault) => inject(machine, &mut vcpu.frame, fault),
+        Resume::Inject(fault) => {
+            if is_at_vector(&vcpu.frame, machine) {
+                vcpu.end(StopReason::Crash(Cause::Vector), machine);
+                return Turn::Park;
+            }
+            inject(machine, &mut vcpu.frame, fault);
+        }
         Resume::Park => {
             vcpu.switch_off(machine);
             return Turn::Park;

@@ -13,11 +13,13 @@ mod vcpu;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::fmt;
 
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{CellId, CpuSet, PcpuId, VcpuId};
 use crate::crash::{Deaths, OnCrash};
 use crate::guest_tree::GuestTree;
+use crate::log::Allowance;
 use crate::mmio::{Bus, Device};
 use crate::plan::{CellPlan, Load, Region};
 use crate::ports::{Entropy, Memory, NoWindow, Timer};
@@ -81,8 +83,8 @@ pub struct Cell {
     on: AtomicU32,
     /// The physical count at which this life began (CNTVOFF_EL2).
     origin: AtomicU64,
-    /// The count from which on this cell may print again.
-    quiet_until: AtomicU64,
+    /// For lines that it causes.
+    allowance: Allowance,
     /// Held by the CPU that cleans the cell's RAM, for a step: EL2 sees a page through one window at a time.
     pub cleaner: Mutex<()>,
 }
@@ -123,7 +125,7 @@ impl Cell {
             lives: AtomicU32::new(0),
             on: AtomicU32::new(0),
             origin: AtomicU64::new(0),
-            quiet_until: AtomicU64::new(0),
+            allowance: Allowance::default(),
             cleaner: Mutex::new(()),
         })
     }
@@ -256,13 +258,13 @@ impl Cell {
         Ok(start)
     }
 
-    /// Whether it may print a line now: four a second, however often a guest gives reason to.
-    pub fn may_print(&self, timer: &impl Timer) -> bool {
-        let (now, pause) = (timer.counter(), timer.frequency() / 4);
-        let may = now >= self.quiet_until.load(Ordering::Relaxed);
-        if may {
-            self.quiet_until.store(now.saturating_add(pause), Ordering::Relaxed);
+    /// Says a line that its guest has caused, unless there were too many of them; how many were not said comes with the next one.
+    #[cold]
+    pub fn tell(&self, timer: &impl Timer, line: fmt::Arguments<'_>) {
+        let Some(lost) = self.allowance.take(timer.counter(), timer.frequency()) else { return };
+        if lost != 0 {
+            log::warn!("cell {}: {lost} more lines suppressed", self.name);
         }
-        may
+        log::info!("cell {}: {line}", self.name);
     }
 }

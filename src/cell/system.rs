@@ -52,6 +52,8 @@ pub struct System {
     pub console: Option<Console>,
     /// The physical count at the image's first instruction.
     pub entered: u64,
+    /// Bytes of EL2's memory that are free.
+    pub free_memory: fn() -> usize,
     /// Cells that are not off.
     alive: AtomicU32,
     /// No cell begins another life.
@@ -76,6 +78,7 @@ impl System {
             smc,
             console: None,
             entered: 0,
+            free_memory: || 0,
             alive,
             halting: AtomicBool::new(false),
             absent: AtomicU64::new(0),
@@ -259,9 +262,7 @@ impl System {
         let next = cell.life.lock().end();
         match next {
             Then::Restart { .. } => {
-                if cell.may_print(machine) {
-                    log::info!("cell {}: restarts", cell.name);
-                }
+                cell.tell(machine, format_args!("restarts"));
                 self.send(self.wake(cell), machine);
             }
             Then::Off => {

@@ -16,6 +16,8 @@ pub(super) enum Typed {
     Restart,
     /// Who is alive?
     Who,
+    /// What did Bulkhead say last?
+    Log,
     /// What can be typed?
     Help,
     /// No order.
@@ -41,6 +43,7 @@ impl Keys {
             b'0'..=b'9' => Typed::Attach(byte.wrapping_sub(b'0')),
             b'r' => Typed::Restart,
             b'i' => Typed::Who,
+            b'l' => Typed::Log,
             b'?' | b'h' => Typed::Help,
             _ => Typed::Unknown,
         }
@@ -55,7 +58,7 @@ mod tests {
     fn orders_begin_with_ctrl_caret() {
         let mut keys = Keys::default();
         let typed: Vec<_> =
-            b"a\x1e1b\x1e0\x1er\x1ei\x1e?\x1e\x1e\x1exr".iter().map(|b| keys.feed(*b)).collect();
+            b"a\x1e1b\x1e0\x1er\x1ei\x1el\x1e?\x1e\x1e\x1exr".iter().map(|b| keys.feed(*b)).collect();
         let typed: Vec<_> = typed.into_iter().filter(|typed| *typed != Typed::Nothing).collect();
         use Typed::*;
         let wanted = [
@@ -65,6 +68,7 @@ mod tests {
             Attach(0),
             Restart,
             Who,
+            Log,
             Help,
             Byte(ESCAPE),
             Unknown,

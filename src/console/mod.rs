@@ -155,13 +155,17 @@ impl<'c> Line<'c> {
         let before = channel.out.len();
         Self { channel, before, lost: false }
     }
+
+    /// Puts a byte in, which comes back.
+    fn put(&mut self, byte: u8) -> u8 {
+        self.lost |= !self.channel.out.push(byte);
+        byte
+    }
 }
 
 impl Write for Line<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            self.lost |= !self.channel.out.push(byte);
-        }
+        text.bytes().for_each(|byte| _ = self.put(byte));
         Ok(())
     }
 }

@@ -6,10 +6,11 @@ use arrayvec::ArrayVec;
 
 use super::channel::Port;
 use super::input::Typed;
-use super::{BUDGET, Console, NOBODY, tell};
+use super::{BUDGET, Console, Line, NOBODY, tell};
 use crate::alarm::Call;
 use crate::cell::{Affinity, Cell, Life, Vcpu};
 use crate::cpu::VcpuId;
+use crate::log::{self, Lines};
 use crate::ports::Machine;
 use crate::sync::{Ordering, fence};
 
@@ -51,6 +52,8 @@ pub fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
                         console.write(format_args!("  {}", *deaths));
                     }
                 }
+                let free = (vcpu.system.free_memory)();
+                console.write(format_args!("free memory of EL2: {free} bytes"));
                 console.pump(true);
             }
         }
@@ -103,6 +106,7 @@ impl Console {
                     None => self.write(format_args!("no cell has the input; Ctrl-^ 1 gives it to the first")),
                 },
                 Typed::Who => _ = orders.try_push(Order::Who),
+                Typed::Log => self.again(&log::LINES.lock()),
                 Typed::Help => self.help(),
                 Typed::Unknown => self.write(format_args!("no such order; Ctrl-^ ? lists them")),
             }
@@ -134,12 +138,24 @@ impl Console {
         }
     }
 
+    /// Lines that were printed before. What there is no room for is left out.
+    pub(super) fn again(&self, lines: &Lines) {
+        let Some(port) = self.ports.first() else { return };
+        let mut channel = port.lock();
+        let mut bytes = lines.bytes().peekable();
+        while bytes.peek().is_some() {
+            let mut line = Line::begin(&mut channel);
+            let _ = bytes.by_ref().map(|byte| line.put(byte)).find(|byte| *byte == b'\n');
+        }
+    }
+
     fn help(&self) {
         for line in [
             "Ctrl-^ 1 to 9  the input goes to that cell, which then has the screen",
             "Ctrl-^ 0       the input goes to nobody",
             "Ctrl-^ r       restarts the cell that has the input",
             "Ctrl-^ i       who is alive",
+            "Ctrl-^ l       the hypervisor's last lines again, with the machine's time",
             "Ctrl-^ Ctrl-^  sends Ctrl-^ itself",
         ] {
             self.write(format_args!("{line}"));

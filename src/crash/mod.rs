@@ -12,7 +12,7 @@ use crate::cell::Vcpu;
 use crate::cpu::{PcpuId, VcpuId};
 use crate::ports::{El1, El1Reg, Timer, World};
 use crate::trap;
-use crate::vcpu::Frame;
+use crate::vcpu::{EL1H, Frame, Pstate};
 use policy::Window;
 
 /// Why a cell's life ended without its wish.
@@ -22,6 +22,8 @@ pub enum Cause {
     SError,
     /// Its watchdog was not fed in time.
     Watchdog,
+    /// It takes an exception at the first instruction of its exception vector, which leads there again, for ever.
+    Vector,
 }
 
 impl fmt::Display for Cause {
@@ -29,8 +31,19 @@ impl fmt::Display for Cause {
         f.write_str(match self {
             Self::SError => "an SError",
             Self::Watchdog => "its watchdog ran out",
+            Self::Vector => "an exception at its exception vector",
         })
     }
+}
+
+/// Whether a guest that is to take a synchronous exception is at the vector for it: EL1 with its own stack pointer comes to VBAR_EL1 +
+/// 0x200 (Arm ARM D1.3.1.2). What no memory or no device answered there will be there again.
+#[cold]
+pub fn is_at_vector(frame: &Frame, machine: &impl El1) -> bool {
+    const CURRENT_EL_SPX: u64 = 0x200;
+    let vector = (machine.el1(El1Reg::Vbar) & !0x7ff).wrapping_add(CURRENT_EL_SPX);
+    let pstate = Pstate::from_bits(frame.spsr);
+    frame.elr == vector && pstate.mode() == EL1H && !pstate.aarch32()
 }
 
 /// The state in which a cell died.

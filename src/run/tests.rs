@@ -1,8 +1,9 @@
 use crate::cell::tests::{Cpu, SMC, system};
 use crate::cell::{Life, Then};
 use crate::cpu::PcpuId;
+use crate::crash::Cause;
 use crate::inbox::Request;
-use crate::ports::Exit;
+use crate::ports::{El1, El1Reg, Exit};
 use crate::psci::function;
 use crate::run::Turn;
 
@@ -35,6 +36,28 @@ fn a_turn_ends_where_its_answer_says() {
     assert_eq!((cpu.turn, cpu.vcpu.frame.elr), (Turn::Park, 0));
     let life = system.cells[0].life();
     assert!(matches!(life, Life::Stopping { then: Then::Off, .. }), "it was the only one: {life:?}");
+}
+
+#[test]
+fn a_fault_at_the_vector_for_it_ends_the_cell() {
+    let (system, board) = system();
+    let mut cpu = Cpu::new(&system, &board, 2);
+    cpu.step();
+    cpu.machine.set_el1(El1Reg::Vbar, PC & !0x7ff | 0x7);
+    // The vector of faults from EL0, and of faults with SP_EL0: they go on to the one below.
+    for (elr, mode) in [(0x400, 5), (0, 5), (0x200, 4), (0x200, 0), (0x200, 0x10)] {
+        (cpu.vcpu.frame.elr, cpu.vcpu.frame.spsr) = ((PC & !0x7ff) + elr, mode);
+        cpu.machine.sync(0);
+        cpu.step();
+        assert_eq!(cpu.turn, Turn::Guest, "{elr:#x} {mode}");
+    }
+    cpu.machine.set_el1(El1Reg::Elr, PC);
+    (cpu.vcpu.frame.elr, cpu.vcpu.frame.spsr) = ((PC & !0x7ff) + 0x200, 0x3c5);
+    cpu.step();
+    assert_eq!((cpu.turn, system.cells[0].deaths().unwrap().count()), (Turn::Park, 1));
+    let deaths = system.cells[0].deaths().unwrap();
+    let last = deaths.last().unwrap();
+    assert_eq!((last.cause, last.elr_el1), (Cause::Vector, PC), "what it took first is still known");
 }
 
 #[test]

@@ -132,8 +132,9 @@ pub fn own_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, irq: Irq)
             }
             machine.deactivate(intid);
         }
-        Irq::Foreign(intid) if vcpu.cell.may_print(machine) => {
-            log::warn!("{}: interrupt {intid} belongs to nobody; masked", vcpu.cpu);
+        Irq::Foreign(intid) => {
+            let line = format_args!("interrupt {intid} at {} belongs to nobody; masked", vcpu.cpu);
+            vcpu.cell.tell(machine, line);
         }
         _ => {}
     }

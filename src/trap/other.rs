@@ -34,12 +34,9 @@ pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u32) -> R
         return Resume::Again;
     }
     let hidden = has_condition(class) || matches!(class, 0x09 | 0x0a | 0x19 | 0x1d);
-    if !hidden && vcpu.cell.may_print(machine) {
-        log::warn!(
-            "cell {}: ESR_EL2 {esr:#x} at {:#x}: nothing is known of this class; undefined for the guest",
-            vcpu.cell.name,
-            vcpu.frame.elr
-        );
+    if !hidden {
+        let line = format_args!("ESR_EL2 {esr:#x} at {:#x} is of no known class; undefined", vcpu.frame.elr);
+        vcpu.cell.tell(machine, line);
     }
     Resume::Inject(GuestFault::UNDEFINED)
 }

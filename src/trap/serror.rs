@@ -24,9 +24,7 @@ const WITH_AET: u64 = 0x11;
 pub fn answer<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) -> Resume {
     let esr = machine.esr();
     let state = if esr & (IDS | DFSC) == WITH_AET { State::of(esr) } else { State::Unknown };
-    if vcpu.cell.may_print(machine) {
-        log::warn!("cell {}: SError on {}, ESR_EL2 {esr:#x}", vcpu.cell.name, vcpu.cpu);
-    }
+    vcpu.cell.tell(machine, format_args!("SError on {}, ESR_EL2 {esr:#x}", vcpu.cpu));
     match state {
         State::Harmless => {}
         State::Unknown => machine.raise_virtual_serror(),

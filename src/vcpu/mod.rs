@@ -3,7 +3,7 @@
 pub mod aarch32;
 mod inject;
 
-pub use inject::{Access, EXTERNAL, EXTERNAL_ON_WALK, GuestFault, Pstate, inject};
+pub use inject::{Access, EL1H, EXTERNAL, EXTERNAL_ON_WALK, GuestFault, Pstate, inject};
 
 use core::hint::select_unpredictable;
 

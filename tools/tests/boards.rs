@@ -38,12 +38,17 @@ fn needs(desk: &Fit, cell: usize) -> Vec<[String; 3]> {
     let last = |path: &str| path.rsplit('/').next().unwrap().trim_end_matches([',', ':']).to_string();
     let warnings = desk.plan.cells[cell].warnings.iter();
     warnings
-        .map(|warning| {
-            let (device, rest) = warning.split_once(": its ").unwrap();
+        .filter_map(|warning| warning.split_once(": its "))
+        .map(|(device, rest)| {
             let (what, rest) = rest.split_once(" is in the hands of ").unwrap();
             [last(device), what.to_string(), last(rest.split_once(", which").unwrap().0)]
         })
         .collect()
+}
+
+/// Whether it has a device that nothing is known to stop.
+fn cannot_restart(desk: &Fit, cell: usize) -> bool {
+    desk.plan.cells[cell].warnings.iter().any(|warning| warning.starts_with("it cannot be restarted: "))
 }
 
 fn devices(desk: &Fit, cell: usize) -> String {
@@ -74,6 +79,7 @@ fn imx8mp_evk() {
     ];
     assert_eq!(needs(&desk, 1), expected);
     assert_eq!(needs(&desk, 0), [[""; 3]; 0], "Linux has all else itself");
+    assert!(cannot_restart(&desk, 0) && !cannot_restart(&desk, 1));
     let linux = &desk.plan.cells[0];
     assert_eq!((linux.cpus.len(), linux.devices.len() > 80), (3, true));
     // Two banks of 3 GiB touch; what the DSP shares stays in them and is not loaded to.
@@ -100,6 +106,7 @@ fn raspberry_pi_4() {
     ];
     assert_eq!(needs(&desk, 1), expected.map(|row| row.map(String::from)));
     assert_eq!(needs(&desk, 0), [[""; 3]; 0]);
+    assert!(cannot_restart(&desk, 0) && !cannot_restart(&desk, 1));
     let [linux, control] = desk.plan.cells.as_slice() else { panic!("two cells") };
     // Firmware's first page, where the CPUs wait, is nobody's.
     assert_eq!((linux.ram[0].pa.0, linux.cpus.len()), (0x1000, 3));

@@ -86,6 +86,12 @@ pub fn is_exhausted() -> bool {
     POOL.0.try_lock().is_some_and(|memory| memory.exhausted)
 }
 
+/// Bytes that are free.
+pub fn free() -> usize {
+    let (used, _, total) = used();
+    total.saturating_sub(used)
+}
+
 /// Bytes in use, the most that ever were, and bytes in all, rounded as the allocator rounds.
 pub fn used() -> (usize, usize, usize) {
     let memory = POOL.0.lock();

@@ -169,6 +169,7 @@ fn boot_cells(
     let mut system =
         survey.build(&mut machine, sgi, translation, serial).map_err(|e| refuse_all(alloc::vec![e]))?;
     system.entered = entered;
+    system.free_memory = heap::free;
     let system: &'static System = Box::leak(Box::new(system));
     // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
     if let Err(e) = mmu::unmap(&mut space.lock(), tree) {

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use aarch64_cpu::registers::SCTLR_EL2;
+use aarch64_cpu::registers::{CNTFRQ_EL0, SCTLR_EL2};
 use bulkhead::addr::Pa;
 use bulkhead::console::Console;
 use bulkhead::ports::Serial;
@@ -12,6 +12,8 @@ use spin::{Mutex, Once};
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
+
+use crate::time;
 
 register_bitfields![u32,
     /// PL011 flag register (DDI 0183G 3.3.3).
@@ -203,10 +205,13 @@ impl Log for Lines {
             Level::Warn => "warning: ",
             _ => "",
         };
+        let line = format_args!("{mark}{}", record.args());
+        // Locks need the MMU; nothing is logged before it is on.
+        bulkhead::log::LINES.lock().keep(time::counter(), CNTFRQ_EL0.get(), line);
         if let Some(console) = self.console.get() {
-            console.say(format_args!("{mark}{}", record.args()));
+            console.say(line);
         } else if let Some(uart) = self.early.get().filter(|_| !self.silent.load(Ordering::Relaxed)) {
-            let _ = writeln!(uart.lock(), "bulkhead: {mark}{}", record.args());
+            let _ = writeln!(uart.lock(), "bulkhead: {line}");
         }
     }
 

@@ -95,6 +95,8 @@ pub static STACKS: Shared<[[u8; STACK_SIZE]; MAX_CPUS]> = Shared::new([[0; STACK
 unsafe extern "C" {
     #[link_name = "_head"]
     fn image_start();
+    #[link_name = "__bss_start"]
+    static bss_start: u8;
     #[link_name = "__image_end"]
     static image_end: u8;
 }
@@ -119,6 +121,13 @@ pub fn image() -> Span {
     let base = (image_start as *const ()).addr() as u64;
     let end = (&raw const image_end).addr() as u64;
     Span { base, size: end - base }
+}
+
+/// The part of [`image`] that begins as zeroes, and the stacks.
+pub fn variables() -> Span {
+    let base = (&raw const bss_start).addr() as u64;
+    let image = image();
+    Span { base, size: image.base + image.size - base }
 }
 
 /// Prepares the record of a CPU that CPU_ON is to start, and gives its address, the context argument.

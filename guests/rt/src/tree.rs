@@ -128,6 +128,20 @@ pub fn argument(name: &str) -> Option<&'static str> {
     })
 }
 
+/// The first registers of each enabled device below the root that says it is compatible with this.
+pub fn registers(compatible: &'static str) -> impl Iterator<Item = Span> {
+    let root = BLOB.get().and_then(|fdt| fdt.find_node("/"));
+    let children = root.into_iter().flat_map(|root| root.children().map(move |node| (root, node)));
+    let enabled = |node| property(node, "status").is_none_or(|s| matches!(text(s), "okay" | "ok"));
+    children.filter(move |(_, node)| is_compatible(*node, compatible) && enabled(*node)).filter_map(
+        |(root, node)| {
+            let mut first = None;
+            Bus::root(root).spans(node, |span| first = first.or(Some(span)));
+            first
+        },
+    )
+}
+
 pub(crate) fn read(blob: u64) {
     if blob == 0 || !blob.is_multiple_of(8) {
         exception::stop("x0 holds no device tree");
@@ -138,6 +152,13 @@ pub(crate) fn read(blob: u64) {
     };
     let fdt = BLOB.call_once(|| fdt);
     BOARD.call_once(|| Reader::new(fdt).read(fdt));
+}
+
+/// Where the tree has seeds, which no two lives share.
+pub fn seeds() -> ArrayVec<Span, 2> {
+    let chosen = BLOB.get().and_then(|fdt| fdt.find_node("/chosen"));
+    let values = ["rng-seed", "kaslr-seed"].iter().filter_map(|name| property(chosen?, name));
+    values.map(|value| Span { base: value.as_ptr().addr() as u64, size: value.len() as u64 }).collect()
 }
 
 struct Reader {

@@ -85,3 +85,23 @@ fn input_reaches_the_guest_as_an_interrupt() {
     access(&mut cpu.vcpu, &mut cpu.machine, 0, Width::Word, Some(b'!'.into()));
     assert!(screen(&serial).ends_with('!'));
 }
+
+#[test]
+fn the_last_lines_come_again() {
+    let (system, board, serial) = systems();
+    let mut cpus: Vec<Cpu<'_>> = (0..5).map(|n| Cpu::new(&system, &board, n)).collect();
+    (0..4).for_each(|_| cpus.iter_mut().for_each(Cpu::step));
+    let mut lines = crate::log::Lines::new();
+    (0..200).for_each(|number| lines.keep(number, 1000, format_args!("line {number}")));
+    system.console.as_ref().unwrap().again(&lines);
+    (0..60).for_each(|_| press(&board, &serial, &mut cpus[2], b""));
+    let seen = screen(&serial);
+    let wanted = String::from_utf8(lines.bytes().collect()).unwrap();
+    assert!(
+        wanted.lines().count() > 100 && wanted.lines().all(|line| seen.contains(&format!("{line}\r\n"))),
+        "{seen}"
+    );
+    // What is typed reaches the same place, where nothing was logged.
+    press(&board, &serial, &mut cpus[2], b"\x1el");
+    assert!(!screen(&serial).contains("no such order"));
+}

@@ -37,6 +37,8 @@ pub enum Disk {
     Scratch,
     /// Three of these: on the PCI bus, behind a bridge on it, and by MMIO.
     ThreeScratch,
+    /// Two that answer four requests a second, by MMIO and on the PCI bus: full of bytes 0xa5.
+    TwoSlow,
     /// A raw image that keeps what is written.
     File(PathBuf),
 }

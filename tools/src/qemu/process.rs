@@ -217,10 +217,21 @@ pub(super) fn disk_arguments(disk: &Disk, folder: &Path) -> Result<Vec<String>, 
         file.set_len(64 << 20).map_err(io_error("no file for the disk"))?;
         Ok::<_, QemuError>(path)
     };
+    let slow = |name: &str| {
+        let path = folder.join(name);
+        fs::write(&path, vec![0xa5; 1 << 20]).map_err(io_error("no file for the disk"))?;
+        Ok::<_, QemuError>(path)
+    };
+    let options = if *disk == Disk::TwoSlow { ",throttling.iops-total=4" } else { "" };
     let (files, devices): (Vec<PathBuf>, &[&str]) = match disk {
         Disk::None => (Vec::new(), &[]),
         Disk::File(file) => (vec![file.clone()], &[ON_PCI]),
         Disk::Scratch => (vec![scratch("disk")?], &[ON_PCI]),
+        // With an ioeventfd QEMU waits for what is under way as soon as bus master is off.
+        Disk::TwoSlow => (
+            vec![slow("disk0")?, slow("disk1")?],
+            &["virtio-blk-pci,drive=disk0,ioeventfd=off,romfile=", "virtio-blk-device,drive=disk1"],
+        ),
         Disk::ThreeScratch => (
             vec![scratch("disk0")?, scratch("disk1")?, scratch("disk2")?],
             &[
@@ -233,7 +244,12 @@ pub(super) fn disk_arguments(disk: &Disk, folder: &Path) -> Result<Vec<String>, 
     };
     let mut args = Vec::new();
     for (number, file) in files.iter().enumerate() {
-        args.extend(["-drive".into(), format!("if=none,id=disk{number},format=raw,file={}", file.display())]);
+        let file = file.display();
+        args.extend(["-drive".into(), format!("if=none,id=disk{number},format=raw,file={file}{options}")]);
+    }
+    if *disk == Disk::TwoSlow {
+        // Our own driver knows the standard alone.
+        args.extend(["-global".into(), "virtio-mmio.force-legacy=false".into()]);
     }
     for device in devices {
         args.extend(["-device".into(), device.to_string()]);

@@ -10,7 +10,7 @@ use bulkhead_cli::demo::{self, DemoError, Second};
 use bulkhead_cli::qemu::{Boot, Console, Machine, Qemu, QemuError};
 use bulkhead_cli::{pack, plan};
 
-use crate::{answers, chatter, dmesg};
+use crate::{answers, chatter, dmesg, restart};
 
 /// A scenario.
 pub struct Scenario {
@@ -47,6 +47,8 @@ pub enum Step {
     NotSeen(&'static str),
     /// All lines so far that hold this text are the same, and there are two at least.
     Same(&'static str, &'static str),
+    /// Numbers follow this text, in all lines so far, and are as many and the same at the beginning as in the end.
+    NoDrift(&'static str, &'static str),
     /// The shell prompts.
     Prompt(&'static str),
     /// This is typed.
@@ -61,6 +63,8 @@ pub enum Step {
     Chatter(&'static str, usize),
     /// So many lines of the control cell, or of the victim, come, each in time, each following the last one seen here.
     Seconds(&'static str, usize),
+    /// So many lives of the phoenix begin, each finding just what the others found.
+    Lives(&'static str, usize),
     /// The kernel's log comes and complains of nothing that native Linux, with that many CPUs, does not complain of.
     CleanLog(&'static str, &'static str, u32),
     /// The machine powers itself off.
@@ -69,6 +73,8 @@ pub enum Step {
 
 /// Real time for one scenario. Only what hangs gets there: a machine with other work boots Linux in a minute.
 const LIMIT: Duration = Duration::from_secs(300);
+/// The same for one that takes long.
+const LONG_LIMIT: Duration = Duration::from_secs(3600);
 
 /// The repository.
 fn top() -> PathBuf {
@@ -140,8 +146,9 @@ impl Scenario {
     /// Runs it; what the consoles showed is kept under target/qemu.
     pub fn run(&self) -> Result<(), String> {
         let boot = self.boots.boot(self.name)?;
+        let limit = if self.long { LONG_LIMIT } else { LIMIT };
         let mut qemu =
-            Qemu::start(&self.machine, &boot, &self.consoles, LIMIT).map_err(|error| error.to_string())?;
+            Qemu::start(&self.machine, &boot, &self.consoles, limit).map_err(|error| error.to_string())?;
         let mut last_second = HashMap::new();
         let result = self
             .steps
@@ -190,6 +197,8 @@ impl Scenario {
                 }
                 last_second.extend(seen.last().map(|last| (*name, *last)));
             }
+            Step::NoDrift(name, text) => restart::no_drift(&self.console(qemu, name)?.all(), text)?,
+            Step::Lives(name, count) => restart::follow(self.console(qemu, name)?, *count)?,
             Step::CleanLog(name, kernel, cpus) => {
                 let log =
                     self.console(qemu, name)?.between("bulkhead: dmesg begins", "bulkhead: dmesg ends")?;

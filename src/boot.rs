@@ -14,7 +14,7 @@ use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError};
 use crate::console::Console;
 use crate::cpu::CellId;
-use crate::guest_tree::{self, GuestTreeError};
+use crate::guest_tree::{self, GuestTree, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
@@ -240,13 +240,10 @@ impl<'a> Survey<'a> {
                 log::warn!("cell {}: {warning}", plan.name);
             }
             let wire = plan.uart.map(|_| Arc::<Wire>::default());
-            match self.cell(plan, gic, wire.clone(), translation) {
-                Ok(mut cell) => {
-                    // Those that come behind one that is left out move up.
-                    cell.id = CellId(u8::try_from(cells.len()).unwrap_or(u8::MAX));
+            match self.cell(plan, gic, wire.clone(), translation, &mut cells) {
+                Ok(cell) => {
                     let own = self.plan.cpus.iter().filter(|cpu| cpu.cell == plan.id);
-                    cpus.extend(own.map(|cpu| CpuPlan { cell: cell.id, ..cpu.clone() }));
-                    cells.push(cell);
+                    cpus.extend(own.map(|cpu| CpuPlan { cell, ..cpu.clone() }));
                     wires.push((plan.name.as_str(), wire));
                 }
                 Err(error) => {
@@ -269,7 +266,8 @@ impl<'a> Survey<'a> {
         gic: &GicShared,
         wire: Option<Arc<Wire>>,
         translation: Translation,
-    ) -> Result<Cell, CellError> {
+        cells: &mut Vec<Cell>,
+    ) -> Result<CellId, CellError> {
         let space = stage2(plan, self.plan.boot.pool.last(), translation)?;
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
         let vmid = u16::from(plan.id.0).saturating_add(1);
@@ -287,6 +285,24 @@ impl<'a> Survey<'a> {
             space.tables(),
             tree.bytes.len()
         );
+        let cell = self.furnish(plan, gic, wire, registers, tree, cells)?;
+        // Nothing fails any more, and the tables live as long as the machine runs.
+        Box::leak(Box::new(space));
+        Ok(cell)
+    }
+
+    /// The cell itself, put behind the others; those that come behind one that is left out move up. Apart from what its tree needs of
+    /// the boot stack, which grows with the depth of the board's.
+    #[inline(never)]
+    fn furnish(
+        &self,
+        plan: &CellPlan,
+        gic: &GicShared,
+        wire: Option<Arc<Wire>>,
+        space: Space,
+        tree: GuestTree,
+        cells: &mut Vec<Cell>,
+    ) -> Result<CellId, CellError> {
         let own_ppis = self.plan.own_ppis.iter().fold(0, |mask, ppi| mask | 1 << ppi.intid());
         let mut cpus = Vec::with_capacity(plan.cpus.len());
         for id in &plan.cpus {
@@ -303,13 +319,15 @@ impl<'a> Survey<'a> {
             watchdog = Some(Watchdog::new(spi, wire.clone()));
             cell_gic = cell_gic.with_spi(spi, wire);
         }
-        let cell = Cell::new(plan, &self.plan.reserved, registers, cell_gic, tree);
-        let masters = Masters::of(&self.tree, &self.hardware, &plan.devices);
-        let mut cell = cell.ok_or(CellError::NoMemory)?.with_masters(masters);
+        let id = CellId(u8::try_from(cells.len()).unwrap_or(u8::MAX));
+        let Some(cell) = Cell::new(plan, &self.plan.reserved, space, cell_gic, tree) else {
+            return Err(CellError::NoMemory);
+        };
+        let cell = cells.push_mut(cell);
+        cell.id = id;
+        cell.set_masters(Masters::of(&self.tree, &self.hardware, &plan.devices));
         cell.watchdog = watchdog;
-        // Nothing fails any more, and the tables live as long as the machine runs.
-        Box::leak(Box::new(space));
-        Ok(cell)
+        Ok(id)
     }
 }
 

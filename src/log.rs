@@ -1,9 +1,11 @@
 //! Bulkhead's own lines: the last ones are kept, to be read again; and a guest can cause so many of them and no more.
 
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+// A static's, which a model's lock cannot be.
 use spin::Mutex;
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Bytes of lines that are kept: some forty, and less than what the console takes at once.
 const KEPT: usize = 3 << 10;

@@ -130,9 +130,9 @@ impl Cell {
         })
     }
 
-    /// With devices that reach memory by themselves.
-    pub fn with_masters(self, masters: Masters) -> Self {
-        Self { masters, ..self }
+    /// Its devices that reach memory by themselves.
+    pub fn set_masters(&mut self, masters: Masters) {
+        self.masters = masters;
     }
 
     /// How many vCPUs it has.

@@ -8,8 +8,8 @@ use super::*;
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::PcpuId;
 use crate::crash::OnCrash;
-use crate::intid::IntidSet;
-use crate::plan::{Load, Region};
+use crate::intid::{IntidSet, Spi};
+use crate::plan::{Load, Region, VirtualWatchdog};
 use crate::tree::Node;
 use crate::tree::sample::node;
 use board::board;
@@ -30,7 +30,7 @@ fn cell(root: bool, cpus: &[u8], devices: Vec<NodeId>) -> CellPlan {
         spis: IntidSet::new(),
         devices,
         uart: None,
-        watchdog: None,
+        watchdog: Some(VirtualWatchdog { at: span(0xa00_0000, 0x2000), spi: Spi::new(50).unwrap() }),
         stdout: None,
         load: Load {
             source: TreeSource::Derived,
@@ -85,7 +85,7 @@ fn the_root_cell_sees_the_board_less_what_it_does_not_have() {
     let expected = "/ /chosen /memory@40000000 /psci \
         /cpus /cpus/cpu@0 /cpus/cpu@1 /cpus/cpu-map /cpus/cpu-map/cluster0 /cpus/cpu-map/cluster0/core0 \
         /cpus/cpu-map/cluster1 /cpus/cpu-map/cluster1/core0 /cpus/l2-cache0 /cpus/l2-cache1 \
-        /reserved-memory /reserved-memory/fb@7e000000 /intc@8000000 /timer /pmu /clk24 /opp-table-gpu /firmware \
+        /watchdog@a001000 /reserved-memory /reserved-memory/fb@7e000000 /intc@8000000 /timer /pmu /clk24 /opp-table-gpu /firmware \
         /soc /soc/clock-controller@9100000 /soc/pinctrl@9050000 /soc/pinctrl@9050000/uart-pins /soc/mmc@9060000 \
         /soc/gpu@9070000 /soc/i2c@9080000 /soc/i2c@9080000/rtc@68";
     let mut expected: Vec<_> = expected.split_whitespace().map(String::from).collect();
@@ -173,11 +173,19 @@ fn another_cell_sees_its_own_devices_and_what_they_need() {
             "interrupt-controller@8000000",
             "timer",
             "pmu",
+            "watchdog@a001000",
             "clk24",
             "soc"
         ]
     );
     assert_eq!(tree.root().compatibles().next(), Some("bulkhead,cell-v1"));
+    let watchdog = tree.at("/watchdog@a001000").unwrap();
+    assert!(watchdog.is_compatible("arm,sbsa-gwdt"));
+    assert_eq!(cells(watchdog, "reg"), [0, 0xa00_1000, 0, 0x1000, 0, 0xa00_0000, 0, 0x1000], "control first");
+    assert_eq!(
+        (cells(watchdog, "interrupts"), cells(watchdog, "interrupt-parent")),
+        (vec![0, 18, 4], vec![1])
+    );
     assert!(tree.root().prop("dma-coherent").is_some());
     let soc: BTreeMap<_, _> =
         tree.at("/soc").unwrap().children().map(|n| (n.name(), n.is_available())).collect();

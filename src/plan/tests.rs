@@ -3,6 +3,7 @@
 mod demo;
 pub(crate) mod random;
 mod refusals;
+mod watchdog;
 
 use super::*;
 use crate::addr::BLOCK_2M;

@@ -19,11 +19,10 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use spin::Mutex;
-
 use crate::addr::{Pa, Span};
 use crate::hardware::{Device, Dma, Hardware, is_no_master};
 use crate::ports::{Devices, Registers, Timer};
+use crate::sync::Mutex;
 use crate::tree::{NodeId, Tree};
 
 use known::Stop;

@@ -195,6 +195,18 @@ Examples:
         /// The build's folder
         #[arg(long, default_value = "target")]
         target: PathBuf,
+        /// Traps as JSON: the medians
+        #[arg(long)]
+        json: bool,
+        /// Traps also as a picture, in this file
+        #[arg(long)]
+        svg: Option<PathBuf>,
+        /// Fail if a trap takes over 2 % more than in this file, which --json printed
+        #[arg(long)]
+        baseline: Option<PathBuf>,
+        /// Where the instructions of this case go, by function
+        #[arg(long, value_name = "CASE")]
+        profile: Option<String>,
     },
 }
 

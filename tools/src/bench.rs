@@ -4,27 +4,27 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod chart;
+mod figures;
+mod machines;
+mod profile;
+
 use elf::ElfBytes;
 use elf::abi::PT_LOAD;
 use elf::endian::LittleEndian;
 
+use self::figures::Figures;
+use self::machines::Below;
+use crate::dtc::DtcError;
 use crate::pack::{self, PackError};
 use crate::qemu::{Boot, Disk, Lost, Machine, Qemu, QemuError};
 
 /// Real time for one run.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// A cell with one CPU and nothing beside it. Where traps are counted the UART is its own, so that printing costs no exit.
-fn one_cell_source(own_uart: bool) -> String {
-    let (hypervisor, console) = match own_uart {
-        true => ("hypervisor { console = \"none\"; };", "devices = \"serial0\""),
-        false => ("", "console = \"virtual\""),
-    };
-    format!(
-        "/dts-v1/;\n/ {{\n    compatible = \"bulkhead,cells-v1\";\n    {hypervisor}\n    \
-         bench {{ cpus = <1>; memory = \"16M\"; image = \"bench.elf\"; {console}; }};\n}};\n"
-    )
-}
+/// A cell with one CPU and nothing beside it.
+const ONE_CELL: &str = "/dts-v1/;\n/ {\n    compatible = \"bulkhead,cells-v1\";\n    bench { cpus = <1>; memory = \"16M\"; \
+                        image = \"bench.elf\"; console = \"virtual\"; };\n};\n";
 
 /// Why there is no figure.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,23 @@ pub enum BenchError {
     /// What runs there.
     #[error(transparent)]
     Lost(#[from] Lost),
+    /// A tree for Xen.
+    #[error(transparent)]
+    Dtc(#[from] DtcError),
+    /// The benchmark guest.
+    #[error("the benchmark guest did not come to its end; it said:\n{said}")]
+    Unfinished {
+        /// All that it said.
+        said: String,
+    },
+    /// Paths have grown.
+    #[error("these paths have grown by more than 2 % since {}:\n  {}", baseline.display(), grown.join("\n  "))]
+    Grown {
+        /// The figures of before.
+        baseline: PathBuf,
+        /// Which.
+        grown: Vec<String>,
+    },
 }
 
 /// What is measured: the hypervisor and what boots on it.
@@ -69,6 +86,19 @@ pub struct Subject {
     pub demo: PathBuf,
     /// The folder of the guests' images.
     pub images: PathBuf,
+    /// Debian's Xen; where there is none it is left out.
+    pub xen: PathBuf,
+}
+
+/// How the figures of traps are shown.
+#[derive(Clone, Debug, Default)]
+pub struct Show {
+    /// As JSON instead of a table.
+    pub json: bool,
+    /// Also as a picture, in this file.
+    pub svg: Option<PathBuf>,
+    /// Held against this file of before.
+    pub baseline: Option<PathBuf>,
 }
 
 /// Prints the size of the image, the memory of the demo, and what boot says of itself with one cell on one CPU.
@@ -90,36 +120,52 @@ pub fn size(subject: &Subject) -> Result<(), BenchError> {
     }
     drop(qemu);
 
-    for line in one_cell(subject, false)?.iter().filter(|line| line.contains("after entry")) {
+    for line in one_cell(subject)?.iter().filter(|line| line.contains("after entry")) {
         println!("one cell, one CPU: {}", said(line));
     }
     Ok(())
 }
 
-/// Prints what each trap costs, in instructions.
+/// Prints what each trap costs, in instructions, on all machines at once.
+///
+/// # Errors
+/// See [`BenchError`]; [`BenchError::Grown`] where there is a baseline.
+pub fn traps(subject: &Subject, show: &Show) -> Result<(), BenchError> {
+    let mut figures = Figures::default();
+    for below in Below::ALL {
+        if below != Below::Xen || subject.xen.exists() {
+            figures.0.insert(below, machines::run(subject, below, None)?);
+        }
+    }
+    print!("{}", if show.json { figures.json() } else { figures.table() });
+    if let Some(svg) = &show.svg {
+        write(svg, chart::draw(&figures).as_bytes())?;
+    }
+    let Some(baseline) = &show.baseline else { return Ok(()) };
+    let before = std::fs::read_to_string(baseline)
+        .map_err(|source| BenchError::Read { path: baseline.clone(), source })?;
+    let grown = figures.grown_since(&before);
+    if grown.is_empty() { Ok(()) } else { Err(BenchError::Grown { baseline: baseline.clone(), grown }) }
+}
+
+/// Prints where the instructions of a case go, by function.
 ///
 /// # Errors
 /// See [`BenchError`].
-pub fn traps(subject: &Subject) -> Result<(), BenchError> {
-    println!("{:24} {:>8} {:>8} {:>8}   instructions", "case", "least", "median", "most");
-    for line in one_cell(subject, true)? {
-        let Some(figures) = line.strip_prefix("bench: ") else { continue };
-        let words: Vec<_> = figures.split_whitespace().collect();
-        if let [name, least, median, most] = words.as_slice() {
-            println!("{name:24} {least:>8} {median:>8} {most:>8}");
-        }
-    }
+pub fn profile(subject: &Subject, case: &str) -> Result<(), BenchError> {
+    print!("{}", profile::profile(subject, case)?);
     Ok(())
 }
 
+fn write(path: &Path, bytes: &[u8]) -> Result<(), BenchError> {
+    std::fs::write(path, bytes).map_err(|source| BenchError::Read { path: path.into(), source })
+}
+
 /// Runs the benchmark guest alone, one instruction a nanosecond, and gives all that was printed.
-fn one_cell(subject: &Subject, own_uart: bool) -> Result<Vec<String>, BenchError> {
+fn one_cell(subject: &Subject) -> Result<Vec<String>, BenchError> {
     let archive = subject.image.with_file_name("bench.cells");
     let source = archive.with_extension("dts");
-    let write = |path: &Path, bytes: &[u8]| {
-        std::fs::write(path, bytes).map_err(|source| BenchError::Read { path: path.into(), source })
-    };
-    write(&source, one_cell_source(own_uart).as_bytes())?;
+    write(&source, ONE_CELL.as_bytes())?;
     write(&archive, &pack::pack(&source, &subject.images)?)?;
     let machine = Machine { smp: 1, memory: "512M".into(), disk: Disk::None, icount: true, ..Machine::DEMO };
     let boot = Boot { kernel: subject.image.clone(), initrd: archive, append: None };

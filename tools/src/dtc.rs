@@ -56,16 +56,30 @@ pub fn blob(path: &Path) -> Result<Vec<u8>, DtcError> {
 /// # Errors
 /// See [`blob`].
 pub fn compile(source: &str) -> Result<Vec<u8>, DtcError> {
+    through(&["-q", "-I", "dts", "-O", "dtb"], source.as_bytes())
+}
+
+/// The source of a blob.
+///
+/// # Errors
+/// See [`blob`].
+pub fn source(blob: &[u8]) -> Result<String, DtcError> {
+    Ok(String::from_utf8_lossy(&through(&["-q", "-I", "dtb", "-O", "dts"], blob)?).into_owned())
+}
+
+/// What dtc makes of its input.
+fn through(args: &[&str], input: &[u8]) -> Result<Vec<u8>, DtcError> {
     let mut child = Command::new("dtc")
-        .args(["-q", "-I", "dts", "-O", "dtb", "-o", "-", "-"])
+        .args(args)
+        .args(["-o", "-", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(DtcError::NoDtc)?;
-    // A source is smaller than what a pipe holds, or dtc reads it to its end before it writes.
-    if let Some(mut input) = child.stdin.take() {
-        input.write_all(source.as_bytes()).map_err(DtcError::NoDtc)?;
+    // dtc reads its input to the end before it writes.
+    if let Some(mut pipe) = child.stdin.take() {
+        pipe.write_all(input).map_err(DtcError::NoDtc)?;
     }
     let out = child.wait_with_output().map_err(DtcError::NoDtc)?;
     if out.status.success() {

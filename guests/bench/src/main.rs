@@ -5,15 +5,15 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use rt::measure::{self, Operation, sample};
-use rt::{console, println, psci, regs, timer};
+use rt::measure::{self, Operation, Pair, PairOperation, sample};
+use rt::{console, println, psci, regs, timer, tree};
 
 rt::entry!(main, irq);
 
 /// How often each operation is measured.
 const SAMPLES: usize = 256;
 
-const OPERATIONS: [(&str, Operation); 13] = [
+const OPERATIONS: [(&str, Operation); 16] = [
     ("empty", Operation::Empty),
     ("hvc_psci_version", Operation::HvcVersion),
     ("smc_psci_version", Operation::SmcVersion),
@@ -22,29 +22,45 @@ const OPERATIONS: [(&str, Operation); 13] = [
     ("gicd_isenabler_write", Operation::DistributorEnable),
     ("gicr_read", Operation::RedistributorEnable),
     ("id_reg_read", Operation::IdRegister),
+    ("uart_read", Operation::UartRead),
     ("vtimer_busy", Operation::TimerBusy),
     ("vtimer_wfi", Operation::TimerAsleep),
-    ("sgi_self", Operation::SgiSelf),
     ("iar", Operation::Acknowledge),
     ("eoi", Operation::End),
+    ("sgi_self", Operation::SgiSelf),
+    ("spi", Operation::Device),
+    ("fault_injected", Operation::Fault),
 ];
+
+const PAIRS: [(&str, PairOperation); 2] =
+    [("sgi_remote", PairOperation::SgiRemote), ("sgi_pingpong", PairOperation::SgiPingPong)];
 
 fn main() -> ! {
     if timer::frequency() != 1_000_000_000 {
         println!("bench: a tick is no instruction: CNTFRQ_EL0 is {}", timer::frequency());
     }
     measure::start();
-    // Bare QEMU without EL2 has no HVC or SMC but PSCI's own conduit.
-    let only_conduit = rt::tree::argument("bench.bare").is_some();
+    // Bare QEMU without EL2 answers PSCI itself, and knows no other call.
+    let is_bare = tree::argument("bench.bare").is_some();
     for (name, operation) in OPERATIONS {
-        if only_conduit && matches!(operation, Operation::SmcVersion | Operation::UnknownCall) {
-            continue;
+        let is_call =
+            matches!(operation, Operation::HvcVersion | Operation::SmcVersion | Operation::UnknownCall);
+        if wanted(name) && measure::is_possible(operation) && !(is_bare && is_call) {
+            report(name, || Some(sample(operation)));
         }
-        let mut samples: [u64; SAMPLES] = core::array::from_fn(|_| sample(operation));
-        samples.sort_unstable();
-        if let ([min, ..], Some(median), [.., max]) = (&samples, samples.get(SAMPLES / 2), &samples) {
-            println!("bench: {name} {min} {median} {max}");
+    }
+    if PAIRS.iter().any(|(name, _)| wanted(name))
+        && let Some(pair) = Pair::start()
+    {
+        for (name, operation) in PAIRS {
+            if wanted(name) {
+                report(name, || Some(pair.sample(operation)));
+            }
         }
+        pair.stop();
+    }
+    if wanted("cpu_on") {
+        report("cpu_on", measure::cpu_on);
     }
     println!("bench: done");
     if let Some(uart) = console::uart() {
@@ -53,6 +69,24 @@ fn main() -> ! {
     psci::system_off();
     loop {
         regs::wait_for_interrupt();
+    }
+}
+
+/// Whether a case is asked for: all are, or the one of `bench.only=NAME`.
+fn wanted(name: &str) -> bool {
+    tree::argument("bench.only").is_none_or(|only| only == name)
+}
+
+/// Measures a case, and prints the least, the median and the most; nothing if it cannot be measured.
+fn report(name: &str, mut sample: impl FnMut() -> Option<u64>) {
+    let mut samples = [0; SAMPLES];
+    for place in &mut samples {
+        let Some(ticks) = sample() else { return };
+        *place = ticks;
+    }
+    samples.sort_unstable();
+    if let ([min, ..], Some(median), [.., max]) = (&samples, samples.get(SAMPLES / 2), &samples) {
+        println!("bench: {name} {min} {median} {max}");
     }
 }
 

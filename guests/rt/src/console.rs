@@ -33,9 +33,11 @@ static LINE: Mutex<()> = Mutex::new(());
 pub(crate) fn start() {
     if let Some(console) = &tree::board().console {
         let uart = Uart(Mmio::new(console.base));
-        uart.0.write(IMSC, 0);
-        uart.0.write(LCRH, 0b111 << 4);
-        uart.0.write(CR, 1 | 1 << 8 | 1 << 9);
+        if !console.is_ready {
+            uart.0.write(IMSC, 0);
+            uart.0.write(LCRH, 0b111 << 4);
+            uart.0.write(CR, 1 | 1 << 8 | 1 << 9);
+        }
         UART.call_once(|| uart);
     }
 }

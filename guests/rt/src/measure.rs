@@ -6,17 +6,24 @@
 //! guest's own table is replaced by one that reads the count there.
 
 use core::arch::{asm, global_asm};
+use core::sync::atomic::AtomicU32;
 
 use crate::asm::vectors;
 use crate::gic::{self, PRIORITY};
 use crate::psci::function;
 use crate::regs::{self, write_reg};
 use crate::timer::{Timer, count};
+use crate::tree::board;
+
+mod pair;
+
+pub use pair::{Pair, PairOperation, cpu_on};
 
 global_asm!(include_str!("measure.s"), vectors = sym vectors);
 
 unsafe extern "C" {
     fn measuring_vectors();
+    fn faulting_vectors();
 }
 
 /// What is measured.
@@ -38,6 +45,8 @@ pub enum Operation {
     RedistributorEnable,
     /// A read of ID_AA64PFR0_EL1.
     IdRegister,
+    /// A read of the console's flags (UARTFR).
+    UartRead,
     /// The virtual timer's interrupt, from its compare value, while the guest runs.
     TimerBusy,
     /// The same while the guest is in WFI.
@@ -48,6 +57,20 @@ pub enum Operation {
     Acknowledge,
     /// Its end.
     End,
+    /// The transmit interrupt of a PL011 that is not the console, from the write that lets it through.
+    Device,
+    /// An external abort, from the load of nothing.
+    Fault,
+}
+
+/// Where nothing is, on the machines that this runs on: neither memory nor a device of the tree.
+const NOTHING: u64 = 0x0b00_0000;
+/// What a vector clears when no device calls.
+static SILENT: AtomicU32 = AtomicU32::new(0);
+
+/// The address of [`SILENT`].
+fn silent() -> u64 {
+    SILENT.as_ptr().addr() as u64
 }
 
 /// The SGI that is used.
@@ -70,21 +93,24 @@ macro_rules! between_counts {
     }};
 }
 
-/// The end of an `asm!` that ends in the measuring vector: it is told in x11 where to go on, and leaves the count in x9.
+/// The end of an `asm!` that ends in the measuring vector: it is told in x11 where to go on and in x13 what to clear, and leaves
+/// the count in x9.
 macro_rules! until_vector {
-    ($($line:literal),+ ; $($operand:tt)*) => {{
+    ($silence:expr; $($line:literal),+ ; $($operand:tt)*) => {{
         let (start, end): (u64, u64);
         // SAFETY: the measuring vector is in place, ends the interrupt and comes back to label 3 with IRQs masked; it
-        // changes x9 to x12 alone.
+        // changes x9 to x12 alone, and clears a device's register or `SILENT`.
         unsafe {
-            asm!(
-                "adr x11, 3f", $($line,)+ "2:", "b 2b", "3:",
-                out("x8") start, out("x9") end, out("x10") _, out("x11") _, out("x12") _, $($operand)*
+            core::arch::asm!(
+                "adr x11, 3f", $($line,)+ "2:", "wfi", "b 2b", "3:",
+                out("x8") start, inout("x9") 0u64 => end, out("x10") _, out("x11") _, out("x12") _,
+                in("x13") $silence, $($operand)*
             );
         }
         (start, end)
     }};
 }
+use until_vector;
 
 /// Puts the measuring vectors in place and enables what is measured. IRQs stay masked between measurements.
 pub fn start() {
@@ -94,6 +120,22 @@ pub fn start() {
     gic::enable(Timer::Virtual.intid());
     write_reg!("vbar_el1", (measuring_vectors as *const ()).addr() as u64);
     regs::isb();
+}
+
+/// Whether this machine has what an operation needs.
+pub fn is_possible(operation: Operation) -> bool {
+    match operation {
+        Operation::UartRead => board().console.is_some(),
+        Operation::Device => device().is_some(),
+        _ => true,
+    }
+}
+
+/// The registers and the interrupt of a PL011 that is not the console.
+fn device() -> Option<(u64, u32)> {
+    let console = board().console.map(|console| console.base);
+    let other = board().uarts.iter().find(|uart| Some(uart.base) != console)?;
+    Some((other.base, other.intid?))
 }
 
 /// Measures an operation once, in ticks.
@@ -116,19 +158,20 @@ pub fn sample(operation: Operation) -> u64 {
         Operation::TimerBusy => {
             let compare = count() + AHEAD;
             Timer::Virtual.start(compare);
-            let (_, end) = until_vector!("mov x8, xzr", "msr daifclr, #2";);
+            let (_, end) = until_vector!(silent(); "mov x8, xzr", "msr daifclr, #2", "4:", "b 4b";);
             end.wrapping_sub(compare)
         }
         Operation::TimerAsleep => {
             let compare = count() + AHEAD;
             Timer::Virtual.start(compare);
-            let (_, end) = until_vector!("mov x8, xzr", "msr daifclr, #2", "wfi";);
+            let (_, end) = until_vector!(silent(); "mov x8, xzr", "msr daifclr, #2", "wfi";);
             end.wrapping_sub(compare)
         }
         Operation::SgiSelf => {
             let (start, end) = until_vector!(
-                "msr daifclr, #2", "isb", "mrs x8, cntvct_el0", "msr icc_sgi1r_el1, x22";
-                in("x22") sgi_to_self()
+                silent();
+                "msr daifclr, #2", "isb", "mrs x8, cntvct_el0", "msr icc_sgi1r_el1, x22", "4:", "b 4b";
+                in("x22") sgi_to(SGI, regs::affinity())
             );
             end.wrapping_sub(start)
         }
@@ -144,7 +187,64 @@ pub fn sample(operation: Operation) -> u64 {
             let taken = u64::from(gic::acknowledge());
             between_counts!("msr icc_eoir1_el1, x22\nisb", in("x22") taken)
         }
+        Operation::UartRead => {
+            let flags = board().console.map_or(0, |console| console.base) + uart::FR;
+            between_counts!("ldr w23, [x22]", out("x23") _, in("x22") flags)
+        }
+        Operation::Device => device().map_or(0, device_interrupt),
+        Operation::Fault => fault(),
     }
+}
+
+/// Registers of a PL011 (DDI 0183G 3.2).
+mod uart {
+    pub const DR: u64 = 0x00;
+    pub const FR: u64 = 0x18;
+    pub const LCRH: u64 = 0x2c;
+    pub const CR: u64 = 0x30;
+    pub const IMSC: u64 = 0x38;
+    pub const ICR: u64 = 0x44;
+    pub const TX: u32 = 1 << 5;
+}
+
+fn device_interrupt((base, intid): (u64, u32)) -> u64 {
+    let device = crate::mmio::Mmio::new(base);
+    gic::set_priority(intid, PRIORITY);
+    gic::enable(intid);
+    device.write(uart::LCRH, 0b111 << 4);
+    device.write(uart::CR, 1 | 1 << 8);
+    // A byte that is out raises the transmit interrupt, which waits at the mask.
+    device.write(uart::DR, 0);
+    while device.read(uart::FR) & 1 << 3 != 0 {
+        regs::relax();
+    }
+    let (start, end) = until_vector!(
+        base + uart::IMSC;
+        "msr daifclr, #2", "isb", "mrs x8, cntvct_el0", "str w23, [x22]", "4:", "b 4b";
+        in("x22") base + uart::IMSC, in("x23") uart::TX
+    );
+    device.write(uart::ICR, 0x7ff);
+    // A level that was gone before the interrupt ended may have been taken for another.
+    while gic::is_signalled() {
+        gic::end(gic::acknowledge());
+    }
+    end.wrapping_sub(start)
+}
+
+fn fault() -> u64 {
+    write_reg!("vbar_el1", (faulting_vectors as *const ()).addr() as u64);
+    regs::isb();
+    let (start, end): (u64, u64);
+    // SAFETY: nothing is where the load is from; the vector comes back to label 3 and changes x9 alone.
+    unsafe {
+        asm!(
+            "adr x11, 3f", "isb", "mrs x8, cntvct_el0", "ldr w10, [x22]", "3:",
+            out("x8") start, inout("x9") 0u64 => end, out("x10") _, out("x11") _, in("x22") NOTHING
+        );
+    }
+    write_reg!("vbar_el1", (measuring_vectors as *const ()).addr() as u64);
+    regs::isb();
+    end.wrapping_sub(start)
 }
 
 fn call(conduit: &str, function: u64) -> u64 {
@@ -155,13 +255,12 @@ fn call(conduit: &str, function: u64) -> u64 {
     }
 }
 
-/// ICC_SGI1R_EL1 for the SGI to this CPU.
-fn sgi_to_self() -> u64 {
-    let affinity = regs::affinity();
+/// ICC_SGI1R_EL1 for an SGI to the CPU with this affinity.
+fn sgi_to(sgi: u32, affinity: u64) -> u64 {
     let aff1 = affinity >> 8 & 0xff;
     let aff2 = affinity >> 16 & 0xff;
     let aff3 = affinity >> 32 & 0xff;
-    1 << (affinity & 0xf) | aff1 << 16 | u64::from(SGI) << 24 | aff2 << 32 | aff3 << 48
+    1 << (affinity & 0xf) | aff1 << 16 | u64::from(sgi) << 24 | aff2 << 32 | aff3 << 48
 }
 
 /// Makes the SGI pending, and waits until it is signalled.

@@ -48,6 +48,8 @@ pub struct Console {
     pub base: u64,
     /// Its interrupt, an INTID, where the node has one.
     pub intid: Option<u32>,
+    /// An SBSA UART: the data and flag registers of a PL011, ready for use.
+    pub is_ready: bool,
 }
 
 /// A watchdog's node.
@@ -89,6 +91,8 @@ pub struct Board {
     pub psci: Option<Conduit>,
     /// The console.
     pub console: Option<Console>,
+    /// Every PL011.
+    pub uarts: ArrayVec<Console, 8>,
     /// The watchdog.
     pub watchdog: Option<Watchdog>,
     /// Every SPI that the tree's nodes name, each once.
@@ -207,6 +211,7 @@ impl Reader {
                 timers: ArrayVec::new(),
                 psci: None,
                 console: None,
+                uarts: ArrayVec::new(),
                 watchdog: None,
                 spis: ArrayVec::new(),
                 spans: ArrayVec::new(),
@@ -304,10 +309,12 @@ impl Reader {
             if let (&[control, refresh], Some(intid)) = (&frames[..], irq) {
                 board.watchdog = Some(Watchdog { control, refresh, intid });
             }
-        } else if is_compatible(node, "arm,pl011") {
+        } else if is_compatible(node, "arm,pl011") || is_compatible(node, "arm,sbsa-uart") {
+            let is_ready = !is_compatible(node, "arm,pl011");
             let irq = property(node, "interrupts").and_then(|v| intid(v, 0));
             bus.spans(node, |span| {
-                let console = Console { base: span.base, intid: irq };
+                let console = Console { base: span.base, intid: irq, is_ready };
+                let _ = board.uarts.try_push(console);
                 self.pl011.get_or_insert(console);
                 if stdout {
                     board.console = Some(console);

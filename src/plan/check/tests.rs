@@ -3,8 +3,8 @@
 use super::*;
 use crate::addr::BLOCK_2M;
 use crate::cpu::{CellId, PcpuId};
-use crate::plan::Piece;
 use crate::plan::tests::Setup;
+use crate::plan::{Piece, VirtualWatchdog};
 
 /// The demo's plan with one thing changed: what the check says.
 fn faults(change: impl FnOnce(&mut Plan<Draft>)) -> Vec<String> {
@@ -90,6 +90,16 @@ fn the_address_space() {
         plan.cells[1].gicr = Span::new(Ipa(0x904_0000), 0x2_0000).unwrap()
     });
     finds("the order", |plan| plan.cells[0].ram.swap(0, 1));
+    let watchdog = |at, spi| {
+        Some(VirtualWatchdog { at: Span::new(Ipa(at), 0x2000).unwrap(), spi: Spi::new(spi).unwrap() })
+    };
+    finds("cell `control`: its registers at 0x9040000", |plan| {
+        plan.cells[1].watchdog = watchdog(0x903_f000, 32)
+    });
+    finds("cell `linux`: its watchdog at 0x80b0000", |plan| {
+        plan.cells[0].watchdog = watchdog(0x80b_0000, 32)
+    });
+    finds("cell `linux`: its watchdog at", |plan| plan.cells[0].watchdog = watchdog(0x910_0000, 40));
 }
 
 #[test]

@@ -9,4 +9,4 @@ mod screen;
 pub use console::{Console, Lost};
 pub use live::live;
 pub use machine::{Disk, Machine};
-pub use process::{Boot, Qemu, QemuError, Scratch, board_tree};
+pub use process::{Boot, Qemu, QemuError, Scratch, board_tree, command};

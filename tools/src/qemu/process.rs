@@ -191,7 +191,7 @@ pub fn board_tree(machine: &Machine) -> Result<Vec<u8>, QemuError> {
 }
 
 /// QEMU with these arguments. It ends with the thread that started it, also where that is killed.
-pub(super) fn command(args: &[String]) -> Command {
+pub fn command(args: &[String]) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", "qemu-system-aarch64"]).args(args);
     command

@@ -17,13 +17,15 @@ fn victim(console: &str) -> String {
     format!("    victim {{ cpus = \"cpu@0\"; memory = \"8M\"; image = \"victim.elf\"; {console} }};\n")
 }
 
+/// The attacker. Some of its ends are crashes, and its next life shall begin all the same.
 fn hostile(cpus: &str, more: &str) -> String {
     // Some of the classes only: enough for a mutant.
     let more = match std::env::var("HOSTILE_RUN") {
         Ok(classes) if !more.contains("bootargs") => format!("{more} bootargs = \"hostile.run={classes}\";"),
         _ => more.into(),
     };
-    format!("    hostile {{ cpus = {cpus}; memory = \"16M\"; image = \"hostile.elf\"; {more} }};\n")
+    format!("    hostile {{ cpus = {cpus}; memory = \"16M\"; image = \"hostile.elf\"; \
+         on-crash = \"restart\"; restart-limit = <1000 1>; {more} }};\n")
 }
 
 const ONE: &str = "\"cpu@1\"";
@@ -46,7 +48,7 @@ fn all_attacks(name: &'static str, cpu: &'static str, cpus: &'static str) -> Sce
         steps: vec![
             Seconds("victim", 2),
             see("hostile", "hostile: done "),
-            see("hostile", "cell hostile: restarts"),
+            see("hostile", "hostile: begins"),
             see("hostile", "hostile: vectors "),
             Same("hostile", "hostile: registers "),
             Same("hostile", "hostile: vectors "),
@@ -105,7 +107,7 @@ pub fn scenarios() -> Vec<Scenario> {
         steps: vec![
             see("linux", "bulkhead: linux up, 1 cpus"),
             Prompt("linux"),
-            see("hostile", "cell hostile: restarts"),
+            see("hostile", "hostile: begins"),
             Seconds("victim", 10),
             NotSeen("FAILED"),
         ],

@@ -60,12 +60,9 @@ pub fn same_count() -> Result<(), String> {
     println!("at EL2 for {ROUNDS} rounds of the victim's work: {said}");
     let Count { instructions, exits } = asleep.victim;
     // Otherwise it is not what this test thinks it is.
-    let sound = exits > u64::from(ROUNDS) * 10 && instructions > exits * 50;
-    if sound && asleep.others == 0 && attacked.others > exits && asleep.victim == attacked.victim {
-        Ok(())
-    } else {
-        Err(said)
-    }
+    let worked = exits > u64::from(ROUNDS) * 10 && instructions > exits * 50;
+    let fought = asleep.others == 0 && attacked.others > u64::from(ROUNDS) * 5;
+    if worked && fought && asleep.victim == attacked.victim { Ok(()) } else { Err(said) }
 }
 
 fn count(mode: &str) -> Result<Seen, String> {

@@ -32,7 +32,7 @@ fn fall_silent(
     // The hypervisor's own lines come where those of the first do.
     let first = ways.first().map_or("", |(cell, _)| cell);
     for (cell, _) in ways {
-        steps.push(see(first, format!("cell {cell}: crashed: its watchdog ran out")));
+        steps.push(see(first, format!("cell {cell}: crash 1: its watchdog ran out")));
     }
     Scenario {
         name,
@@ -64,7 +64,7 @@ fn one_cpu() -> Scenario {
     );
     scenario.steps.extend([
         see("spin", "silent: begins, WCS 0x4"),
-        see("spin", "cell spin: crashed: its watchdog ran out, in life 3"),
+        see("spin", "cell spin: crash 3: its watchdog ran out, in life 3"),
         see("spin", "cell spin: off"),
     ]);
     scenario.steps.extend(all_well());
@@ -103,7 +103,7 @@ fn linux(name: &'static str, root: bool) -> Scenario {
         steps: vec![
             see("linux", "bulkhead: watchdog SBSA Generic Watchdog, fed for 12 s"),
             Seconds("control", 2),
-            see("linux", "cell linux: crashed: its watchdog ran out"),
+            see("linux", "cell linux: crash 1: its watchdog ran out"),
             see("linux", "sbsa-gwdt 9101000.watchdog: System reset by WDT"),
             see("linux", "bulkhead: watchdog ok, it ended the last life"),
             see("linux", "reboot: Power down"),

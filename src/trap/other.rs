@@ -35,10 +35,7 @@ pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u32) -> R
     }
     let hidden = has_condition(class) || matches!(class, 0x09 | 0x0a | 0x19 | 0x1d);
     if !hidden {
-        let at = vcpu.frame.elr;
-        let line = format_args!(
-            "ESR_EL2 {esr:#x} at {at:#x}: nothing is known of this class; undefined for the guest"
-        );
+        let line = format_args!("ESR_EL2 {esr:#x} at {:#x} is of no known class; undefined", vcpu.frame.elr);
         vcpu.cell.tell(machine, line);
     }
     Resume::Inject(GuestFault::UNDEFINED)

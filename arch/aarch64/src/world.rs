@@ -16,16 +16,13 @@ global_asm!(include_str!("vectors.S"));
 
 unsafe extern "C" {
     static bulkhead_vectors: u8;
+    /// Lets physical SErrors come that wait at this CPU, and forgets them.
+    fn bulkhead_drain_serror();
 }
 
 /// The address for VBAR_EL2.
 pub fn vectors() -> u64 {
     (&raw const bulkhead_vectors).addr() as u64
-}
-
-unsafe extern "C" {
-    /// In vectors.S: lets physical SErrors come that wait at this CPU, and forgets them.
-    fn bulkhead_drain_serror();
 }
 
 /// Forgets the SErrors that wait at this CPU. Only where the guest's TPIDR_EL0 and TPIDRRO_EL0 may be lost.

@@ -371,7 +371,7 @@ pub fn scenarios() -> Vec<Scenario> {
     ] {
         all.push(demo_on(name, Machine { cpu: cpu.into(), ..Machine::DEMO }, CLOUD, "6.12"));
     }
-    all.extend(probes());
+    all.extend(probes().into_iter().chain(crate::answers::scenarios()));
     // What takes long: the load and the log on every other kernel and CPU.
     for (name, cpu, kernel) in [
         ("load_6_1_on_cortex_a53", "cortex-a53", "linux-6.1-cloud"),
@@ -391,11 +391,8 @@ pub fn scenarios() -> Vec<Scenario> {
         let machine = Machine { cpu: cpu.into(), ..Machine::DEMO };
         all.push(Scenario { long: true, machine, ..scenario(name, boots, steps) });
     }
-    all.extend(crate::hostile::scenarios());
-    all.extend(crate::answers::scenarios());
-    all.extend(crate::watchdog::scenarios());
-    all.extend(crate::restart::scenarios());
-    all.extend(crate::dma::scenarios());
+    all.extend(crate::hostile::scenarios().into_iter().chain(crate::watchdog::scenarios()));
+    all.extend(crate::restart::scenarios().into_iter().chain(crate::dma::scenarios()));
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

@@ -88,10 +88,11 @@ impl Desk {
 
     /// The UART sends and interrupts until nothing is left.
     fn flush(&self) {
-        while std::mem::take(&mut self.serial.0.lock().unwrap().calls) {
+        loop {
             // Whoever rests comes back.
             while self.console.serve().1 {}
-            if self.serial.0.lock().unwrap().room == Some(0) {
+            let mut wires = self.serial.0.lock().unwrap();
+            if !std::mem::take(&mut wires.calls) || wires.room == Some(0) {
                 return;
             }
         }

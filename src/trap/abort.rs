@@ -141,7 +141,8 @@ fn answer<M: Machine>(
         esr::ALIGNMENT | esr::EXCLUSIVE_OR_ATOMIC => status,
         _ => EXTERNAL,
     };
-    Resume::Inject(GuestFault::new().with_status(status).with_access(access))
+    // Six bits, which the compiler does not see.
+    Resume::Inject(GuestFault::new().with_status(status & 0x3f).with_access(access))
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ pub const ALLOWED: &[(&str, &str, &str)] = &[
     (window!("zero"), "bulkhead_aarch64::stop::fatal", WINDOW),
     (window!("clean_invalidate"), "bulkhead_aarch64::stop::fatal", WINDOW),
     (window!("copy"), "bulkhead_aarch64::stop::fatal", WINDOW),
+    ("bulkhead::trap::walk::level", "bulkhead_aarch64::stop::fatal", WINDOW),
     (
         "bulkhead_aarch64::device::<impl bulkhead::ports::Devices for bulkhead_aarch64::cpu::Cpu>::open",
         "bulkhead_aarch64::stop::fatal",

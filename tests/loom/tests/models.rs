@@ -119,6 +119,7 @@ fn a_life_ends_once() {
                     let first = life.lock().stop(then, cpus).is_some();
                     let ended = life.lock().quiet(PcpuId(n as u8));
                     if ended != Ended::No {
+                        life.lock().end();
                         ends.fetch_add(1, Ordering::Relaxed);
                     }
                     first
@@ -130,6 +131,7 @@ fn a_life_ends_once() {
         // Who was quiet before anybody wanted the end says so again when it is asked.
         for cpu in [0, 1] {
             if life.lock().awaits(PcpuId(cpu)) && life.lock().quiet(PcpuId(cpu)) != Ended::No {
+                life.lock().end();
                 ends.fetch_add(1, Ordering::Relaxed);
             }
         }

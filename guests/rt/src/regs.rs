@@ -29,6 +29,22 @@ macro_rules! reader_of {
 
 pub use crate::reader_of as reader;
 
+/// A function that writes one system register, on which neither the program nor its translation may depend; `unsafe` stays in
+/// this crate's macro.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! writer_of {
+    ($name:literal) => {{
+        fn write(value: u64) {
+            // SAFETY: a register that neither the program nor its translation depends on.
+            unsafe { core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack)) }
+        }
+        write
+    }};
+}
+
+pub use crate::writer_of as writer;
+
 macro_rules! write_reg {
     ($name:literal, $value:expr) => {{
         let value: u64 = $value;

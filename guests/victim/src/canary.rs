@@ -85,13 +85,7 @@ macro_rules! system {
         name: $name,
         value: $value,
         read: rt::regs::reader!($name),
-        write: {
-            fn write(value: u64) {
-                // SAFETY: a register that neither this program nor its translation depends on.
-                unsafe { asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack)) }
-            }
-            write
-        },
+        write: rt::regs::writer!($name),
     } ),*] };
 }
 

@@ -58,7 +58,8 @@ pub fn unmap(space: &mut Space, span: Span<Pa>) -> Result<(), MapError> {
 }
 
 /// A window onto physical memory or registers for the time of `work`. Windows of different CPUs never overlap: each lies in the
-/// RAM, or in a device, of the cell whose life the CPU is preparing or has ended.
+/// RAM, or in a device, of the cell whose life the CPU is preparing or has ended, or in the RAM of the running cell for which the CPU
+/// holds `Cell::cleaner`.
 ///
 /// # Errors
 /// There is no memory for its tables; `work` was not run.

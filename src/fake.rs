@@ -2,18 +2,19 @@
 
 pub mod rig;
 pub mod streams;
+mod tables;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::addr::{Ipa, PAGE, Pa, Span};
+use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{Affinity, PcpuId, SgiTarget};
 use crate::intid::Sgi;
-use crate::paging::{Table, Tables};
 use crate::ports::*;
 use crate::vcpu::{Frame, VcpuReset};
+pub use tables::{allow_takes, tables_taken, take_tables};
 
 /// So many random cases, or as many as PROPTEST_CASES says. Miri, which is slow, runs two.
 #[cfg(test)]
@@ -28,34 +29,6 @@ pub fn cases(cases: u32) -> proptest::prelude::ProptestConfig {
         cases
     };
     proptest::prelude::ProptestConfig { cases, failure_persistence: None, ..default }
-}
-
-thread_local! {
-    /// Tables that this thread has taken and not given back.
-    static TAKEN: Cell<usize> = const { Cell::new(0) };
-    /// How often this thread may still take tables.
-    static TAKES: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// Tables aligned as `arch` aligns them (see [`crate::paging::TakeTables`]). Their memory is never used again.
-pub fn take_tables(count: usize) -> Option<Tables> {
-    TAKES.set(TAKES.get().checked_sub(1)?);
-    let tables: &'static [Table] =
-        Vec::leak((0..count.next_power_of_two() * 2).map(|_| Table::new()).collect());
-    let align = count.next_power_of_two() as u64 * PAGE;
-    let first = tables.iter().position(|t| t.pa().0.is_multiple_of(align))?;
-    TAKEN.set(TAKEN.get() + count);
-    Some(Tables::new(tables.get(first..)?.get(..count)?, |_, count| TAKEN.set(TAKEN.get() - count)))
-}
-
-/// The tables that this thread has taken and not given back.
-pub fn tables_taken() -> usize {
-    TAKEN.get()
-}
-
-/// From now on this thread may take tables so often.
-pub fn allow_takes(count: usize) {
-    TAKES.set(count);
 }
 
 /// What the CPUs have in common.

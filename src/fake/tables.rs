@@ -1,0 +1,34 @@
+//! Memory for translation tables, counted: a test says how much of it there is, and sees what came back.
+
+use std::cell::Cell;
+
+use crate::addr::PAGE;
+use crate::paging::{Table, Tables};
+
+thread_local! {
+    /// Tables that this thread has taken and not given back.
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
+    /// How often this thread may still take tables.
+    static TAKES: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Tables aligned as `arch` aligns them (see [`crate::paging::TakeTables`]). Their memory is never used again.
+pub fn take_tables(count: usize) -> Option<Tables> {
+    TAKES.set(TAKES.get().checked_sub(1)?);
+    let tables: &'static [Table] =
+        Vec::leak((0..count.next_power_of_two() * 2).map(|_| Table::new()).collect());
+    let align = count.next_power_of_two() as u64 * PAGE;
+    let first = tables.iter().position(|t| t.pa().0.is_multiple_of(align))?;
+    TAKEN.set(TAKEN.get() + count);
+    Some(Tables::new(tables.get(first..)?.get(..count)?, |_, count| TAKEN.set(TAKEN.get() - count)))
+}
+
+/// The tables that this thread has taken and not given back.
+pub fn tables_taken() -> usize {
+    TAKEN.get()
+}
+
+/// From now on this thread may take tables so often.
+pub fn allow_takes(count: usize) {
+    TAKES.set(count);
+}

@@ -6,7 +6,7 @@ use crate::crash::{Cause, is_at_vector};
 use crate::inbox::Request;
 use crate::ports::Machine;
 use crate::trap::{self, Resume, StopReason};
-use crate::vcpu::inject;
+use crate::vcpu::{GuestFault, inject};
 
 #[cfg(test)]
 mod tests;
@@ -73,24 +73,7 @@ fn resume<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, resume: Resume) -> T
     match resume {
         Resume::Next => vcpu.frame.skip(),
         Resume::Again => {}
-        unusual => return interfere(vcpu, machine, unusual),
-    }
-    Turn::Guest
-}
-
-#[cold]
-#[inline(never)]
-fn interfere<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, resume: Resume) -> Turn {
-    match resume {
-        Resume::Next => vcpu.frame.skip(),
-        Resume::Again => {}
-        Resume::Inject(fault) => {
-            if is_at_vector(&vcpu.frame, machine) {
-                vcpu.end(StopReason::Crash(Cause::Vector), machine);
-                return Turn::Park;
-            }
-            inject(machine, &mut vcpu.frame, fault);
-        }
+        Resume::Inject(fault) => return raise(vcpu, machine, fault),
         Resume::Park => {
             vcpu.switch_off(machine);
             return Turn::Park;
@@ -100,6 +83,18 @@ fn interfere<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, resume: Resume) -
             return Turn::Park;
         }
     }
+    Turn::Guest
+}
+
+/// The guest takes an exception. Where it faults at its own vector already, it would do nothing else any more.
+#[cold]
+#[inline(never)]
+fn raise<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, fault: GuestFault) -> Turn {
+    if is_at_vector(&vcpu.frame, machine) {
+        vcpu.end(StopReason::Crash(Cause::Vector), machine);
+        return Turn::Park;
+    }
+    inject(machine, &mut vcpu.frame, fault);
     Turn::Guest
 }
 

@@ -11,12 +11,14 @@ pub enum Call {
     Watchdog,
     /// The next life of the CPU's cell.
     Life,
+    /// The watchdogs of other cells, which this CPU watches.
+    Others,
 }
 
 /// When to call whom, in physical counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alarms {
-    at: [Option<u64>; 3],
+    at: [Option<u64>; 4],
 }
 
 impl Alarms {

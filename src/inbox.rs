@@ -30,6 +30,8 @@ pub enum Request {
     Retract = 1 << 3,
     /// At the lines of the cell's virtual SPIs.
     Line = 1 << 4,
+    /// At the watchdogs of cells whose own CPUs cannot be called.
+    Watch = 1 << 5,
 }
 
 /// Requests taken out of an inbox.

@@ -7,6 +7,7 @@ use crate::inbox::Request;
 use crate::ports::Machine;
 use crate::trap::{self, Resume, StopReason};
 use crate::vcpu::{GuestFault, inject};
+use crate::watchdog;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,9 @@ pub fn park_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
     let requests = vcpu.inbox.take();
     if requests.has(Request::Stop) && vcpu.cell.life().awaits(vcpu.cpu) {
         vcpu.give_up(machine);
+    }
+    if requests.has(Request::Watch) {
+        watchdog::look(vcpu, machine);
     }
     // What concerns interrupts is for a vCPU that runs; one that starts has none.
     if requests.has(Request::Start) && vcpu.start(machine) { Turn::Guest } else { Turn::Park }
@@ -103,6 +107,9 @@ fn raise<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, fault: GuestFault) ->
 #[inline(never)]
 fn attend<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
     let requests = vcpu.inbox.take();
+    if requests.has(Request::Watch) {
+        watchdog::look(vcpu, machine);
+    }
     // A request to stop may be one of a life that is over.
     if requests.has(Request::Stop) && vcpu.cell.life().awaits(vcpu.cpu) {
         vcpu.give_up(machine);

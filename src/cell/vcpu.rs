@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::{Cell, Life, Progress, Start, System, Then};
 use crate::alarm::{Alarms, Call};
+use crate::console;
 use crate::cpu::{PcpuId, VcpuId};
 use crate::crash::Record;
 use crate::inbox::{Inbox, Kick, Request};
@@ -74,6 +75,22 @@ impl<'a> Vcpu<'a> {
         }
     }
 
+    /// Whether an abort may be there because the cell's memory was taken away, and not because of what the guest did: then the
+    /// inbox says why, and is answered before the guest is entered again.
+    pub fn is_recalled(&self) -> bool {
+        self.cell.root_table.is_some() && !self.inbox.is_empty()
+    }
+
+    /// The guest waits for an interrupt, and EL2 does so in its place.
+    pub fn wait(&mut self, machine: &mut impl Machine) {
+        if self.system.deaf {
+            console::interrupt(self, machine);
+        }
+        if self.inbox.is_empty() {
+            machine.wait_for_guest();
+        }
+    }
+
     /// The line of a virtual SPI of its cell changed: it looks itself, or whoever is concerned shall.
     pub fn line_changed(&mut self, spi: Spi, machine: &mut impl Machine) {
         if self.cell.gic.line_concerns(spi) == Some(self.id) {
@@ -126,6 +143,7 @@ impl<'a> Vcpu<'a> {
         let loading = machine.counter().saturating_sub(before);
         self.cell.gic.scrub(machine, &self.system.gic);
         self.prepare(start, machine);
+        self.cell.admit();
         // Now that this CPU has the cell's VMID: what its former life left in TLBs.
         machine.invalidate_vmid(self.cell.vttbr());
         if first {

@@ -196,25 +196,32 @@ pub fn access<M: Machine>(
         let (value, look) = channel.access(offset, width, write);
         (value, look, port.drive(&channel))
     };
-    if changed && let Some(spi) = vcpu.system.gic.console {
+    if changed && let Some(spi) = vcpu.cell.uart {
         vcpu.line_changed(spi, machine);
     }
     if look == Look::Always || look == Look::IfShown && console.input.load(Ordering::Relaxed) == at {
-        console.pump(false);
-        tell(vcpu, machine);
+        if vcpu.system.deaf {
+            // Nobody hears the UART, so it is looked after here.
+            interrupt(vcpu, machine);
+        } else {
+            console.pump(false);
+            tell(vcpu, machine);
+        }
     }
     value
 }
 
 /// Tells CPUs what pumping changed for their guests.
 fn tell<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
-    let Some((console, spi)) = vcpu.system.console.as_ref().zip(vcpu.system.gic.console) else { return };
+    let Some(console) = &vcpu.system.console else { return };
     // Mostly there is nothing, and no need to write.
     if console.changed.load(Ordering::Relaxed) == 0 {
         return;
     }
     let changed = console.changed.swap(0, Ordering::SeqCst);
     for cell in vcpu.system.cells.iter().filter(|cell| changed >> (cell.id.0 & 63) & 1 != 0) {
-        vcpu.system.line_changed(cell, spi, machine);
+        if let Some(spi) = cell.uart {
+            vcpu.system.line_changed(cell, spi, machine);
+        }
     }
 }

@@ -98,10 +98,10 @@ impl Bank {
 
     /// Brings these private interrupts into the state in which a guest finds them: disabled, not pending, inactive, at the highest
     /// priority and level-triggered.
-    pub(super) fn reset_private(self, m: &mut impl GicRegisters, private: u32) {
+    pub(super) fn reset_private(self, m: &mut impl GicRegisters, private: u32, highest: u8) {
         self.write(m, ICENABLER, private);
         self.settle(m);
-        bits(private).for_each(|intid| self.set_priority(m, intid, of_guest(0)));
+        bits(private).for_each(|intid| self.set_priority(m, intid, highest));
         let others = self.config(m, 1) & !config_mask(private, 1);
         self.set_config(m, 1, others);
         self.write(m, ICPENDR, private);

@@ -80,9 +80,12 @@ impl VcpuGic {
         m.reset_virtual_interface();
         m.set_ich_vmcr(0);
         let private = cell.private();
-        Bank::Private(self.cpu).reset_private(m, private);
-        m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
+        Bank::Private(self.cpu).reset_private(m, private, cell.priority(0));
         self.queue.mark(PARKED, false);
+        if let Some(direct) = &cell.direct {
+            return direct.lend(m, self.cpu);
+        }
+        m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
         self.queue.mark(LINE, !cell.virtual_spis.is_empty());
     }
 
@@ -93,7 +96,11 @@ impl VcpuGic {
             return;
         }
         self.quiet_private(m, cell.private());
-        self.give_back_all(m, cell);
+        if let Some(direct) = &cell.direct {
+            direct.take_back(m, self.cpu);
+        } else {
+            self.give_back_all(m, cell);
+        }
         m.set_ich_hcr(0);
         m.reset_virtual_interface();
         self.queue = Queue::parked();
@@ -248,7 +255,7 @@ impl VcpuGic {
 
     /// Brings GICD_CTLR.EnableGrp1 to this CPU.
     pub(super) fn sync_enable(&self, m: &mut impl GicPorts, cell: &CellGic) {
-        if !self.queue.has(PARKED) {
+        if !self.queue.has(PARKED) && !cell.is_direct() {
             let hcr = m.ich_hcr() & !HCR_EN;
             m.set_ich_hcr(if cell.is_enabled() { hcr | HCR_EN } else { hcr });
         }

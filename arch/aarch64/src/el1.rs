@@ -10,17 +10,21 @@ use aarch64_cpu::registers::{
     VTCR_EL2, VTTBR_EL2, Writeable,
 };
 use bulkhead::ports::{El1, El1Reg};
-use bulkhead::vcpu::VcpuReset;
+use bulkhead::vcpu::{InterruptMode, VcpuReset};
 
 use crate::cpu::Cpu;
 use crate::sysreg::{SCXTNUM_EL0, SCXTNUM_EL1, ZCR_EL1};
-use crate::{debug, errata, tlb, world};
+use crate::{debug, errata, stop, tlb, world};
 
 /// SCTLR_EL1 with MMU and caches off: its RES1 bits, and WFI and WFE of EL0 untrapped (D24.2.175).
 const SCTLR_RESET: u64 = 0x30d5_0800;
 
 /// HCR_EL2.VSE: a virtual SError is pending.
 const VSE: u64 = 1 << 8;
+/// HCR_EL2.IMO: physical IRQs come to EL2, and EL1 sees the virtual CPU interface.
+const IMO: u64 = 1 << 4;
+/// HCR_EL2.TWI: WFI comes to EL2.
+const TWI: u64 = 1 << 13;
 
 impl El1 for Cpu {
     fn el1(&self, reg: El1Reg) -> u64 {
@@ -38,6 +42,8 @@ impl El1 for Cpu {
     }
 
     fn set_el1(&mut self, reg: El1Reg, value: u64) {
+        // A CPU that takes no interrupt of EL2's comes here when everything has stopped.
+        stop::halt_if_stopped();
         match reg {
             El1Reg::Elr => ELR_EL1.set(value),
             El1Reg::Esr => ESR_EL1.set(value),
@@ -62,7 +68,12 @@ impl El1 for Cpu {
         dsb(SY);
         // SErrors of the life that ends: those that wait at the CPU, and the virtual one.
         world::drain_serror();
-        HCR_EL2.set(HCR_EL2.get() & !VSE);
+        let hcr = HCR_EL2.get() & !(VSE | IMO | TWI);
+        HCR_EL2.set(match reset.interrupts {
+            InterruptMode::Virtual => hcr | IMO,
+            InterruptMode::Direct { own_wfi: false } => hcr | TWI,
+            InterruptMode::Direct { own_wfi: true } => hcr,
+        });
         // First EL1 without a stage 1, then the new stage 2: with speculative AT (errata 1530924 and its kin) a walk must not
         // mix the two.
         SCTLR_EL1.set(SCTLR_RESET);

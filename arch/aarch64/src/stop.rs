@@ -6,12 +6,31 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use aarch64_cpu::asm;
 use aarch64_cpu::registers::{DAIF, ESR_EL2, FAR_EL2, MPIDR_EL1, Readable, SP, Writeable};
+use bulkhead::cell::System;
 use bulkhead::vcpu::Frame;
+use spin::Once;
 
 use crate::el2::Features;
-use crate::{entry, gic, heap, uart};
+use crate::{entry, gic, heap, tlb, uart};
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
+/// Whose cells may have CPUs that take no interrupt of EL2's.
+static SYSTEM: Once<&'static System> = Once::new();
+
+/// From now on these cells are stopped too.
+pub fn knows(system: &'static System) {
+    SYSTEM.call_once(|| system);
+}
+
+/// CPUs that hear no interrupt fault instead, and find that all has stopped when they would tell their guest.
+fn take_memory() {
+    for cell in SYSTEM.get().iter().flat_map(|system| &system.cells) {
+        if let Some(root) = &cell.root_table {
+            root.clear();
+            tlb::invalidate_vmid(cell.vttbr());
+        }
+    }
+}
 
 /// Stops this CPU too, if another has stopped everything.
 #[inline(always)]
@@ -80,6 +99,8 @@ fn report(what: fmt::Arguments<'_>, frame_pointer: u64) {
     // Without these registers the call would be the next exception, for ever; and no other CPU has been started.
     if Features::read().gic() {
         gic::call_all();
+        take_memory();
+        asm::sev();
     }
 }
 

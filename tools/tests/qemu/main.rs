@@ -7,6 +7,7 @@
 
 mod answers;
 mod chatter;
+mod direct;
 mod dma;
 mod dmesg;
 mod hostile;

@@ -1,7 +1,8 @@
 //! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`answers`] compares what a guest is
-//! told of its mistakes with what a CPU tells; [`chatter`] checks a flood, [`restart`] lives; [`dma`] ends lives in the middle of
-//! DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares what the desk decides with what the image does;
-//! [`neighbour`] counts what EL2 executes for a victim; [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
+//! told of its mistakes with what a CPU tells; [`screen`] has many consoles on one UART, [`chatter`] checks a flood; [`restart`] is
+//! about lives; [`dma`] ends lives in the middle of DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares what the
+//! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`dmesg`] compares Linux's
+//! complaints with those it has without a hypervisor.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
@@ -15,6 +16,7 @@ mod neighbour;
 mod plans;
 mod restart;
 mod scenario;
+mod screen;
 mod watchdog;
 
 use libtest_mimic::{Arguments, Trial};

@@ -12,6 +12,19 @@ fn number(line: &str) -> Option<u64> {
     (words.next().is_none() && u32::from_str_radix(sum, 16) == Ok(fnv)).then_some(number)
 }
 
+/// What came on the serial line from shortly before this line's number on, if it came at all, or else the one before.
+fn around(raw: &[u8], number: u64) -> String {
+    let places = |number: u64| {
+        let begin = format!("chatter: {number} ").into_bytes();
+        raw.windows(begin.len()).enumerate().filter(move |(_, part)| *part == begin).map(|(at, _)| at)
+    };
+    let parts = places(number).chain(places(number.saturating_sub(1))).map(|at| {
+        let part = &raw[at.saturating_sub(600)..raw.len().min(at + 1200)];
+        part.escape_ascii().to_string().replace("\\n", "\\n\n")
+    });
+    parts.collect::<Vec<_>>().join("\n----\n")
+}
+
 /// Waits for so many more lines, and looks at all that came so far: each must be right and follow the one before.
 pub fn follow(console: &mut Console, count: usize) -> Result<(), DemoError> {
     for _ in 0..count {
@@ -26,7 +39,8 @@ pub fn follow(console: &mut Console, count: usize) -> Result<(), DemoError> {
         if number(line) != Some(wanted) {
             let name = console.name();
             return Err(DemoError::Wrong(format!(
-                "{name}: instead of a right line {wanted} there came {line:?}"
+                "{name}: instead of a right line {wanted} there came {line:?}, on the wire:\n{}",
+                around(&console.raw(), wanted)
             )));
         }
     }

@@ -187,6 +187,7 @@ impl World for Fake {
     fn hpfar(&self) -> u64 {
         self.hpfar
     }
+    fn halt_if_stopped(&self) {}
     fn is_false_report(&self) -> bool {
         self.false_report
     }

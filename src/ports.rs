@@ -30,6 +30,8 @@ pub trait World {
     fn far(&self) -> u64;
     /// HPFAR_EL2 of the last exit.
     fn hpfar(&self) -> u64;
+    /// Does not come back once EL2 has stopped everything: for CPUs that take no interrupt of EL2's, which fault then instead.
+    fn halt_if_stopped(&self);
     /// Whether the stage 2 fault of the last exit is no such thing: this CPU has
     /// [`crate::errata::Errata::false_stage2_fault`], and stage 1 alone faults at FAR_EL2.
     fn is_false_report(&self) -> bool;

@@ -106,6 +106,7 @@ fn raise<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, fault: GuestFault) ->
 #[cold]
 #[inline(never)]
 fn attend<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
+    machine.halt_if_stopped();
     let requests = vcpu.inbox.take();
     if requests.has(Request::Watch) {
         watchdog::look(vcpu, machine);

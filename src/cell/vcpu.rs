@@ -41,6 +41,8 @@ pub struct Vcpu<'a> {
     pub workarounds: Workarounds,
     /// A cache maintenance by set and way under way: where the instruction is, and how far.
     pub cleaning: Option<(u64, Progress)>,
+    /// When it looks after the console next, if nobody hears it.
+    console_due: u64,
 }
 
 impl<'a> Vcpu<'a> {
@@ -59,6 +61,7 @@ impl<'a> Vcpu<'a> {
             alarms: Alarms::default(),
             workarounds: Workarounds::probe(machine, system.smc),
             cleaning: None,
+            console_due: 0,
         })
     }
 
@@ -84,10 +87,21 @@ impl<'a> Vcpu<'a> {
     /// The guest waits for an interrupt, and EL2 does so in its place.
     pub fn wait(&mut self, machine: &mut impl Machine) {
         if self.system.deaf {
-            console::interrupt(self, machine);
+            self.look_at_console(machine);
         }
         if self.inbox.is_empty() {
             machine.wait_for_guest();
+        }
+    }
+
+    /// Nobody hears the console's UART: it is looked after from time to time.
+    #[cold]
+    #[inline(never)]
+    fn look_at_console(&mut self, machine: &mut impl Machine) {
+        let now = machine.counter();
+        if now >= self.console_due {
+            self.console_due = now.saturating_add(machine.frequency() / 64);
+            console::interrupt(self, machine);
         }
     }
 

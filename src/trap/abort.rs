@@ -92,9 +92,6 @@ fn loaded(value: u64, abort: DataAbort) -> u64 {
 fn unusual<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Resume {
     // Cache maintenance by address where no memory is has nothing to do, and AArch32 has none at EL0. (An AT whose walk failed is
     // told so.)
-    if vcpu.is_recalled() {
-        return Resume::Again;
-    }
     let idle = abort.maintenance() && !abort.table_walk() && abort.status() != esr::TLB_CONFLICT;
     if idle { Resume::Next } else { refuse(vcpu, machine, abort) }
 }
@@ -103,7 +100,7 @@ fn unusual<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Re
 /// it is enough to ask here. The guest tries again, and takes the fault that its own stage 1 has for it.
 #[cold]
 fn refuse<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Resume {
-    if vcpu.is_recalled() || machine.is_false_report() {
+    if machine.is_false_report() {
         return Resume::Again;
     }
     let access = match (abort.maintenance(), abort.write()) {
@@ -117,9 +114,6 @@ fn refuse<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: DataAbort) -> Res
 /// An instruction abort: there is nothing to execute outside RAM.
 #[cold]
 pub fn instruction<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, abort: InstructionAbort) -> Resume {
-    if vcpu.is_recalled() {
-        return Resume::Again;
-    }
     answer(vcpu, machine, abort.status(), abort.table_walk(), Access::Fetch)
 }
 
@@ -135,6 +129,9 @@ fn answer<M: Machine>(
     table_walk: bool,
     access: Access,
 ) -> Resume {
+    if vcpu.is_recalled() {
+        return Resume::Again;
+    }
     let status = match status {
         esr::TLB_CONFLICT => {
             machine.invalidate_vmid(vcpu.cell.vttbr());

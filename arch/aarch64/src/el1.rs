@@ -14,7 +14,7 @@ use bulkhead::vcpu::{InterruptMode, VcpuReset};
 
 use crate::cpu::Cpu;
 use crate::sysreg::{SCXTNUM_EL0, SCXTNUM_EL1, ZCR_EL1};
-use crate::{debug, errata, stop, tlb, world};
+use crate::{debug, errata, tlb, world};
 
 /// SCTLR_EL1 with MMU and caches off: its RES1 bits, and WFI and WFE of EL0 untrapped (D24.2.175).
 const SCTLR_RESET: u64 = 0x30d5_0800;
@@ -42,8 +42,6 @@ impl El1 for Cpu {
     }
 
     fn set_el1(&mut self, reg: El1Reg, value: u64) {
-        // A CPU that takes no interrupt of EL2's comes here when everything has stopped.
-        stop::halt_if_stopped();
         match reg {
             El1Reg::Elr => ELR_EL1.set(value),
             El1Reg::Esr => ESR_EL1.set(value),

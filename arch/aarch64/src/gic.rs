@@ -144,15 +144,20 @@ impl GicRegisters for Cpu {
 /// Brings this CPU's interface up: system registers, Group 1 on, nothing masked, priority drop apart from
 /// deactivation. EL1's own access goes to the virtual interface (HCR_EL2.IMO and FMO).
 pub fn init_cpu_interface() {
+    own_interface(priority_bits());
+}
+
+/// The interface as EL2 has it.
+fn own_interface(priority_bits: u8) {
     /// ICC_CTLR_EL1.EOImode; CBPR and PMHE stay clear (IHI 0069H 12.2.6).
     const EOI_MODE: u64 = 1 << 1;
-    reset_interface(0xff, EOI_MODE, 1);
+    reset_interface(priority_bits, 0xff, EOI_MODE, 1);
 }
 
 /// No priority active, preemption by every bit, and these.
-fn reset_interface(mask: u64, control: u64, enable: u64) {
+fn reset_interface(priority_bits: u8, mask: u64, control: u64, enable: u64) {
     ICC_IGRPEN1_EL1::set(0);
-    set_active_priorities([0; 4]);
+    set_active_priorities(priority_bits, [0; 4]);
     ICC_PMR_EL1::set(mask);
     ICC_BPR1_EL1::set(0);
     ICC_CTLR_EL1::set(control);
@@ -161,22 +166,22 @@ fn reset_interface(mask: u64, control: u64, enable: u64) {
 }
 
 /// Bits of priority: there are ICC_AP1R1_EL1 from 6 on, ICC_AP1R2_EL1 and ICC_AP1R3_EL1 with 7 (IHI 0069H 12.2.3).
-fn priority_bits() -> u64 {
+pub fn priority_bits() -> u8 {
     // ICC_CTLR_EL1.PRIbits is one less than there are.
-    (ICC_CTLR_EL1::get() >> 8 & 7) + 1
+    (ICC_CTLR_EL1::get() >> 8 & 7) as u8 + 1
 }
 
 /// ICC_AP1R`n`_EL1.
-fn active_priorities() -> [u64; 4] {
-    let bits = priority_bits();
+#[inline(always)]
+fn active_priorities(bits: u8) -> [u64; 4] {
     let second = if bits >= 6 { ICC_AP1R1_EL1::get() } else { 0 };
     let (third, fourth) = if bits >= 7 { (ICC_AP1R2_EL1::get(), ICC_AP1R3_EL1::get()) } else { (0, 0) };
     [ICC_AP1R0_EL1::get(), second, third, fourth]
 }
 
 /// Writes them.
-fn set_active_priorities([first, second, third, fourth]: [u64; 4]) {
-    let bits = priority_bits();
+#[inline(always)]
+fn set_active_priorities(bits: u8, [first, second, third, fourth]: [u64; 4]) {
     ICC_AP1R0_EL1::set(first);
     if bits >= 6 {
         ICC_AP1R1_EL1::set(second);
@@ -269,11 +274,11 @@ const MASK_ALL_BUT_KICK: u64 = 0x20;
 
 impl LentInterface for Cpu {
     fn lend(&mut self) {
-        reset_interface(0, 0, 0);
+        reset_interface(self.priority_bits, 0, 0, 0);
     }
 
     fn take_back(&mut self) {
-        init_cpu_interface();
+        own_interface(self.priority_bits);
     }
 
     fn common(&self, reg: CommonReg) -> u64 {
@@ -294,10 +299,11 @@ impl LentInterface for Cpu {
     }
 
     fn wait_for_guest(&mut self) {
-        let (mask, enable, active) = (ICC_PMR_EL1::get(), ICC_IGRPEN1_EL1::get(), active_priorities());
+        let (mask, enable) = (ICC_PMR_EL1::get(), ICC_IGRPEN1_EL1::get());
+        let active = active_priorities(self.priority_bits);
         // Where the priorities are not shifted for us, those of Non-secure interrupts are the upper half.
         let open = if self.rpr_shift == 0 { MASK_ALL_BUT_KICK } else { 0x80 | MASK_ALL_BUT_KICK >> 1 };
-        set_active_priorities([0; 4]);
+        set_active_priorities(self.priority_bits, [0; 4]);
         ICC_PMR_EL1::set(mask.max(open));
         ICC_IGRPEN1_EL1::set(1);
         isb(SY);
@@ -306,7 +312,7 @@ impl LentInterface for Cpu {
         stop::halt_if_stopped();
         ICC_IGRPEN1_EL1::set(enable);
         ICC_PMR_EL1::set(mask);
-        set_active_priorities(active);
+        set_active_priorities(self.priority_bits, active);
         isb(SY);
     }
 }

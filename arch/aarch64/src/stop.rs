@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use aarch64_cpu::asm;
 use aarch64_cpu::registers::{DAIF, ESR_EL2, FAR_EL2, MPIDR_EL1, Readable, SP, Writeable};
 use bulkhead::cell::System;
+use bulkhead::inbox::{Kick, Request};
 use bulkhead::vcpu::Frame;
 use spin::Once;
 
@@ -22,10 +23,13 @@ pub fn knows(system: &'static System) {
     SYSTEM.call_once(|| system);
 }
 
-/// CPUs that hear no interrupt fault instead, and find that all has stopped when they would tell their guest.
+/// CPUs that hear no interrupt fault instead, look into their inbox, and find that all has stopped.
 fn take_memory() {
-    for cell in SYSTEM.get().iter().flat_map(|system| &system.cells) {
-        if let Some(root) = &cell.root_table {
+    let Some(system) = SYSTEM.get() else { return };
+    for (cpu, seat) in system.cpus() {
+        let Some(cell) = system.cells.get(seat.cell.index()) else { continue };
+        if let (Some(root), Some(inbox)) = (&cell.root_table, system.inboxes.get(cpu.index())) {
+            let Kick(_) = inbox.post(cpu, Request::Stop);
             root.clear();
             tlb::invalidate_vmid(cell.vttbr());
         }

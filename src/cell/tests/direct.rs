@@ -32,7 +32,7 @@ fn started<'a>(system: &'a System, board: &Arc<Board>) -> Vec<Cpu<'a>> {
 fn mapped(system: &System) -> bool {
     match system.cells[1].root_table.as_ref().unwrap().entry(3) {
         MAPPED => true,
-        0 => false,
+        raw if raw == MAPPED & !1 => false,
         other => panic!("{other:#x}"),
     }
 }

@@ -152,7 +152,7 @@ fn consoles() -> Scenario {
         see("linux", "I am still on 1"),
         Order("linux", "\x1es"),
         see("linux", "bulkhead: 1 linux vCPU 0: "),
-        see("linux", "bulkhead: 4 right vCPU 0: "),
+        see("linux", "bulkhead: 3 left vCPU 0: "),
         see("linux", " ticks at EL2"),
         Order("linux", "\x1et"),
         see("linux", "bulkhead: ticks at EL2 are not counted any more"),

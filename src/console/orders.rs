@@ -6,6 +6,7 @@ use arrayvec::ArrayVec;
 
 use super::channel::Port;
 use super::input::Typed;
+use super::mux::Mux;
 use super::{BUDGET, Console, Line, NOBODY, tell};
 use crate::alarm::Call;
 use crate::cell::{Affinity, Cell, Life, Vcpu};
@@ -103,30 +104,25 @@ impl Console {
         mux.wake();
         let count = mux.take(&mut typed);
         for byte in typed.iter().take(count) {
-            let input = mux.input;
+            let input = mux.input();
             match mux.keys.feed(*byte) {
                 Typed::Nothing => {}
                 Typed::Byte(byte) => {
                     // Whoever types without having chosen means the first one there is.
                     if input.is_none() {
-                        mux.input = (0..self.ports.len()).find(|at| self.has_uart(*at));
-                        self.say_input(mux.input);
+                        self.attach(&mut mux, (0..self.ports.len()).find(|at| self.has_uart(*at)));
                     }
-                    if let Some(port) = mux.input.and_then(|at| self.ports.get(at)) {
+                    if let Some(port) = mux.input().and_then(|at| self.ports.get(at)) {
                         let mut channel = port.lock();
                         if let Some(uart) = &mut channel.uart {
                             uart.receive(byte);
                         }
-                        super::mux::mark(&mut changed, mux.input.unwrap_or(0), port.drive(&channel));
+                        super::mux::mark(&mut changed, mux.input().unwrap_or(0), port.drive(&channel));
                     }
                 }
-                Typed::Attach(0) => {
-                    mux.input = None;
-                    self.say_input(None);
-                }
+                Typed::Attach(0) => self.attach(&mut mux, None),
                 Typed::Attach(number) if self.has_uart(usize::from(number)) => {
-                    mux.input = Some(usize::from(number));
-                    self.say_input(mux.input);
+                    self.attach(&mut mux, Some(usize::from(number)));
                 }
                 Typed::Attach(number) => {
                     self.write(format_args!(
@@ -146,7 +142,7 @@ impl Console {
                 Typed::Unknown => self.write(format_args!("no such order; Ctrl-^ ? lists them")),
             }
         }
-        self.input.store(mux.input.unwrap_or(NOBODY), Ordering::Relaxed);
+        self.input.store(mux.input().unwrap_or(NOBODY), Ordering::Relaxed);
         // Whoever could not pump meanwhile relies on us.
         self.wanted.store(false, Ordering::SeqCst);
         fence(Ordering::SeqCst);
@@ -164,7 +160,9 @@ impl Console {
         self.ports.get(at).is_some_and(|port| port.lock().uart.is_some())
     }
 
-    fn say_input(&self, at: Option<usize>) {
+    /// Moves the input, and says so.
+    fn attach(&self, mux: &mut Mux, at: Option<usize>) {
+        mux.attach(at);
         match at.and_then(|at| self.ports.get(at)) {
             Some(port) => {
                 self.write(format_args!("the input goes to {}; Ctrl-^ ? for help", Name(port)));

@@ -202,6 +202,28 @@ fn moving_the_input_splits_no_line() {
 }
 
 #[test]
+fn moves_are_told_before_anything_of_whoever_has_the_screen_then() {
+    let desk = Desk::new();
+    desk.serial.0.lock().unwrap().room = Some(0);
+    desk.print(1, "under way\n");
+    desk.print(2, "one\n");
+    // Both in one go.
+    desk.serial.0.lock().unwrap().typed.extend(b"\x1e1\x1e2");
+    desk.console.serve();
+    desk.serial.0.lock().unwrap().room = None;
+    let goes = |to: &str| format!("[bulkhead] the input goes to {to}; Ctrl-^ ? for help\r\n");
+    assert_eq!(desk.seen(), format!("[a] under way\r\n{}{}one\n", goes("a"), goes("b")));
+    // Away and back at once: the screen stays, and between the two nothing is printed.
+    desk.serial.0.lock().unwrap().room = Some(0);
+    desk.print(2, "under way\ntwo\n");
+    desk.serial.0.lock().unwrap().typed.extend(b"\x1e1\x1e2");
+    desk.console.serve();
+    desk.serial.0.lock().unwrap().room = None;
+    let seen = desk.seen();
+    assert!(seen.contains(&format!("{}{}", goes("a"), goes("b"))), "{seen:?}");
+}
+
+#[test]
 fn whoever_types_first_means_the_first() {
     let desk = Desk::new();
     desk.typed(b"x");

@@ -174,9 +174,10 @@ impl Scenario {
             Step::Raw(name, text) => self.console(qemu, name)?.expect_raw(text.as_bytes())?,
             Step::Chatter(name, count) => chatter::follow(self.console(qemu, name)?, *count)?,
             Step::NotSeen(text) => {
-                let all = qemu.consoles.iter().find(|console| console.all().contains(text));
-                if all.is_some() {
-                    return Err(wrong(format!("\"{text}\" was seen")));
+                for console in &qemu.consoles {
+                    if let Some(line) = console.all().lines().find(|line| line.contains(text)) {
+                        return Err(wrong(format!("\"{text}\" was seen: {}", line.trim_end())));
+                    }
                 }
             }
             Step::Same(name, text) => {

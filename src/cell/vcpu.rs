@@ -6,6 +6,7 @@ use super::{Cell, Life, Progress, Start, System, Then};
 use crate::alarm::{Alarms, Call};
 use crate::cpu::{PcpuId, VcpuId};
 use crate::crash::Record;
+use crate::exits::Exits;
 use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Spi;
 use crate::ports::Machine;
@@ -38,6 +39,8 @@ pub struct Vcpu<'a> {
     pub alarms: Alarms,
     /// What firmware can do for it.
     pub workarounds: Workarounds,
+    /// Why it left its guest, counted.
+    pub exits: Exits,
     /// A cache maintenance by set and way under way: where the instruction is, and how far.
     pub cleaning: Option<(u64, Progress)>,
 }
@@ -57,6 +60,7 @@ impl<'a> Vcpu<'a> {
             ids: IdRegisters::read(machine),
             alarms: Alarms::default(),
             workarounds: Workarounds::probe(machine, system.smc),
+            exits: Exits::default(),
             cleaning: None,
         })
     }
@@ -151,6 +155,8 @@ impl<'a> Vcpu<'a> {
         self.workarounds.reset(machine);
         self.gic.reset(machine, &self.cell.gic, self.id);
         self.cleaning = None;
+        self.exits.start(self.cell.lives());
+        self.look_at_clock(machine);
         self.frame = Frame::default();
         (self.frame.elr, self.frame.spsr) = (start.entry, SPSR_START);
         self.frame.set(0, start.context);
@@ -158,9 +164,29 @@ impl<'a> Vcpu<'a> {
 
     /// Leaves nothing of the vCPU on this CPU: no register, no timer that runs, no interrupt in a list register.
     fn wipe(&mut self, machine: &mut impl Machine) {
+        self.tell_counts(machine);
         self.gic.park(machine, &self.cell.gic);
         machine.reset_vcpu(&self.cell.reset(self.id));
         self.frame = Frame::default();
+    }
+
+    /// Answers [`Request::Counts`].
+    #[cold]
+    pub fn tell_counts(&mut self, machine: &impl Machine) {
+        let now = machine.counter();
+        self.exits.time(self.system.is_timed(), now);
+        if let Some(told) = self.cell.told(self.id) {
+            self.exits.tell(told, now);
+        }
+    }
+
+    /// Where ticks at EL2 are counted, each turn of the guest goes by way of the inbox, so that the others need not ask.
+    pub fn look_at_clock(&mut self, machine: &impl Machine) {
+        if self.exits.is_timed() {
+            // This CPU is awake, so nobody needs the kick.
+            let Kick(_) = self.inbox.post(self.cpu, Request::Clock);
+            self.exits.left(machine.counter());
+        }
     }
 
     /// CPU_OFF.

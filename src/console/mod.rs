@@ -34,7 +34,7 @@ use crate::vgic::Wire;
 use channel::{Channel, Look, Port};
 use mux::Mux;
 
-pub use orders::interrupt;
+pub use orders::{interrupt, show_counts};
 
 /// The most bytes that one event moves to the UART.
 const BUDGET: usize = 256;

@@ -301,6 +301,8 @@ pub enum Figures {
     Size,
     /// Instructions of each trap
     Traps,
+    /// The same with more cells, CPUs and devices
+    Scale,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod chart;
 mod figures;
 mod machines;
 mod profile;
+mod scale;
 
 use elf::ElfBytes;
 use elf::abi::PT_LOAD;
@@ -146,6 +147,15 @@ pub fn traps(subject: &Subject, show: &Show) -> Result<(), BenchError> {
         .map_err(|source| BenchError::Read { path: baseline.clone(), source })?;
     let grown = figures.grown_since(&before);
     if grown.is_empty() { Ok(()) } else { Err(BenchError::Grown { baseline: baseline.clone(), grown }) }
+}
+
+/// Prints what traps cost with more cells, CPUs and devices.
+///
+/// # Errors
+/// See [`BenchError`].
+pub fn scale(subject: &Subject) -> Result<(), BenchError> {
+    print!("{}", scale::table(&scale::measure(subject)?));
+    Ok(())
 }
 
 /// Prints where the instructions of a case go, by function.

@@ -78,6 +78,9 @@ fn shells() -> Scenario {
         see("second", "second life"),
         Order("second", "\x1ei"),
         see("linux", "bulkhead: 2 second: running, life 2, CPUs 1, has the input"),
+        // What was said before, again.
+        Order("second", "\x1el"),
+        see("linux", " cell second: restarts"),
         Type("linux", "echo still the $((2 - 1))st"),
         see("linux", "still the 1st"),
         Chatter("left", 500),

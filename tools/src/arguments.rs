@@ -303,6 +303,8 @@ pub enum Figures {
     Traps,
     /// The same with more cells, CPUs and devices
     Scale,
+    /// Instructions of the same work in Linux with no hypervisor and in the root cell
+    Linux,
 }
 
 #[cfg(test)]

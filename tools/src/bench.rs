@@ -6,6 +6,7 @@ use std::time::Duration;
 
 mod chart;
 mod figures;
+mod linux;
 mod machines;
 mod profile;
 mod scale;
@@ -155,6 +156,15 @@ pub fn traps(subject: &Subject, show: &Show) -> Result<(), BenchError> {
 /// See [`BenchError`].
 pub fn scale(subject: &Subject) -> Result<(), BenchError> {
     print!("{}", scale::table(&scale::measure(subject)?));
+    Ok(())
+}
+
+/// Prints what the same work costs Linux with nothing below it and in the root cell, and why it left its cell meanwhile.
+///
+/// # Errors
+/// See [`BenchError`].
+pub fn linux(subject: &Subject) -> Result<(), BenchError> {
+    print!("{}", linux::table(&linux::measure(subject)?));
     Ok(())
 }
 

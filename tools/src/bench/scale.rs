@@ -38,6 +38,8 @@ pub struct Column {
 /// Where the devices are: nothing answers there, but nobody reads them either. Each has a block of 64 KiB, so that no two are one span.
 const DEVICES: u64 = 0x0c00_0000;
 const STRIDE: u64 = 0x1_0000;
+/// What makes their nodes as large as those of real boards (i.MX8MP: 300 bytes), by which EL2 reckons what memory it needs.
+const AS_LARGE_AS: usize = 180;
 /// The first of their SPIs.
 const SPI: u32 = 48;
 
@@ -86,8 +88,10 @@ fn devices(size: Size) -> String {
     let nodes = (0..size.regions).map(|region| {
         let (name, at) = (name(region), DEVICES + STRIDE * u64::from(region));
         format!(
-            "    {name} {{ compatible = \"bulkhead,bench\"; reg = <0 {at:#x} 0 0x1000>; interrupts = <0 {} 4>; }};\n",
-            SPI + region
+            "    {name} {{ compatible = \"bulkhead,bench\"; reg = <0 {at:#x} 0 0x1000>; interrupts = <0 {} 4>; \
+             bench = \"{}\"; }};\n",
+            SPI + region,
+            "-".repeat(AS_LARGE_AS)
         )
     });
     format!("/ {{\n{}}};\n", nodes.collect::<String>())

@@ -33,6 +33,7 @@ use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence};
 use crate::vgic::Wire;
 use channel::{Channel, Look, Port};
 use mux::Mux;
+use pl011::FR;
 
 pub use orders::{interrupt, show_counts};
 
@@ -181,9 +182,26 @@ impl Drop for Line<'_> {
 }
 
 /// A guest's access to its virtual UART.
+#[inline(always)]
+pub fn access<M: Machine>(
+    vcpu: &mut Vcpu<'_>,
+    machine: &mut M,
+    offset: u64,
+    width: Width,
+    write: Option<u64>,
+) -> u64 {
+    let Some(console) = &vcpu.system.console else { return 0 };
+    let Some(port) = console.ports.get(port_of(vcpu.cell.id)) else { return 0 };
+    match port.flags() {
+        Some(flags) if offset == FR && width == Width::Word && write.is_none() => flags,
+        _ => access_channel(vcpu, machine, offset, width, write),
+    }
+}
+
+/// One that changes something, or may.
 #[cold]
 #[inline(never)]
-pub fn access<M: Machine>(
+fn access_channel<M: Machine>(
     vcpu: &mut Vcpu<'_>,
     machine: &mut M,
     offset: u64,

@@ -13,12 +13,14 @@ pub enum Call {
     Life,
     /// The watchdogs of other cells, which this CPU watches.
     Others,
+    /// The console, which shows what the CPUs have counted.
+    Counts,
 }
 
 /// When to call whom, in physical counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alarms {
-    at: [Option<u64>; 4],
+    at: [Option<u64>; 5],
 }
 
 impl Alarms {

@@ -63,6 +63,8 @@ pub struct System {
     halting: AtomicBool,
     /// CPUs that never came up, a bit each.
     absent: AtomicU64,
+    /// Every CPU counts its ticks at EL2.
+    timed: AtomicBool,
 }
 
 impl System {
@@ -87,6 +89,7 @@ impl System {
             deaf,
             halting: AtomicBool::new(false),
             absent: AtomicU64::new(0),
+            timed: AtomicBool::new(false),
         };
         for cell in &system.cells {
             // No CPU sleeps yet, so nobody needs the kick.
@@ -162,6 +165,23 @@ impl System {
     /// Asks something of a CPU.
     pub fn ask(&self, cpu: PcpuId, request: Request, machine: &mut impl CpuInterface) {
         self.send(self.post(cpu, request), machine);
+    }
+
+    /// Every CPU shall tell why it left its guest ([`Cell::told`]).
+    #[cold]
+    pub fn ask_for_counts(&self, machine: &mut impl CpuInterface) {
+        let all = self.cpus().map(|(cpu, _)| self.post(cpu, Request::Counts));
+        self.send(all.fold(Kick::default(), Kick::and), machine);
+    }
+
+    /// Ticks at EL2 are to be counted, or not any more, by each CPU as soon as it is asked; which of both.
+    pub fn switch_timing(&self) -> bool {
+        !self.timed.fetch_xor(true, Ordering::Relaxed)
+    }
+
+    /// Whether ticks at EL2 are to be counted.
+    pub fn is_timed(&self) -> bool {
+        self.timed.load(Ordering::Relaxed)
     }
 
     /// CPUs shall look at their cell's virtual SPIs.

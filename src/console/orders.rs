@@ -27,6 +27,8 @@ const REST: u64 = 256;
 pub(super) enum Order {
     Restart(usize),
     Who,
+    Counts,
+    Time,
 }
 
 /// The UART interrupted: to be called before its interrupt is deactivated, on whichever CPU it came to.
@@ -55,7 +57,38 @@ pub fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
                 }
                 let free = (vcpu.system.free_memory)();
                 console.write(format_args!("free memory of EL2: {free} bytes"));
-                console.pump(true);
+                console.pump(BUDGET, true);
+            }
+            Order::Counts => ask(vcpu, machine),
+            Order::Time => {
+                let on = vcpu.system.switch_timing();
+                console.say(format_args!(
+                    "ticks at EL2 {}",
+                    if on { "are counted; Ctrl-^ s shows them" } else { "are not counted any more" }
+                ));
+                vcpu.system.ask_for_counts(machine);
+            }
+        }
+    }
+    tell(vcpu, machine);
+}
+
+/// Asks all CPUs for their counters. Nobody waits for them: they are shown after a moment.
+fn ask<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
+    vcpu.system.ask_for_counts(machine);
+    let until = machine.counter().saturating_add(machine.frequency() / REST);
+    vcpu.alarms.set(Call::Counts, Some(until), machine);
+}
+
+/// Shows what the CPUs have told meanwhile.
+#[cold]
+#[inline(never)]
+pub fn show_counts<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
+    let Some(console) = &vcpu.system.console else { return };
+    for cell in &vcpu.system.cells {
+        for id in (0..u8::MAX).take(cell.vcpus()).map(VcpuId) {
+            if let Some(told) = cell.told(id) {
+                console.say(format_args!("{} {} vCPU {}: {told}", super::port_of(cell.id), cell.name, id.0));
             }
         }
     }
@@ -102,6 +135,8 @@ impl Console {
                     None => self.write(format_args!("no cell has the input; Ctrl-^ 1 gives it to the first")),
                 },
                 Typed::Who => _ = orders.try_push(Order::Who),
+                Typed::Counts => _ = orders.try_push(Order::Counts),
+                Typed::Time => _ = orders.try_push(Order::Time),
                 Typed::Log => self.again(&log::LINES.lock()),
                 Typed::Help => self.help(),
                 Typed::Unknown => self.write(format_args!("no such order; Ctrl-^ ? lists them")),
@@ -116,7 +151,7 @@ impl Console {
         let rest = mux.rest();
         drop(mux);
         if !rest && self.wanted.load(Ordering::SeqCst) {
-            self.pump(true);
+            self.pump(BUDGET, true);
         }
         (orders, rest)
     }
@@ -153,6 +188,8 @@ impl Console {
             "Ctrl-^ 0       the input goes to nobody",
             "Ctrl-^ r       restarts the cell that has the input",
             "Ctrl-^ i       who is alive, and who died how",
+            "Ctrl-^ s       why guests were left, counted for each vCPU since its cell's life began",
+            "Ctrl-^ t       also count the ticks spent at EL2, or no more",
             "Ctrl-^ l       the hypervisor's last lines again, with the machine's time",
             "Ctrl-^ Ctrl-^  sends Ctrl-^ itself",
         ] {

@@ -111,6 +111,10 @@ impl VirtualSpi {
         before & flag != 0
     }
 
+    pub(super) fn is_enabled(&self) -> bool {
+        self.has(ENABLED)
+    }
+
     pub(super) fn is_edge(&self) -> bool {
         self.has(EDGE)
     }
@@ -286,7 +290,7 @@ fn put_one<M: GicPorts>(ctx: &mut GicCtx<'_, M>, spi: &VirtualSpi, what: Put) ->
                     if let Some(vcpu) = ctx.cell.vcpu(holder)
                         && let Some(inbox) = ctx.inboxes.get(vcpu.cpu.index())
                     {
-                        vcpu.errands.ask(Errand::ClearActive, word, bit);
+                        vcpu.ask(Errand::ClearActive, word, bit);
                         asked = inbox.post(vcpu.cpu, Request::Retract);
                     }
                 }

@@ -58,6 +58,17 @@ fn shells() -> Scenario {
         see("linux", "bulkhead: 1 linux: running, life 1, CPUs 0, has the input"),
         see("linux", "bulkhead: 2 second: running, life 1, CPUs 1"),
         see("linux", "bulkhead: 4 right: running, life 1, CPUs 3"),
+        // Why guests were left, with the time that it took from here on.
+        Order("linux", "\x1et"),
+        see("linux", "bulkhead: ticks at EL2 are counted"),
+        Type("linux", "echo I am still on $(nproc)"),
+        see("linux", "I am still on 1"),
+        Order("linux", "\x1es"),
+        see("linux", "bulkhead: 1 linux vCPU 0: "),
+        see("linux", "bulkhead: 3 left vCPU 0: "),
+        see("linux", " ticks at EL2"),
+        Order("linux", "\x1et"),
+        see("linux", "bulkhead: ticks at EL2 are not counted any more"),
         // A new life.
         Keys("second", ""),
         Order("second", "\x1er"),
@@ -67,6 +78,9 @@ fn shells() -> Scenario {
         see("second", "second life"),
         Order("second", "\x1ei"),
         see("linux", "bulkhead: 2 second: running, life 2, CPUs 1, has the input"),
+        // What was said before, again.
+        Order("second", "\x1el"),
+        see("linux", " cell second: restarts"),
         Type("linux", "echo still the $((2 - 1))st"),
         see("linux", "still the 1st"),
         Chatter("left", 500),

@@ -12,6 +12,7 @@ fn direct(from: &[Scenario], of: &str, name: &'static str, cells: &[&str]) -> Sc
         let begin = format!("    {cell} {{");
         assert!(text.contains(&begin), "{of} has no cell {cell}");
         text = text.replace(&begin, &format!("{begin} interrupt-mode = \"direct\";"));
+        text = text.replace("probe.zeroed", "probe.zeroed probe.direct");
     }
     Scenario {
         name,

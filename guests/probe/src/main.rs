@@ -77,7 +77,7 @@ fn main() -> ! {
     end()
 }
 
-/// What a direct cell has otherwise: one SGI fewer, priorities from 0x20, no effect of GICD_CTLR.EnableGrp1.
+/// What a direct cell has otherwise: one SGI fewer, priorities from 0x20, no effect of GICD_CTLR.EnableGrp1, no exits by interrupts.
 const OTHER_IN_DIRECT: &[&str] = &[
     "gic_group",
     "gic_enable",
@@ -91,6 +91,7 @@ const OTHER_IN_DIRECT: &[&str] = &[
     "order_late_arrival",
     "order_distributor_group",
     "state_overflow_cleared",
+    "exits_interrupts",
 ];
 
 fn wanted(name: &str) -> bool {

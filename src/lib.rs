@@ -38,7 +38,7 @@ pub mod cpu;
 pub mod crash;
 pub mod errata;
 #[cfg(any(test, fuzzing))]
-#[cfg_attr(fuzzing, allow(dead_code, reason = "the tests use the rest"))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports, reason = "the tests use the rest"))]
 mod fake;
 #[cfg(fuzzing)]
 pub use fake::streams;

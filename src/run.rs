@@ -30,6 +30,7 @@ pub fn cpu<M: Machine>(system: &System, me: PcpuId, machine: &mut M) -> ! {
             machine.wait_for_interrupt();
         }
     };
+    vcpu.settle(machine);
     loop {
         while park_step(&mut vcpu, machine) == Turn::Park {}
         while guest_step(&mut vcpu, machine) == Turn::Guest {}

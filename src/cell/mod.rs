@@ -163,12 +163,12 @@ impl Cell {
 
     /// Ticks since this life began.
     pub fn age(&self, timer: &impl Timer) -> u64 {
-        timer.counter().saturating_sub(self.origin.load(Ordering::Relaxed))
+        timer.counter().saturating_sub(self.origin())
     }
 
     /// The physical count at which this life is so old.
     pub fn count_at(&self, age: u64) -> u64 {
-        self.origin.load(Ordering::Relaxed).saturating_add(age)
+        self.origin().saturating_add(age)
     }
 
     /// VTTBR_EL2.
@@ -178,12 +178,12 @@ impl Cell {
 
     /// What a CPU needs to run a vCPU of it.
     fn reset(&self, vcpu: VcpuId) -> VcpuReset {
-        VcpuReset {
-            affinity: vcpu.affinity(),
-            vtcr: self.space.vtcr,
-            vttbr: self.space.vttbr,
-            cntvoff: self.origin.load(Ordering::Relaxed),
-        }
+        VcpuReset { affinity: vcpu.affinity(), vtcr: self.space.vtcr, vttbr: self.space.vttbr }
+    }
+
+    /// The physical count at which this life began: what CNTVOFF_EL2 is for all its vCPUs.
+    fn origin(&self) -> u64 {
+        self.origin.load(Ordering::Relaxed)
     }
 
     /// The CPU of a vCPU.

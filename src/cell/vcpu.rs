@@ -49,9 +49,10 @@ impl<'a> Vcpu<'a> {
     /// The vCPU that this CPU runs; `None` if the plan knows no such CPU.
     pub fn new(system: &'a System, cpu: PcpuId, machine: &mut impl Machine) -> Option<Self> {
         let seat = system.seat(cpu)?;
+        let cell = system.cells.get(seat.cell.index())?;
         Some(Self {
             system,
-            cell: system.cells.get(seat.cell.index())?,
+            cell,
             inbox: system.inboxes.get(cpu.index())?,
             cpu,
             id: seat.vcpu,
@@ -63,6 +64,12 @@ impl<'a> Vcpu<'a> {
             exits: Exits::default(),
             cleaning: None,
         })
+    }
+
+    /// Once, before anything else: the CPU as it is while the vCPU is off, whatever ran there before.
+    pub fn settle(&mut self, machine: &mut impl Machine) {
+        self.gic.settle(machine, &self.cell.gic, self.id);
+        self.wipe(machine);
     }
 
     /// What an access to its GIC may need.
@@ -149,25 +156,27 @@ impl<'a> Vcpu<'a> {
         false
     }
 
-    /// The state that PSCI gives a CPU that starts (DEN0022F 6.4).
+    /// The state that PSCI gives a CPU that starts (DEN0022F 6.4). Most of it was made when the vCPU went off ([`Vcpu::wipe`]),
+    /// since when nothing but EL2 has run here.
     fn prepare(&mut self, start: Start, machine: &mut impl Machine) {
-        machine.reset_vcpu(&self.cell.reset(self.id));
-        self.workarounds.reset(machine);
-        self.gic.reset(machine, &self.cell.gic, self.id);
-        self.cleaning = None;
+        machine.start_vcpu(self.cell.origin());
+        self.gic.start(machine, &self.cell.gic);
         self.exits.start(self.cell.lives());
         self.look_at_clock(machine);
-        self.frame = Frame::default();
         (self.frame.elr, self.frame.spsr) = (start.entry, SPSR_START);
         self.frame.set(0, start.context);
     }
 
-    /// Leaves nothing of the vCPU on this CPU: no register, no timer that runs, no interrupt in a list register.
+    /// Leaves nothing of the vCPU on this CPU, no register, no timer that runs, no interrupt in a list register, but all of it in
+    /// the state in which it starts: so whoever starts it does not wait for that.
     fn wipe(&mut self, machine: &mut impl Machine) {
         self.tell_counts(machine);
-        self.gic.park(machine, &self.cell.gic);
         machine.reset_vcpu(&self.cell.reset(self.id));
+        self.workarounds.reset(machine);
+        // The timers do not call any more.
+        self.gic.park(machine, &self.cell.gic);
         self.frame = Frame::default();
+        self.cleaning = None;
     }
 
     /// Answers [`Request::Counts`].

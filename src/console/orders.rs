@@ -57,7 +57,7 @@ pub fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
                 }
                 let free = (vcpu.system.free_memory)();
                 console.write(format_args!("free memory of EL2: {free} bytes"));
-                console.pump(true);
+                console.pump(BUDGET, true);
             }
             Order::Counts => ask(vcpu, machine),
             Order::Time => {
@@ -151,7 +151,7 @@ impl Console {
         let rest = mux.rest();
         drop(mux);
         if !rest && self.wanted.load(Ordering::SeqCst) {
-            self.pump(true);
+            self.pump(BUDGET, true);
         }
         (orders, rest)
     }

@@ -42,8 +42,8 @@ pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Acces
     }
     vcpu.exits.count(Reason::Sgi);
     let value = vcpu.frame.get(access.register());
-    let (cell, shared) = (&vcpu.cell.gic, &vcpu.system.gic);
-    vgic::sgi1r(machine, cell, shared, |machine| vcpu.gic_context(machine), value);
+    let system = vcpu.system;
+    vgic::sgi1r(machine, &mut vcpu.gic, &vcpu.cell.gic, &system.gic, &system.inboxes, value);
     go(vcpu, machine, Resume::Next)
 }
 

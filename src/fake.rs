@@ -14,7 +14,7 @@ use crate::cpu::{Affinity, PcpuId, SgiTarget};
 use crate::intid::Sgi;
 use crate::ports::*;
 use crate::vcpu::{Frame, VcpuReset};
-pub use tables::{allow_takes, tables_taken, take_tables};
+pub use tables::{allow_takes, tables_taken, take, take_tables};
 
 /// So many random cases, or as many as PROPTEST_CASES says. Miri, which is slow, runs two.
 #[cfg(test)]
@@ -117,6 +117,8 @@ pub struct Fake {
     /// What S3_0_C0_CRm_op2 reads; others 0.
     pub ids: BTreeMap<(u8, u8), u64>,
     pub resets: Vec<VcpuReset>,
+    /// CNTVOFF_EL2 at each start.
+    pub starts: Vec<u64>,
     lrs: [u64; 4],
     ich_hcr: u32,
     ich_vmcr: u32,
@@ -145,6 +147,7 @@ impl Fake {
             virtual_serrors: 0,
             ids: BTreeMap::new(),
             resets: Vec::new(),
+            starts: Vec::new(),
             lrs: [0; 4],
             ich_hcr: 0,
             ich_vmcr: 0,
@@ -194,6 +197,10 @@ impl El1 for Fake {
     fn reset_vcpu(&mut self, reset: &VcpuReset) {
         self.el1 = Default::default();
         self.resets.push(reset.clone());
+    }
+    fn start_vcpu(&mut self, cntvoff: u64) {
+        assert!(!self.resets.is_empty(), "never reset");
+        self.starts.push(cntvoff);
     }
     fn raise_virtual_serror(&mut self) {
         self.virtual_serrors += 1;

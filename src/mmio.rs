@@ -1,10 +1,7 @@
-//! What a cell finds at the addresses that its stage 2 leaves out: sorted spans, a device behind each.
-
-use arrayvec::ArrayVec;
+//! What a cell finds at the addresses that its stage 2 leaves out: a span for each device that it has.
 
 use crate::addr::{Address, Ipa, Span};
 use crate::ports::Width;
-use crate::sort;
 
 /// Something that Bulkhead answers for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,55 +16,70 @@ pub enum Device {
     Watchdog,
 }
 
-/// How many devices a cell's bus takes.
-pub const MAX_DEVICES: usize = 4;
+/// How many devices there are.
+const DEVICES: usize = Device::Watchdog as usize + 1;
 
 /// A device's frame.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Window {
     start: u64,
     /// Bytes; 0 where there is no device.
     size: u64,
-    device: Device,
 }
 
-const EMPTY: Window = Window { start: 0, size: 0, device: Device::Gicd };
+impl Window {
+    /// How far from its start, if in it.
+    #[inline(always)]
+    fn offset(self, at: Ipa) -> Option<u64> {
+        let offset = at.get().wrapping_sub(self.start);
+        (offset < self.size).then_some(offset)
+    }
+}
 
-/// A cell's bus. A linear search over two or three windows is cheaper than a binary one.
+/// A cell's bus: where each device is.
 #[derive(Clone, Debug)]
 pub struct Bus {
-    windows: [Window; MAX_DEVICES],
+    windows: [Window; DEVICES],
 }
 
 impl Bus {
-    /// The bus with these devices; `None` if two overlap or there are too many.
+    /// The bus with these devices; `None` if two overlap or one is there twice.
     pub fn new(devices: impl IntoIterator<Item = (Span<Ipa>, Device)>) -> Option<Self> {
-        let mut spans: ArrayVec<(Span<Ipa>, Device), MAX_DEVICES> = ArrayVec::new();
-        for entry in devices {
-            if spans.iter().any(|(span, _)| span.overlaps(&entry.0)) {
+        let mut spans: [Option<Span<Ipa>>; DEVICES] = [None; DEVICES];
+        for (span, device) in devices {
+            if spans.iter().flatten().any(|other| span.overlaps(other)) {
                 return None;
             }
-            spans.try_push(entry).ok()?;
+            let place = spans.get_mut(device as usize)?;
+            if place.replace(span).is_some() {
+                return None;
+            }
         }
-        sort::by_key(&mut spans, |(span, _)| *span);
-        let mut windows = [EMPTY; MAX_DEVICES];
-        for (window, (span, device)) in windows.iter_mut().zip(spans) {
-            *window = Window { start: span.start().get(), size: span.size(), device };
-        }
-        Some(Self { windows })
+        let window = |span: Span<Ipa>| Window { start: span.start().get(), size: span.size() };
+        Some(Self { windows: spans.map(|span| span.map_or(Window::default(), window)) })
     }
 
     /// The device at `at` and the offset in its frame. An access that is not aligned to its width hits nothing, so
     /// none that is found crosses the end of a frame.
-    #[inline]
+    ///
+    /// What is accessed most is asked first, and each has a way of its own behind its comparison: a search that ended in one
+    /// place would be asked there what it had found.
+    #[inline(always)]
     pub fn find(&self, at: Ipa, width: Width) -> Option<(Device, u64)> {
         if at.get() & !(u64::MAX << width as u32) != 0 {
             return None;
         }
-        self.windows.iter().find_map(|window| {
-            let offset = at.get().wrapping_sub(window.start);
-            (offset < window.size).then_some((window.device, offset))
-        })
+        let [gicd, gicr, console, watchdog] = self.windows;
+        if let Some(offset) = gicd.offset(at) {
+            return Some((Device::Gicd, offset));
+        }
+        if let Some(offset) = gicr.offset(at) {
+            return Some((Device::Gicr, offset));
+        }
+        if let Some(offset) = console.offset(at) {
+            return Some((Device::Console, offset));
+        }
+        watchdog.offset(at).map(|offset| (Device::Watchdog, offset))
     }
 }
 
@@ -103,10 +115,22 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_or_too_many_devices_are_refused() {
-        let span = |n: u64| (Span::new(Ipa(n << 16), 0x1_0000).unwrap(), Device::Gicd);
-        assert!(Bus::new([span(1), span(1)]).is_none());
-        assert!(Bus::new((0..4).map(span)).is_some());
-        assert!(Bus::new((0..5).map(span)).is_none());
+    fn each_device_has_its_own_window() {
+        let span = |n: u64| Span::new(Ipa(n << 16), 0x1_0000).unwrap();
+        let devices = [Device::Gicd, Device::Gicr, Device::Console, Device::Watchdog];
+        // In any order of their addresses.
+        let bus = Bus::new((1..5).rev().map(span).zip(devices)).unwrap();
+        for (n, device) in (1..5).rev().zip(devices) {
+            assert_eq!(bus.find(Ipa(n << 16 | 8), Width::Double), Some((device, 8)));
+        }
+        assert_eq!(bus.find(Ipa(0x5_0000), Width::Byte), None);
+    }
+
+    #[test]
+    fn overlapping_devices_and_one_that_is_there_twice_are_refused() {
+        let span = |n: u64| Span::new(Ipa(n << 16), 0x1_0000).unwrap();
+        assert!(Bus::new([(span(1), Device::Gicd), (span(1), Device::Gicr)]).is_none());
+        assert!(Bus::new([(span(1), Device::Gicd), (span(2), Device::Gicd)]).is_none());
+        assert!(Bus::new([(span(1), Device::Gicd), (span(2), Device::Gicr)]).is_some());
     }
 }

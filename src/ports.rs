@@ -67,8 +67,11 @@ pub trait El1 {
     /// Makes a virtual SError pending (HCR_EL2.VSE): the guest takes it once it unmasks SErrors, and no syndrome with it.
     fn raise_virtual_serror(&mut self);
     /// Brings the CPU into the state in which a vCPU starts: every EL1 and EL0 register at its architectural
-    /// reset value or 0, EL2's controls for this cell, timers off, CNTVOFF_EL2, TLB and instruction cache clean.
+    /// reset value or 0, EL2's controls for this cell, timers off, TLB and instruction cache clean.
     fn reset_vcpu(&mut self, reset: &VcpuReset);
+    /// What is left to do where the CPU is in that state: CNTVOFF_EL2, and TLB and instruction cache, which may have been filled
+    /// meanwhile.
+    fn start_vcpu(&mut self, cntvoff: u64);
     /// The value that the CPU itself gives an ID register (`S3_0_C0_CRm_op2`), unfiltered.
     fn id_register(&self, crm: u8, op2: u8) -> u64;
 }
@@ -83,6 +86,11 @@ pub trait CpuInterface {
     fn drop_priority(&mut self, intid: u32);
     /// Deactivates (ICC_DIR_EL1).
     fn deactivate(&mut self, intid: u32);
+    /// Both at once.
+    fn end(&mut self, intid: u32) {
+        self.drop_priority(intid);
+        self.deactivate(intid);
+    }
     /// Sends a Group 1 SGI to one CPU. What was stored before is visible to that CPU when it takes it.
     fn send_sgi(&mut self, sgi: Sgi, to: SgiTarget);
 }

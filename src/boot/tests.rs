@@ -8,7 +8,7 @@ use super::*;
 use crate::addr::{Ipa, Pa};
 use crate::cell::{Life, Vcpu};
 use crate::config::SCHEMA;
-use crate::cpu::VcpuId;
+use crate::cpu::{PcpuId, VcpuId};
 use crate::fake::{self, Fake};
 use crate::hardware::sample;
 use crate::intid::Sgi;
@@ -114,7 +114,13 @@ struct Cpu<'a> {
     machine: Fake,
 }
 
-impl Cpu<'_> {
+impl<'a> Cpu<'a> {
+    fn new(system: &'a System, id: PcpuId, mut machine: Fake) -> Self {
+        let mut vcpu = Vcpu::new(system, id, &mut machine).unwrap();
+        vcpu.settle(&mut machine);
+        Self { vcpu, machine }
+    }
+
     fn park(&mut self) -> Turn {
         park_step(&mut self.vcpu, &mut self.machine)
     }
@@ -160,7 +166,7 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
             let mut machine = Fake::new(&board, id.0);
             // A guest that does nothing but take an interrupt that is gone before anybody looks.
             machine.exit = Exit::Irq;
-            Cpu { vcpu: Vcpu::new(&system, id, &mut machine).unwrap(), machine }
+            Cpu::new(&system, id, machine)
         })
         .collect();
     for (load, own) in loads.iter().zip(&cells) {
@@ -268,7 +274,7 @@ fn a_cells_tree_may_be_given_or_overlaid() {
     let system = survey.build(&mut Fake::new(&board, 0), sgi(), translation(BITS_44), None).unwrap();
     let mut machine = Fake::new(&board, 3);
     machine.exit = Exit::Irq;
-    let mut cpu = Cpu { vcpu: Vcpu::new(&system, crate::cpu::PcpuId(3), &mut machine).unwrap(), machine };
+    let mut cpu = Cpu::new(&system, PcpuId(3), machine);
     assert_eq!(cpu.park(), Turn::Guest);
     let at = Ipa(cpu.vcpu.frame.get(0));
     let bytes = cpu.guest_bytes(at, 0x1000);
@@ -328,7 +334,7 @@ fn every_bit_of_the_loaders_randomness_counts() {
 /// Each cell's name and tree.
 type Trees = Vec<(String, Vec<u8>)>;
 
-/// The demo's cells with one more between them, built with so many takes of tables: which there are, and how many tables are in use.
+/// The demo's cells with one more between them, built with memory that is there so often: which there are, and how many tables are in use.
 fn built_with(takes: usize) -> (Result<Trees, BootError>, usize) {
     let before = fake::tables_taken();
     let second = linux("second").text("cpus", ["cpu@1", "cpu@2"]).text("memory", ["32M"]);
@@ -360,7 +366,7 @@ fn a_cell_that_cannot_be_made_is_left_out_and_gives_back_what_it_took() {
     assert_eq!(cells.unwrap(), all);
     let Err(none) = built_with(0).0 else { panic!("built of nothing") };
     assert!(none.to_string().starts_with("BH0506: cell `control`: "), "{none}");
-    // With one take of tables more each time: first there is none, then more and more, but never half a cell.
+    // With one piece of memory more each time: first there is none, then more and more, but never half a cell.
     let (mut takes, mut last, mut steps) = (0, Vec::new(), Vec::new());
     while last != all {
         takes += 1;

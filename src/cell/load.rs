@@ -24,7 +24,7 @@ pub fn behind(ram: &[Region], at: Ipa, size: u64) -> impl Iterator<Item = (u64, 
 
 /// Whether the guest's address `at` is in its RAM.
 pub fn is_ram(ram: &[Region], at: Ipa) -> bool {
-    behind(ram, at, 1).next().is_some()
+    ram.iter().any(|region| at.0.wrapping_sub(region.ipa.0) < region.size)
 }
 
 /// What stands behind all RAM, less the `kept` memory whose content is none of a life's business.

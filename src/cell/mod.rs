@@ -18,6 +18,7 @@ use core::fmt;
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{CellId, CpuSet, PcpuId, VcpuId};
 use crate::crash::{Deaths, OnCrash};
+use crate::exits::Told;
 use crate::guest_tree::GuestTree;
 use crate::log::Allowance;
 use crate::mmio::{Bus, Device};
@@ -50,6 +51,7 @@ pub struct Space {
 struct Socket {
     cpu: PcpuId,
     power: Power,
+    told: Told,
 }
 
 /// A cell.
@@ -115,7 +117,11 @@ impl Cell {
             space,
             root: plan.root,
             scrubbed: load::scrubbed(&plan.ram, reserved),
-            sockets: plan.cpus.iter().map(|cpu| Socket { cpu: *cpu, power: Power::default() }).collect(),
+            sockets: plan
+                .cpus
+                .iter()
+                .map(|cpu| Socket { cpu: *cpu, power: Power::default(), told: Told::default() })
+                .collect(),
             load: plan.load.clone(),
             masters: Masters::default(),
             tree: Mutex::new(tree),
@@ -157,12 +163,12 @@ impl Cell {
 
     /// Ticks since this life began.
     pub fn age(&self, timer: &impl Timer) -> u64 {
-        timer.counter().saturating_sub(self.origin.load(Ordering::Relaxed))
+        timer.counter().saturating_sub(self.origin())
     }
 
     /// The physical count at which this life is so old.
     pub fn count_at(&self, age: u64) -> u64 {
-        self.origin.load(Ordering::Relaxed).saturating_add(age)
+        self.origin().saturating_add(age)
     }
 
     /// VTTBR_EL2.
@@ -172,17 +178,22 @@ impl Cell {
 
     /// What a CPU needs to run a vCPU of it.
     fn reset(&self, vcpu: VcpuId) -> VcpuReset {
-        VcpuReset {
-            affinity: vcpu.affinity(),
-            vtcr: self.space.vtcr,
-            vttbr: self.space.vttbr,
-            cntvoff: self.origin.load(Ordering::Relaxed),
-        }
+        VcpuReset { affinity: vcpu.affinity(), vtcr: self.space.vtcr, vttbr: self.space.vttbr }
+    }
+
+    /// The physical count at which this life began: what CNTVOFF_EL2 is for all its vCPUs.
+    fn origin(&self) -> u64 {
+        self.origin.load(Ordering::Relaxed)
     }
 
     /// The CPU of a vCPU.
     pub fn cpu(&self, vcpu: VcpuId) -> Option<PcpuId> {
         self.sockets.get(vcpu.index()).map(|socket| socket.cpu)
+    }
+
+    /// What the CPU of a vCPU told last of why it left the guest.
+    pub fn told(&self, vcpu: VcpuId) -> Option<&Told> {
+        self.sockets.get(vcpu.index()).map(|socket| &socket.told)
     }
 
     /// All its CPUs.

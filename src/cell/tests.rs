@@ -84,7 +84,7 @@ fn cpu_on_and_off_as_psci_says() {
     settle(&mut cpus);
     assert!(cpus[0].is_in_guest());
     // All vCPUs have the same virtual counter.
-    let offsets: Vec<u64> = [0, 2].map(|n| cpus[n].machine.resets.last().unwrap().cntvoff).into();
+    let offsets: Vec<u64> = [0, 2].map(|n| *cpus[n].machine.starts.last().unwrap()).into();
     assert_eq!(offsets[0], offsets[1]);
 }
 
@@ -95,7 +95,7 @@ fn a_reset_is_a_new_life_and_touches_nobody_else() {
     settle(&mut cpus);
     assert_eq!(cpus[3].call(function::CPU_ON_64, [1, 0x4000_2000, 0]), 0);
     settle(&mut cpus);
-    let first = cpus[3].machine.resets.last().unwrap().cntvoff;
+    let first = *cpus[3].machine.starts.last().unwrap();
     let other = cpus[2].machine.resets.len();
     poke(&board, 0x4_8000, 0x5e);
     poke(&board, 0x4_1000, 0);
@@ -104,7 +104,7 @@ fn a_reset_is_a_new_life_and_touches_nobody_else() {
     settle(&mut cpus);
     assert_eq!(running(&cpus), [false, false, true, true, false]);
     assert_eq!((cpus[3].vcpu.frame.elr, cpus[3].vcpu.frame.get(0)), (0x4000_1000, 0x4000_4000));
-    assert!(cpus[3].machine.resets.last().unwrap().cntvoff > first);
+    assert!(*cpus[3].machine.starts.last().unwrap() > first);
     assert_eq!((peek(&board, 0x4_8000), peek(&board, 0x4_1000)), (0, KERNEL[0]));
     assert_eq!(cpus[3].call(function::AFFINITY_INFO, [1, 0, 0]), 1);
     assert_eq!(cpus[2].machine.resets.len(), other);

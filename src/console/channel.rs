@@ -5,11 +5,11 @@ use alloc::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::pl011::Pl011;
+use super::pl011::{FR_TXFF, Pl011};
 use super::ring::Ring;
 use super::scan::{Scan, Step};
 use crate::ports::Width;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 use crate::vgic::Wire;
 
 /// Bytes of output that wait; a longer line is printed in pieces.
@@ -285,19 +285,34 @@ pub(super) enum Look {
 pub(super) struct Port {
     channel: Mutex<Channel>,
     wire: Arc<Wire>,
+    /// UARTFR as it was when the channel was let go.
+    flags: AtomicU32,
 }
 
 impl Port {
     pub(super) fn new(channel: Channel, wire: Arc<Wire>) -> Self {
-        Self { channel: Mutex::new(channel), wire }
+        let flags = AtomicU32::new(channel.uart.as_ref().map_or(0, |uart| u32::from(uart.flags())));
+        Self { channel: Mutex::new(channel), wire, flags }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Channel> {
         self.channel.lock()
     }
 
-    /// Brings the UART's interrupt line up to date, under the lock; whether it changed.
+    /// Brings what shows of the UART without the lock up to date, before it is let go: its flags, and its interrupt line.
+    /// Whether that changed.
     pub(super) fn drive(&self, channel: &Channel) -> bool {
-        channel.uart.as_ref().is_some_and(|uart| self.wire.set(uart.line()))
+        channel.uart.as_ref().is_some_and(|uart| {
+            self.flags.store(u32::from(uart.flags()), Ordering::Relaxed);
+            self.wire.set(uart.line())
+        })
+    }
+
+    /// UARTFR for a guest that reads it, which it does before each byte. Not where there is no room: who waits for that may be the
+    /// only one who runs, and has to make it.
+    #[inline(always)]
+    pub(super) fn flags(&self) -> Option<u64> {
+        let flags = self.flags.load(Ordering::Relaxed);
+        (flags & u32::from(FR_TXFF) == 0).then_some(u64::from(flags))
     }
 }

@@ -33,11 +33,15 @@ use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence};
 use crate::vgic::Wire;
 use channel::{Channel, Look, Port};
 use mux::Mux;
+use pl011::FR;
 
-pub use orders::interrupt;
+pub use orders::{interrupt, show_counts};
 
 /// The most bytes that one event moves to the UART.
 const BUDGET: usize = 256;
+/// The most that a byte in the middle of a line moves: more than the cell has printed, so that it gets ahead, but it does not
+/// print the floods of others either.
+const SHARE: usize = 8;
 /// Nobody has the input.
 const NOBODY: usize = usize::MAX;
 /// Cells' colours, as SGR numbers them from 30: cyan, yellow, green, magenta, blue, red.
@@ -85,7 +89,7 @@ impl Console {
     pub fn say(&self, line: fmt::Arguments<'_>) {
         self.write(line);
         // Whoever says it has no way to tell other CPUs that lines changed: the UART's interrupt does.
-        self.pump(true);
+        self.pump(BUDGET, true);
     }
 
     /// The same, printed by whoever pumps next.
@@ -104,7 +108,7 @@ impl Console {
             // No vCPU runs that would have to be told.
             let _ = port.drive(&channel);
         }
-        self.pump(true);
+        self.pump(BUDGET, true);
     }
 
     /// The machine goes off: what Bulkhead said is printed first, if the UART takes it within a second.
@@ -113,7 +117,7 @@ impl Console {
         let wait = |until| (now() < until).then(|| timer.relax()).is_some();
         let until = now().saturating_add(timer.frequency());
         while self.has_more() && wait(until) {
-            self.pump(false);
+            self.pump(BUDGET, false);
         }
         // The UART's own queue: 32 bytes take 3 ms at 115,200 bauds.
         let until = now().saturating_add(timer.frequency() / 200);
@@ -126,10 +130,9 @@ impl Console {
             || self.ports.first().is_some_and(|port| !port.lock().out.is_empty())
     }
 
-    /// Moves bytes to the UART, unless another CPU does: that one looks again before it stops.
-    fn pump(&self, call: bool) {
+    /// Moves so many bytes to the UART, unless another CPU does: that one looks again before it stops.
+    fn pump(&self, mut budget: usize, call: bool) {
         self.wanted.store(true, Ordering::SeqCst);
-        let mut budget = BUDGET;
         while budget != 0 && self.wanted.load(Ordering::SeqCst) {
             fence(Ordering::SeqCst);
             let Some(mut mux) = self.mux.try_lock() else { return };
@@ -179,9 +182,26 @@ impl Drop for Line<'_> {
 }
 
 /// A guest's access to its virtual UART.
+#[inline(always)]
+pub fn access<M: Machine>(
+    vcpu: &mut Vcpu<'_>,
+    machine: &mut M,
+    offset: u64,
+    width: Width,
+    write: Option<u64>,
+) -> u64 {
+    let Some(console) = &vcpu.system.console else { return 0 };
+    let Some(port) = console.ports.get(port_of(vcpu.cell.id)) else { return 0 };
+    match port.flags() {
+        Some(flags) if offset == FR && width == Width::Word && write.is_none() => flags,
+        _ => access_channel(vcpu, machine, offset, width, write),
+    }
+}
+
+/// One that changes something, or may.
 #[cold]
 #[inline(never)]
-pub fn access<M: Machine>(
+fn access_channel<M: Machine>(
     vcpu: &mut Vcpu<'_>,
     machine: &mut M,
     offset: u64,
@@ -199,10 +219,13 @@ pub fn access<M: Machine>(
     if changed && let Some(spi) = vcpu.system.gic.console {
         vcpu.line_changed(spi, machine);
     }
-    if look == Look::Always || look == Look::IfShown && console.input.load(Ordering::Relaxed) == at {
-        console.pump(false);
-        tell(vcpu, machine);
-    }
+    let budget = match look {
+        Look::Always => BUDGET,
+        Look::IfShown if console.input.load(Ordering::Relaxed) == at => SHARE,
+        _ => return value,
+    };
+    console.pump(budget, false);
+    tell(vcpu, machine);
     value
 }
 

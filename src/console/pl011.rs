@@ -17,13 +17,14 @@ const INT_RX: u16 = 1 << 4;
 const INT_TX: u16 = 1 << 5;
 const INT_RT: u16 = 1 << 6;
 const INT_OE: u16 = 1 << 10;
-/// UARTFR (3.3.3).
+/// UARTFR (3.3.3): where it is, and its bits.
+pub(super) const FR: u64 = 0x18;
 const FR_CTS: u16 = 1 << 0;
 const FR_DSR: u16 = 1 << 1;
 const FR_DCD: u16 = 1 << 2;
 const FR_BUSY: u16 = 1 << 3;
 const FR_RXFE: u16 = 1 << 4;
-const FR_TXFF: u16 = 1 << 5;
+pub(super) const FR_TXFF: u16 = 1 << 5;
 const FR_RXFF: u16 = 1 << 6;
 const FR_TXFE: u16 = 1 << 7;
 /// UARTDR, UARTRSR: an overrun.
@@ -72,41 +73,51 @@ enum Put {
     Clear,
 }
 
+#[derive(Clone, Copy)]
 struct Reg {
-    at: u16,
     get: Get,
     put: Put,
 }
 
-const fn reg(at: u16, get: Get, put: Put) -> Reg {
-    Reg { at, get, put }
+const fn reg(get: Get, put: Put) -> Reg {
+    Reg { get, put }
 }
 
+/// Nothing is there.
+const HOLE: Reg = reg(Get::Zero, Put::Nothing);
+
+/// The first words, and how many.
+const LOW: usize = 18;
+/// Where the identity begins, which ends the 4 KiB, in words.
+const IDENTITY: usize = 0xfe0 / 4;
+
+/// A row for each of the first words, and for each of the identity's.
 #[rustfmt::skip]
-static REGISTERS: [Reg; 20] = [
-    reg(0x000, Get::Data,             Put::Data),
-    reg(0x004, Get::Errors,           Put::ClearErrors),
-    reg(0x018, Get::Flags,            Put::Nothing),
-    // UARTILPR (0x020) is IrDA's.
-    reg(0x024, Get::Kept(Kept::Ibrd), Put::Keep(Kept::Ibrd, 0xffff)),
-    reg(0x028, Get::Kept(Kept::Fbrd), Put::Keep(Kept::Fbrd, 0x3f)),
-    reg(0x02c, Get::Kept(Kept::LcrH), Put::Keep(Kept::LcrH, 0xff)),
-    reg(0x030, Get::Kept(Kept::Cr),   Put::Keep(Kept::Cr, 0xff87)),
-    reg(0x034, Get::Kept(Kept::Ifls), Put::Keep(Kept::Ifls, 0x3f)),
-    reg(0x038, Get::Kept(Kept::Imsc), Put::Keep(Kept::Imsc, 0x7ff)),
-    reg(0x03c, Get::Raw,              Put::Nothing),
-    reg(0x040, Get::Masked,           Put::Nothing),
-    reg(0x044, Get::Zero,             Put::Clear),
-    // UARTDMACR (0x048): no DMA.
+static REGISTERS: [Reg; LOW + 8] = [
+    reg(Get::Data,             Put::Data),                      // UARTDR, 0x000
+    reg(Get::Errors,           Put::ClearErrors),               // UARTRSR
+    HOLE, HOLE, HOLE, HOLE,
+    reg(Get::Flags,            Put::Nothing),                   // UARTFR, 0x018
+    HOLE,
+    HOLE,                                                       // UARTILPR is IrDA's.
+    reg(Get::Kept(Kept::Ibrd), Put::Keep(Kept::Ibrd, 0xffff)),  // UARTIBRD, 0x024
+    reg(Get::Kept(Kept::Fbrd), Put::Keep(Kept::Fbrd, 0x3f)),    // UARTFBRD
+    reg(Get::Kept(Kept::LcrH), Put::Keep(Kept::LcrH, 0xff)),    // UARTLCR_H
+    reg(Get::Kept(Kept::Cr),   Put::Keep(Kept::Cr, 0xff87)),    // UARTCR, 0x030
+    reg(Get::Kept(Kept::Ifls), Put::Keep(Kept::Ifls, 0x3f)),    // UARTIFLS
+    reg(Get::Kept(Kept::Imsc), Put::Keep(Kept::Imsc, 0x7ff)),   // UARTIMSC
+    reg(Get::Raw,              Put::Nothing),                   // UARTRIS
+    reg(Get::Masked,           Put::Nothing),                   // UARTMIS, 0x040
+    reg(Get::Zero,             Put::Clear),                     // UARTICR; behind it UARTDMACR: no DMA.
     // UARTPeriphID: part 0x011, designer 0x41, revision 3 (r1p5); UARTPCellID (3.3.15 to 3.3.22).
-    reg(0xfe0, Get::Is(0x11),         Put::Nothing),
-    reg(0xfe4, Get::Is(0x10),         Put::Nothing),
-    reg(0xfe8, Get::Is(0x34),         Put::Nothing),
-    reg(0xfec, Get::Is(0x00),         Put::Nothing),
-    reg(0xff0, Get::Is(0x0d),         Put::Nothing),
-    reg(0xff4, Get::Is(0xf0),         Put::Nothing),
-    reg(0xff8, Get::Is(0x05),         Put::Nothing),
-    reg(0xffc, Get::Is(0xb1),         Put::Nothing),
+    reg(Get::Is(0x11),         Put::Nothing),
+    reg(Get::Is(0x10),         Put::Nothing),
+    reg(Get::Is(0x34),         Put::Nothing),
+    reg(Get::Is(0x00),         Put::Nothing),
+    reg(Get::Is(0x0d),         Put::Nothing),
+    reg(Get::Is(0xf0),         Put::Nothing),
+    reg(Get::Is(0x05),         Put::Nothing),
+    reg(Get::Is(0xb1),         Put::Nothing),
 ];
 
 /// The device.
@@ -243,7 +254,8 @@ impl Pl011 {
         u16::from(byte) | if self.overrun { DR_OE } else { 0 }
     }
 
-    fn flags(&self) -> u16 {
+    /// UARTFR.
+    pub(super) fn flags(&self) -> u16 {
         let mut flags = FR_CTS | FR_DSR | FR_DCD;
         flags |= if self.full { FR_TXFF | FR_BUSY } else { FR_TXFE };
         flags |= if self.rx.is_empty() { FR_RXFE } else { 0 };
@@ -253,7 +265,9 @@ impl Pl011 {
 
 /// The register of an access; there is none of 8 bytes.
 fn find(offset: u64, width: Width) -> Option<&'static Reg> {
-    REGISTERS.iter().find(|reg| u64::from(reg.at) == offset & !3).filter(|_| width != Width::Double)
+    let word = (offset >> 2) as usize;
+    let row = if word < LOW { word } else { word.checked_sub(IDENTITY)?.saturating_add(LOW) };
+    REGISTERS.get(row).filter(|_| width != Width::Double)
 }
 
 #[cfg(test)]
@@ -261,7 +275,6 @@ mod tests {
     use super::*;
 
     const DR: u64 = 0;
-    const FR: u64 = 0x18;
     const IMSC: u64 = 0x38;
     const RIS: u64 = 0x3c;
     const MIS: u64 = 0x40;

@@ -115,7 +115,8 @@ impl<'a> Cpu<'a> {
     /// Parked, as it comes out of boot.
     pub fn new(system: &'a System, board: &Arc<Board>, me: u8) -> Self {
         let mut machine = Fake::new(board, me);
-        let vcpu = Vcpu::new(system, PcpuId(me), &mut machine).unwrap();
+        let mut vcpu = Vcpu::new(system, PcpuId(me), &mut machine).unwrap();
+        vcpu.settle(&mut machine);
         Self { vcpu, machine, turn: Turn::Park }
     }
 

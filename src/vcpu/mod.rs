@@ -68,8 +68,6 @@ pub struct VcpuReset {
     pub vtcr: u64,
     /// VTTBR_EL2.
     pub vttbr: u64,
-    /// CNTVOFF_EL2: the physical count at the cell's start, the same for all its vCPUs.
-    pub cntvoff: u64,
 }
 
 /// SPSR_EL2 of a vCPU's first instruction: EL1h, DAIF masked (Arm ARM C5.2.19).

@@ -11,6 +11,8 @@ use crate::ports::{GicRegisters, Width};
 /// The highest priority of a guest's interrupt: the second of the 16 levels that every GIC has (IHI 0069H 4.8). EL2's own
 /// have the first and are taken before.
 const GUEST_HIGHEST: u8 = 0x10;
+/// Four of them.
+const GUEST_HIGHEST_FOUR: u32 = u32::from_ne_bytes([GUEST_HIGHEST; 4]);
 /// How often RWP is read before we go on without it. Hardware needs far less; nothing that follows depends on it for safety.
 const RWP_READS: u32 = 4096;
 
@@ -101,7 +103,7 @@ impl Bank {
     pub(super) fn reset_private(self, m: &mut impl GicRegisters, private: u32) {
         self.write(m, ICENABLER, private);
         self.settle(m);
-        bits(private).for_each(|intid| self.set_priority(m, intid, of_guest(0)));
+        self.reset_priorities(m, private);
         let others = self.config(m, 1) & !config_mask(private, 1);
         self.set_config(m, 1, others);
         self.write(m, ICPENDR, private);
@@ -111,7 +113,25 @@ impl Bank {
     /// An INTID's physical priority.
     #[inline(never)]
     pub(super) fn priority(self, m: &impl GicRegisters, intid: u32) -> u8 {
+        self.priority_at_once(m, intid)
+    }
+
+    /// The same where it is read often.
+    #[inline(always)]
+    pub(super) fn priority_at_once(self, m: &impl GicRegisters, intid: u32) -> u8 {
         self.load(m, IPRIORITYR, intid, Width::Byte) as u8
+    }
+
+    /// Gives these of the bank the highest priority: four at a time, where none of another owner's lies between.
+    pub(super) fn reset_priorities(self, m: &mut impl GicRegisters, chosen: u32) {
+        let first = self.word().wrapping_mul(32);
+        for four in (0..32).step_by(4) {
+            let at = first.wrapping_add(four);
+            match chosen >> four & 0xf {
+                0xf => self.store(m, IPRIORITYR, at, Width::Word, u64::from(GUEST_HIGHEST_FOUR)),
+                some => bits(some).for_each(|n| self.set_priority(m, at.wrapping_add(n), of_guest(0))),
+            }
+        }
     }
 
     /// Sets an INTID's physical priority.
@@ -153,8 +173,8 @@ pub(super) fn bits(word: u32) -> impl Iterator<Item = u32> {
 #[inline]
 pub(super) fn wide_bits(mut word: u64) -> impl Iterator<Item = u32> {
     core::iter::from_fn(move || {
-        let bit = (word != 0).then(|| word.trailing_zeros());
+        let bit = (word != 0).then(|| word.trailing_zeros())?;
         word &= word.wrapping_sub(1);
-        bit
+        Some(bit)
     })
 }

@@ -2,10 +2,10 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use super::bank::{Bank, bits, config_mask, of_guest};
-use super::errand::Errands;
+use super::errand::{Errand, Errands};
 use super::offsets::{
     CTLR_ENABLE_GRP1, GICD_IROUTER, ICACTIVER, ICENABLER, ICPENDR, WAKER_CHILDREN_ASLEEP,
     WAKER_PROCESSOR_SLEEP,
@@ -39,6 +39,8 @@ pub struct CellGic {
     pub(super) life: AtomicU32,
     /// A bit for each vCPU.
     pub(super) everyone: u64,
+    /// How SGIs name each vCPU's CPU.
+    pub(super) targets: Vec<SgiTarget>,
     vcpus: Vec<VcpuShared>,
 }
 
@@ -47,7 +49,6 @@ pub struct CellGic {
 pub(super) struct VcpuShared {
     pub(super) cpu: PcpuId,
     pub(super) affinity: Affinity,
-    pub(super) target: SgiTarget,
     /// Enable, pending and priority of the SGIs that travel as bits.
     pub(super) soft_enabled: AtomicU32,
     pub(super) soft_pending: AtomicU32,
@@ -57,6 +58,8 @@ pub(super) struct VcpuShared {
     /// As [`CellGic::forced`], for SGIs and PPIs.
     forced: AtomicU32,
     pub(super) errands: Errands,
+    /// Another vCPU changed something of this since [`VcpuShared::reset`].
+    touched: AtomicBool,
 }
 
 impl VcpuShared {
@@ -64,24 +67,42 @@ impl VcpuShared {
         Self {
             cpu,
             affinity,
-            target: SgiTarget::new(affinity),
             soft_enabled: AtomicU32::new(0),
             soft_pending: AtomicU32::new(0),
             soft_priority: Default::default(),
             waker: AtomicU32::new(0),
             forced: AtomicU32::new(0),
             errands: Errands::default(),
+            touched: AtomicBool::new(false),
         }
     }
 
     /// As a redistributor comes out of reset.
     pub(super) fn reset(&self) {
+        // First, so that who comes in between is noticed.
+        self.touched.store(false, Ordering::SeqCst);
         self.soft_enabled.store(0, Ordering::Relaxed);
         self.soft_pending.store(0, Ordering::Relaxed);
         self.soft_priority.iter().for_each(|priority| priority.store(of_guest(0), Ordering::Relaxed));
         self.waker.store(WAKER_PROCESSOR_SLEEP | WAKER_CHILDREN_ASLEEP, Ordering::Relaxed);
         self.forced.store(0, Ordering::Relaxed);
         self.errands.clear();
+    }
+
+    /// Another vCPU changed something of this, or of the physical redistributor behind it, and has done so already.
+    pub(super) fn touch(&self) {
+        self.touched.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether one did.
+    pub(super) fn is_touched(&self) -> bool {
+        self.touched.load(Ordering::SeqCst)
+    }
+
+    /// Another vCPU asks for an errand.
+    pub(super) fn ask(&self, errand: Errand, word: u32, bits: u32) {
+        self.errands.ask(errand, word, bits);
+        self.touch();
     }
 }
 
@@ -103,6 +124,7 @@ impl CellGic {
             virtual_spis: VirtualSpis::default(),
             life: AtomicU32::new(0),
             everyone: u64::MAX >> 64usize.saturating_sub(cpus.len()).min(63),
+            targets: cpus.iter().map(|(_, affinity)| SgiTarget::new(*affinity)).collect(),
             vcpus: cpus.into_iter().map(|(cpu, affinity)| VcpuShared::new(cpu, affinity)).collect(),
         }
     }
@@ -192,9 +214,9 @@ impl CellGic {
                 let others = bank.config(m, at) & !config_mask(owned, half);
                 bank.set_config(m, at, others);
             }
+            bank.reset_priorities(m, owned);
             for bit in bits(owned) {
                 let intid = word.wrapping_mul(32).wrapping_add(bit);
-                bank.set_priority(m, intid, of_guest(0));
                 m.gicd_write(GICD_IROUTER.wrapping_add(intid.wrapping_mul(8)), Width::Double, route);
             }
             bank.write(m, ICPENDR, owned);

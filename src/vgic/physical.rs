@@ -1,10 +1,10 @@
 //! The physical GIC's start, before any cell: all ours is Group 1, disabled and quiet.
 
-use super::bank::{Bank, of_guest};
+use super::bank::Bank;
 use super::offsets::{
     CTLR_ARE, CTLR_ENABLE_GRP1, CTLR_RWP, GICD_CTLR, GICD_ICENABLER_E, GICD_IROUTER, GICD_TYPER, GICR_CTLR,
-    GICR_WAKER, ICACTIVER, ICENABLER, ICPENDR, IGROUPR, IPRIORITYR, ISENABLER, RD_CTLR_ENABLE_LPIS,
-    RD_CTLR_RWP, SGI_BASE, WAKER_CHILDREN_ASLEEP, WAKER_PROCESSOR_SLEEP,
+    GICR_WAKER, ICACTIVER, ICENABLER, ICPENDR, IGROUPR, ISENABLER, RD_CTLR_ENABLE_LPIS, RD_CTLR_RWP,
+    WAKER_CHILDREN_ASLEEP, WAKER_PROCESSOR_SLEEP,
 };
 use super::shared::{GicShared, OwnPpis, SgiPlan};
 use crate::cpu::{Affinity, PcpuId};
@@ -75,9 +75,7 @@ pub fn init_distributor(m: &mut impl GicRegisters) -> Result<(), GicError> {
         for register in [ICPENDR, ICACTIVER] {
             bank.write(m, register, u32::MAX);
         }
-        for four in word.wrapping_mul(8)..word.wrapping_mul(8).wrapping_add(8) {
-            set_priorities(four, |at, value| m.gicd_write(at, Width::Word, value));
-        }
+        bank.reset_priorities(m, u32::MAX);
     }
     // Extended SPIs (GICD_TYPER.ESPI, ESPI_range) are nobody's.
     if typer >> 8 & 1 != 0 {
@@ -104,12 +102,6 @@ pub fn enable_console(m: &mut impl GicRegisters, shared: &GicShared, trigger: Tr
     for register in [ICPENDR, ICACTIVER, ISENABLER] {
         bank.write(m, register, 1 << (intid % 32));
     }
-}
-
-/// Four interrupts to the guests' reset priority.
-fn set_priorities(four: u32, write: impl FnOnce(u32, u64)) {
-    let at = IPRIORITYR.wrapping_add(four.wrapping_mul(4));
-    write(at, u64::from(u32::from_ne_bytes([of_guest(0); 4])));
 }
 
 /// Each CPU's redistributor: awake, its SGIs and PPIs in Group 1, quiet and disabled but for EL2's own, which come
@@ -141,11 +133,7 @@ pub fn init_redistributor(
     for register in [ICPENDR, ICACTIVER] {
         bank.write(m, register, u32::MAX);
     }
-    for four in 0..8 {
-        set_priorities(four, |at, value| {
-            m.gicr_write(cpu, SGI_BASE.wrapping_add(at), Width::Word, value);
-        });
-    }
+    bank.reset_priorities(m, u32::MAX);
     for intid in [sgi.kick.intid(), own.maintenance.intid(), own.alarm.intid()] {
         bank.set_priority(m, intid, OWN_PRIORITY);
         bank.write(m, ISENABLER, 1 << intid);

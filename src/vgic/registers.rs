@@ -219,10 +219,10 @@ fn access<'c, M: GicPorts>(
     write: Option<u64>,
 ) -> u64 {
     match (write, row.get, row.put) {
-        (None, Get::DistributorType, _) => u64::from(cell.typer),
         (None, Get::Enabled, _) if let Some(id) = at.frame => {
             cell.vcpu(id).map_or(0, |vcpu| u64::from(state::private_enabled(machine, cell, vcpu)))
         }
+        (None, Get::DistributorType, _) => u64::from(cell.typer),
         (None, get, _) => read(&mut rest(machine), get, at),
         (Some(value), _, Put::Enable)
             if at.frame.is_none() && value as u32 & cell.spis_of(at.rel / 4) == 0 =>
@@ -283,6 +283,9 @@ fn with_scope<M: GicPorts>(
 #[inline(never)]
 fn write<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64) {
     let kicked = write_row(ctx, what, at, value);
+    if let Some(other) = at.frame.filter(|id| *id != ctx.me).and_then(|id| ctx.cell.vcpu(id)) {
+        other.touch();
+    }
     kick(ctx.machine, kicked, ctx.shared);
 }
 

@@ -5,9 +5,9 @@ use core::sync::atomic::Ordering;
 use bitfield_struct::bitfield;
 
 use super::bank::wide_bits;
-use super::{CellGic, GicCtx, GicPorts, GicShared, kick};
+use super::{CellGic, GicCtx, GicPorts, GicShared, VcpuGic, kick};
 use crate::cpu::{CpuSet, VcpuId};
-use crate::inbox::{Kick, Request};
+use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Sgi;
 use crate::ports::CpuInterface;
 
@@ -33,27 +33,32 @@ struct Sgi1r {
 /// A guest's write to ICC_SGI1R_EL1. Its targets are vCPUs of its cell; others do not exist for it. (ICC_SGI0R_EL1 and
 /// ICC_ASGI1R_EL1 ask for another group than all a cell's SGIs have, and send nothing.)
 #[inline(always)]
-pub fn sgi1r<'c, M: GicPorts>(
-    machine: &'c mut M,
-    cell: &'c CellGic,
+pub fn sgi1r<M: GicPorts>(
+    machine: &mut M,
+    vcpu: &mut VcpuGic,
+    cell: &CellGic,
     shared: &GicShared,
-    rest: impl FnOnce(&'c mut M) -> GicCtx<'c, M>,
+    inboxes: &[Inbox],
     value: u64,
 ) {
     let request = Sgi1r::from_bits(value);
     let Some(sgi) = Sgi::new(request.intid()) else { return };
+    let me = vcpu.me;
     if request.irm() || shared.sgi.physical >> sgi.intid() & 1 == 0 {
-        return send_any(&mut rest(machine), sgi, request);
+        return send_any(&mut GicCtx { machine, vcpu, cell, shared, inboxes, me }, sgi, request);
     }
-    send(machine, cell, sgi, targets(request, cell.everyone));
+    let targets = targets(request, cell.everyone);
+    if targets != 1 << (me.0 & 63) || !vcpu.raise_own(machine, cell, sgi) {
+        send(machine, cell, sgi, targets);
+    }
 }
 
 /// As the physical SGI of the same number.
 #[inline(always)]
 fn send(machine: &mut impl CpuInterface, cell: &CellGic, sgi: Sgi, targets: u64) {
     for id in wide_bits(targets) {
-        if let Some(vcpu) = cell.vcpu(VcpuId(id as u8)) {
-            machine.send_sgi(sgi, vcpu.target);
+        if let Some(target) = cell.targets.get(id as usize) {
+            machine.send_sgi(sgi, *target);
         }
     }
 }
@@ -89,6 +94,7 @@ fn send_soft<M: GicPorts>(ctx: &mut GicCtx<'_, M>, sgi: Sgi, targets: u64) {
         if id == ctx.me {
             ctx.vcpu.raise_soft(ctx.machine, ctx.cell);
         } else if let Some(inbox) = ctx.inboxes.get(vcpu.cpu.index()) {
+            vcpu.touch();
             asked.0 |= inbox.post(vcpu.cpu, Request::Sgi).0.0;
         }
     }

@@ -97,6 +97,10 @@ impl VirtualSpi {
         before & flag != 0
     }
 
+    pub(super) fn is_enabled(&self) -> bool {
+        self.has(ENABLED)
+    }
+
     pub(super) fn is_edge(&self) -> bool {
         self.has(EDGE)
     }
@@ -272,7 +276,7 @@ fn put_one<M: GicPorts>(ctx: &mut GicCtx<'_, M>, spi: &VirtualSpi, what: Put) ->
                     if let Some(vcpu) = ctx.cell.vcpu(holder)
                         && let Some(inbox) = ctx.inboxes.get(vcpu.cpu.index())
                     {
-                        vcpu.errands.ask(Errand::ClearActive, word, bit);
+                        vcpu.ask(Errand::ClearActive, word, bit);
                         asked = inbox.post(vcpu.cpu, Request::Retract);
                     }
                 }

@@ -21,10 +21,6 @@ impl VirtualSpis {
         self.spis.push(VirtualSpi::new(spi, wire));
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.spis.is_empty()
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = &VirtualSpi> {
         self.spis.iter()
     }

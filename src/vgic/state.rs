@@ -87,7 +87,8 @@ pub(super) fn enabled<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope) -> u32
 /// Those of a vCPU's own, which drivers read often.
 #[inline(always)]
 pub(super) fn private_enabled(m: &impl GicRegisters, cell: &CellGic, vcpu: &VcpuShared) -> u32 {
-    let soft = vcpu.soft_enabled.load(Ordering::Relaxed) & cell.soft_sgis();
+    // Of those that travel as bits none but these has a bit here.
+    let soft = vcpu.soft_enabled.load(Ordering::Relaxed);
     Bank::Private(vcpu.cpu).read_at_once(m, ISENABLER) & cell.private() | soft
 }
 
@@ -218,7 +219,7 @@ fn ask<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bits: u32, errand: Er
     for (id, vcpu) in ctx.cell.vcpus() {
         let concerned = id != ctx.me && scope.vcpu.is_none_or(|only| only == id);
         if concerned && let Some(inbox) = ctx.inboxes.get(vcpu.cpu.index()) {
-            vcpu.errands.ask(errand, scope.word, elsewhere);
+            vcpu.ask(errand, scope.word, elsewhere);
             asked.0 |= inbox.post(vcpu.cpu, Request::Retract).0.0;
         }
     }

@@ -4,14 +4,16 @@ use core::sync::atomic::Ordering;
 
 use super::GicPorts;
 use super::bank::{Bank, bits};
-use super::cell::CellGic;
+use super::cell::{CellGic, VcpuShared};
 use super::errand::Errand;
 use super::lr::{Lr, State};
-use super::offsets::ICENABLER;
+use super::offsets::{ICENABLER, ICPENDR, ISENABLER};
 use super::queue::{LINE, PARKED, Queue, REPORTING};
 use super::shared::GicShared;
+use super::spi::VirtualSpi;
 use crate::cpu::{PcpuId, VcpuId};
 use crate::inbox::{Request, Requests};
+use crate::intid::Sgi;
 
 /// ICH_HCR_EL2.En.
 pub(super) const HCR_EN: u32 = 1 << 0;
@@ -60,49 +62,57 @@ impl VcpuGic {
         Self { me, cpu, lr_count: 0, all_lrs: 0, queue: Queue::parked(), stirred: false, life: 0 }
     }
 
-    /// At each start of the vCPU, on its CPU: nothing pending or active, private interrupts disabled, the virtual CPU interface
-    /// as it comes out of reset. The cell was scrubbed before its first vCPU started, and the CPU's inbox emptied.
-    pub fn reset(&mut self, m: &mut impl GicPorts, cell: &CellGic, me: VcpuId) {
+    /// Once, on its CPU, before anything else: whose it is, and all of it as it comes out of reset.
+    pub fn settle(&mut self, m: &mut impl GicPorts, cell: &CellGic, me: VcpuId) {
         let Some(own) = cell.vcpu(me) else { return };
         (self.me, self.cpu) = (me, own.cpu);
+        self.lr_count = m.lr_count().clamp(1, 16);
+        self.all_lrs = u32::MAX.wrapping_shr(32usize.saturating_sub(self.lr_count) as u32);
+        clean(m, cell, own);
+    }
+
+    /// At each start of the vCPU, on its CPU. All of its part of the GIC is as it comes out of reset: so [`VcpuGic::park`] left
+    /// it, and [`CellGic::scrub`] before its cell's first vCPU started. The CPU's inbox was emptied.
+    pub fn start(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
+        let Some(own) = cell.vcpu(self.me) else { return };
+        if own.is_touched() || !self.queue.is_empty() {
+            self.forget(m, cell, own);
+        }
+        self.life = cell.life.load(Ordering::Relaxed);
+        // What came for a vCPU that is off is latched at its redistributor.
+        Bank::Private(self.cpu).write(m, ICPENDR, cell.private());
+        m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
+        self.queue.mark(PARKED, false);
+        // One that is enabled later says so.
+        self.queue.mark(LINE, cell.virtual_spis.iter().any(VirtualSpi::is_enabled));
+    }
+
+    /// What other vCPUs did to the redistributor of one that was off is undone. What came for it goes back to where the guest can
+    /// reach it, unless it is of a former life.
+    #[cold]
+    #[inline(never)]
+    fn forget(&mut self, m: &mut impl GicPorts, cell: &CellGic, own: &VcpuShared) {
         let life = cell.life.load(Ordering::Relaxed);
-        // What came for this vCPU while it was off goes back to where the guest can reach it, unless it is of a former life.
         for intid in core::mem::replace(&mut self.queue, Queue::parked()).iter().filter(|id| *id >= 32) {
             if life == self.life {
                 Bank::of(intid, self.cpu).pend_again(m, intid);
                 m.deactivate(intid);
             }
         }
-        self.life = life;
-        own.reset();
-        self.lr_count = m.lr_count().clamp(1, 16);
-        self.all_lrs = u32::MAX.wrapping_shr(32usize.saturating_sub(self.lr_count) as u32);
-        m.reset_virtual_interface();
-        m.set_ich_vmcr(0);
-        let private = cell.private();
-        Bank::Private(self.cpu).reset_private(m, private);
-        m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
-        self.queue.mark(PARKED, false);
-        self.queue.mark(LINE, !cell.virtual_spis.is_empty());
+        clean(m, cell, own);
     }
 
-    /// When the vCPU goes off, or its cell stops: what it had not acknowledged goes back to the physical GIC, what it had
-    /// stays active there, and its private interrupts are disabled. What comes later waits for [`VcpuGic::reset`].
+    /// When the vCPU goes off, or its cell stops: what it had not acknowledged goes back to the physical GIC, SPIs that it had
+    /// stay active there, and all that is its own is as it comes out of reset. What comes later waits for [`VcpuGic::start`].
     pub fn park(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
         if self.queue.has(PARKED) {
             return;
         }
-        self.quiet_private(m, cell.private());
         self.give_back_all(m, cell);
-        m.set_ich_hcr(0);
-        m.reset_virtual_interface();
         self.queue = Queue::parked();
-    }
-
-    fn quiet_private(&self, m: &mut impl GicPorts, private: u32) {
-        let bank = Bank::Private(self.cpu);
-        bank.write(m, ICENABLER, private);
-        bank.settle(m);
+        if let Some(own) = cell.vcpu(self.me) {
+            clean(m, cell, own);
+        }
     }
 
     /// A physical interrupt is pending: acknowledges one and deals with it.
@@ -122,12 +132,32 @@ impl VcpuGic {
             return Err(intid);
         }
         let priority = m.running_priority();
-        m.drop_priority(intid);
         if intid < 16 {
-            m.deactivate(intid);
+            m.end(intid);
+        } else {
+            m.drop_priority(intid);
         }
         self.raise(m, cell, Lr::pending(intid, priority));
         Ok(())
+    }
+
+    /// An SGI of the guest to itself: the way through the physical GIC and back would cost it a second exit. Whether it could
+    /// go into a list register at once: where nothing else is there to be put in order with, and the redistributor would
+    /// signal it.
+    #[inline(always)]
+    pub(super) fn raise_own(&mut self, m: &mut impl GicPorts, cell: &CellGic, sgi: Sgi) -> bool {
+        let (intid, bank) = (sgi.intid(), Bank::Private(self.cpu));
+        if !self.queue.is_quiet() || m.empty_lrs() != self.all_lrs {
+            return false;
+        }
+        let forced =
+            cell.forced(0, Some(self.me)).is_none_or(|word| word.load(Ordering::Relaxed) >> intid & 1 != 0);
+        if forced || bank.read_at_once(m, ISENABLER) >> intid & 1 == 0 {
+            return false;
+        }
+        let priority = bank.priority_at_once(m, intid);
+        m.set_lr(0, Lr::software(intid, priority).into());
+        true
     }
 
     /// Puts an interrupt into a list register, or into the queue.
@@ -302,4 +332,14 @@ impl VcpuGic {
             m.deactivate(intid);
         }
     }
+}
+
+/// A vCPU's part of the GIC as it comes out of reset: private interrupts disabled, nothing pending or active, the virtual CPU
+/// interface too. By its own CPU, whose list registers hold nothing that is still wanted.
+fn clean(m: &mut impl GicPorts, cell: &CellGic, own: &VcpuShared) {
+    m.set_ich_hcr(0);
+    m.reset_virtual_interface();
+    m.set_ich_vmcr(0);
+    own.reset();
+    Bank::Private(own.cpu).reset_private(m, cell.private());
 }

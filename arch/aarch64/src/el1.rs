@@ -77,13 +77,18 @@ impl El1 for Cpu {
         MAIR_EL1.set(0);
         VMPIDR_EL2.set(1 << 31 | reset.affinity.get());
         reset_system(self);
-        reset_timers(reset.cntvoff);
+        reset_timers();
         scrub_vectors();
         if self.features.sve() {
             scrub_predicates();
             ZCR_EL1::set(0);
         }
         CPACR_EL1.set(0);
+        tlb::invalidate_local_guest();
+    }
+
+    fn start_vcpu(&mut self, cntvoff: u64) {
+        CNTVOFF_EL2.set(cntvoff);
         tlb::invalidate_local_guest();
     }
 
@@ -153,13 +158,12 @@ fn reset_system(cpu: &Cpu) {
     debug::reset(&cpu.features);
 }
 
-fn reset_timers(cntvoff: u64) {
+fn reset_timers() {
     CNTV_CTL_EL0.set(0);
     CNTP_CTL_EL0.set(0);
     CNTV_CVAL_EL0.set(0);
     CNTP_CVAL_EL0.set(0);
     CNTKCTL_EL1.set(0);
-    CNTVOFF_EL2.set(cntvoff);
 }
 
 /// Zeroes the vector registers and their status; EL2 itself never uses them.

@@ -215,6 +215,16 @@ impl CpuInterface for Cpu {
     }
 
     #[inline(always)]
+    fn end(&mut self, intid: u32) {
+        if intid < 16 {
+            stop::halt_if_stopped();
+        }
+        ICC_EOIR1_EL1::set(u64::from(intid));
+        ICC_DIR_EL1::set(u64::from(intid));
+        isb(SY);
+    }
+
+    #[inline(always)]
     fn send_sgi(&mut self, sgi: Sgi, to: SgiTarget) {
         // What was stored for the target must be visible before the interrupt is (Arm ARM B2.3.10).
         dsb(ISHST);

@@ -12,6 +12,7 @@ impl El1 for Cpu {
     fn set_el1(&mut self, _: El1Reg, _: u64) {}
     fn raise_virtual_serror(&mut self) {}
     fn reset_vcpu(&mut self, _: &VcpuReset) {}
+    fn start_vcpu(&mut self, _: u64) {}
     fn id_register(&self, crm: u8, op2: u8) -> u64 {
         self.1.iter().find(|(c, o, _)| (*c, *o) == (crm, op2)).map_or(self.0, |row| row.2)
     }

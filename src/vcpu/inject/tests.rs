@@ -23,6 +23,7 @@ impl El1 for Regs {
     }
     fn raise_virtual_serror(&mut self) {}
     fn reset_vcpu(&mut self, _: &crate::vcpu::VcpuReset) {}
+    fn start_vcpu(&mut self, _: u64) {}
     fn id_register(&self, crm: u8, op2: u8) -> u64 {
         let field = |has: bool, value: u64, bit: u32| if has { value << bit } else { 0 };
         match (crm, op2) {

@@ -80,7 +80,11 @@ impl Bench {
                 gic = gic.with_spi(Spi::new(line + c as u32).unwrap(), wire);
             }
             bench.cells.push(gic);
-            bench.places.extend((0..*count).map(|v| (c, VcpuId(v as u8))));
+            for v in 0..*count {
+                let (cpu, me) = (first + v, VcpuId(v as u8));
+                bench.places.push((c, me));
+                bench.vgics[cpu].settle(&mut bench.cpus[cpu], &bench.cells[c], me);
+            }
             bench.cells[c].scrub(&mut bench.cpus[first], &bench.shared);
         }
         (0..bench.places.len()).for_each(|cpu| bench.start(cpu));
@@ -89,9 +93,9 @@ impl Bench {
 
     /// The vCPU on this CPU starts, and its guest opens its CPU interface.
     pub(super) fn start(&mut self, cpu: usize) {
-        let (cell, me) = self.places[cpu];
+        let (cell, _) = self.places[cpu];
         self.inboxes[cpu].clear();
-        self.vgics[cpu].reset(&mut self.cpus[cpu], &self.cells[cell], me);
+        self.vgics[cpu].start(&mut self.cpus[cpu], &self.cells[cell]);
         self.cpus[cpu].guest_enable();
     }
 
@@ -130,11 +134,9 @@ impl Bench {
     }
 
     pub(super) fn send(&mut self, cpu: usize, value: u64) {
-        let (cell, me) = self.places[cpu];
-        let (cell, shared, inboxes, vcpu) =
-            (&self.cells[cell], &self.shared, &self.inboxes, &mut self.vgics[cpu]);
-        let rest = once(|machine| GicCtx { machine, vcpu, cell, shared, inboxes, me });
-        sgi1r(&mut self.cpus[cpu], cell, shared, rest, value);
+        let (cell, _) = self.places[cpu];
+        let (cell, machine, vcpu) = (&self.cells[cell], &mut self.cpus[cpu], &mut self.vgics[cpu]);
+        sgi1r(machine, vcpu, cell, &self.shared, &self.inboxes, value);
     }
 
     /// The CPU loop around the guest, until nothing is to be done.

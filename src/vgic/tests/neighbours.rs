@@ -122,7 +122,7 @@ fn a_vcpu_that_goes_off_holds_nothing_back() {
     bench.run(1);
     bench.park(1);
     bench.park(1);
-    assert!(bench.cpus[1].hw().cpus[1].private[27].active, "until its next start");
+    assert!(!bench.cpus[1].hw().cpus[1].private[27].active);
     for id in 40..46 {
         route(&mut bench, id, 2);
     }
@@ -158,30 +158,72 @@ fn what_comes_for_a_vcpu_that_is_off_waits_for_it() {
     bench.no_faults();
 }
 
+/// Each register of a vCPU's redistributor is as it comes out of reset.
+fn assert_reset(bench: &mut Bench, by: usize, frame: u64) {
+    for register in [0x100, 0x200, 0x300, 0xc04] {
+        assert_eq!(bench.redist(by, (frame << 17) + SGI + register, None), 0, "{register:#x}");
+    }
+    assert_eq!(bench.redist(by, (frame << 17) + SGI + 0x400, None), 0x1010_1010);
+    assert_eq!(bench.redist(by, (frame << 17) + SGI + 0x418, None), 0x1000_0000);
+    assert_eq!(bench.redist(by, (frame << 17) + 0x14, None), 6);
+}
+
+/// A vCPU sees to all registers of a redistributor.
+fn mess(bench: &mut Bench, by: usize, frame: u64) {
+    for register in [0x100, 0x200, 0x300, 0x400, 0x418, 0xc04] {
+        bench.redist(by, (frame << 17) + SGI + register, Some(u32::MAX.into()));
+    }
+    bench.redist(by, (frame << 17) + 0x14, Some(0));
+    assert_ne!(bench.redist(by, (frame << 17) + SGI + 0x100, None), 0);
+}
+
+#[test]
+fn a_vcpu_starts_as_new_whoever_changed_what() {
+    for gic in [FakeGic::new(5, 4), FakeGic::new(5, 4).with_secure_side()] {
+        let mut bench = Bench::new(gic, &[3, 2]);
+        // It did so itself: gone when it is off.
+        mess(&mut bench, 1, 1);
+        bench.park(1);
+        assert_reset(&mut bench, 0, 1);
+        bench.start(1);
+        assert_reset(&mut bench, 0, 1);
+        // Another did so while it was off: gone when it starts.
+        bench.park(1);
+        mess(&mut bench, 0, 1);
+        bench.cpus[1].raise(27);
+        bench.cpus[1].lower(27);
+        for sgi in [3, 15] {
+            bench.send(2, sgi << 24 | 0b010);
+        }
+        bench.start(1);
+        bench.enable_private(1);
+        bench.settle();
+        assert_eq!(bench.drain(1), []);
+        bench.park(1);
+        // An SGI alone, as a bit or a physical one.
+        for sgi in [3, 15] {
+            bench.send(2, sgi << 24 | 0b010);
+        }
+        bench.start(1);
+        assert_reset(&mut bench, 0, 1);
+        bench.no_faults();
+    }
+}
+
 #[test]
 fn a_vcpu_that_was_off_in_its_former_life_is_as_new() {
     let mut bench = three();
     for cpu in [1, 2] {
         bench.park(cpu);
     }
-    // Another vCPU sees to all registers of its redistributor.
     for frame in 1..3u64 {
-        for register in [0x100, 0x200, 0x300, 0x400, 0x418, 0xc04] {
-            bench.redist(0, (frame << 17) + SGI + register, Some(u32::MAX.into()));
-        }
-        bench.redist(0, (frame << 17) + 0x14, Some(0));
-        assert_ne!(bench.redist(0, (frame << 17) + SGI + 0x100, None), 0);
+        mess(&mut bench, 0, frame);
     }
     bench.park(0);
     bench.cells[0].scrub(&mut bench.cpus[0], &bench.shared);
     bench.start(0);
     for frame in 1..3u64 {
-        for register in [0x100, 0x200, 0x300, 0xc04] {
-            assert_eq!(bench.redist(0, (frame << 17) + SGI + register, None), 0, "{register:#x}");
-        }
-        assert_eq!(bench.redist(0, (frame << 17) + SGI + 0x400, None), 0x1010_1010);
-        assert_eq!(bench.redist(0, (frame << 17) + SGI + 0x418, None), 0x1000_0000);
-        assert_eq!(bench.redist(0, (frame << 17) + 0x14, None), 6);
+        assert_reset(&mut bench, 0, frame);
     }
 }
 

@@ -39,7 +39,7 @@ pub mod crash;
 pub mod errata;
 pub mod exits;
 #[cfg(any(test, fuzzing))]
-#[cfg_attr(fuzzing, allow(dead_code, reason = "the tests use the rest"))]
+#[cfg_attr(fuzzing, allow(dead_code, unused_imports, reason = "the tests use the rest"))]
 mod fake;
 #[cfg(fuzzing)]
 pub use fake::streams;

@@ -64,7 +64,14 @@ fn run(subject: &Subject, under: Under) -> Result<Option<Run>, BenchError> {
         Under::Bulkhead(mode) => {
             let (source, archive) = (folder.path().join("linux.dts"), folder.path().join("linux.cells"));
             write(&source, description(mode).as_bytes())?;
-            write(&archive, &pack::pack(&source, &subject.images)?)?;
+            let packed = match pack::pack(&source, &subject.images) {
+                Ok(packed) => packed,
+                Err(refused) => {
+                    eprintln!("{mode}: not measured: {refused}");
+                    return Ok(None);
+                }
+            };
+            write(&archive, &packed)?;
             (Boot { kernel: subject.image.clone(), initrd: archive, append: None }, "linux=1")
         }
     };
@@ -97,6 +104,7 @@ fn run(subject: &Subject, under: Under) -> Result<Option<Run>, BenchError> {
     };
     let before = ask(console, "\x1es")?;
     let work = work(&console.expect("bench done: ")?);
+    eprintln!("{under:?}: {work:?}");
     let after = ask(console, "\x1es")?;
     console.expect("bench idle")?;
     let begun = ask(console, "\x1et\x1es")?;

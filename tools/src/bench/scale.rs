@@ -16,15 +16,17 @@ struct Size {
     cells: u32,
     /// CPUs of the cell that is measured.
     cpus: u32,
-    /// Regions of devices that it owns beside its UART, each with an interrupt.
+    /// Regions of registers that it owns beside its UART's: up to eight to a device, which has an interrupt.
     regions: u32,
 }
 
-/// What is varied, with its sizes.
-const ROWS: [(&str, [u32; 5], fn(u32) -> Size); 3] = [
-    ("cells", [1, 2, 4, 8, 0], |cells| Size { cells, cpus: 2, regions: 0 }),
-    ("CPUs", [1, 2, 4, 8, 16], |cpus| Size { cells: 1, cpus, regions: 0 }),
-    ("regions", [1, 10, 50, 100, 200], |regions| Size { cells: 1, cpus: 2, regions }),
+/// What is varied, how often it is there, and the size that makes.
+type Row = (&'static str, &'static [u32], fn(u32) -> Size);
+
+const ROWS: [Row; 3] = [
+    ("cells", &[1, 2, 4, 8], |cells| Size { cells, cpus: 2, regions: 0 }),
+    ("CPUs", &[1, 2, 4, 8, 16], |cpus| Size { cells: 1, cpus, regions: 0 }),
+    ("regions", &[1, 10, 40, 100, 200], |regions| Size { cells: 1, cpus: 2, regions }),
 ];
 
 /// The figures of one size.
@@ -38,8 +40,8 @@ pub struct Column {
 /// Where the devices are: nothing answers there, but nobody reads them either. Each has a block of 64 KiB, so that no two are one span.
 const DEVICES: u64 = 0x0c00_0000;
 const STRIDE: u64 = 0x1_0000;
-/// What makes their nodes as large as those of real boards (i.MX8MP: 300 bytes), by which EL2 reckons what memory it needs.
-const AS_LARGE_AS: usize = 180;
+/// How many of them a device has.
+const EACH: u32 = 8;
 /// The first of their SPIs.
 const SPI: u32 = 48;
 
@@ -50,8 +52,8 @@ const SPI: u32 = 48;
 pub fn measure(subject: &Subject) -> Result<Vec<Column>, BenchError> {
     let mut columns = Vec::new();
     for (what, counts, size) in ROWS {
-        for count in counts.into_iter().filter(|count| *count != 0) {
-            columns.push(Column { what, count, medians: run(subject, size(count))? });
+        for count in counts {
+            columns.push(Column { what, count: *count, medians: run(subject, size(*count))? });
         }
     }
     Ok(columns)
@@ -68,7 +70,7 @@ fn run(subject: &Subject, size: Size) -> Result<BTreeMap<String, Samples>, Bench
         ..Machine::DEMO
     };
     let (tree, source, archive) = (path("board.dtb"), path("bench.dts"), path("bench.cells"));
-    write(&tree, &dtc::compile(&(dtc::source(&board_tree(&machine)?)? + &devices(size)))?)?;
+    write(&tree, &dtc::compile(&(dtc::source(&board_tree(&machine)?)? + &nodes(size)))?)?;
     write(&source, description(size).as_bytes())?;
     write(&archive, &pack::pack(&source, &subject.images)?)?;
     let mut args = machine.arguments();
@@ -79,19 +81,23 @@ fn run(subject: &Subject, size: Size) -> Result<BTreeMap<String, Samples>, Bench
     Ok(cases(&watch(&args)?))
 }
 
-fn name(region: u32) -> String {
-    format!("region@{:x}", DEVICES + STRIDE * u64::from(region))
+/// The devices that have the regions: the first region of each, and how many there are.
+fn devices(regions: u32) -> impl Iterator<Item = (u32, u32)> {
+    (0..regions).step_by(EACH as usize).map(move |first| (first, EACH.min(regions - first)))
+}
+
+fn name(first: u32) -> String {
+    format!("device@{:x}", DEVICES + STRIDE * u64::from(first))
 }
 
 /// What the board's tree has more.
-fn devices(size: Size) -> String {
-    let nodes = (0..size.regions).map(|region| {
-        let (name, at) = (name(region), DEVICES + STRIDE * u64::from(region));
+fn nodes(size: Size) -> String {
+    let nodes = devices(size.regions).zip(SPI..).map(|((first, count), spi)| {
+        let at = |region| DEVICES + STRIDE * u64::from(region);
+        let regions: String = (first..first + count).map(|region| format!(" 0 {:#x} 0 0x1000", at(region))).collect();
+        let name = name(first);
         format!(
-            "    {name} {{ compatible = \"bulkhead,bench\"; reg = <0 {at:#x} 0 0x1000>; interrupts = <0 {} 4>; \
-             bench = \"{}\"; }};\n",
-            SPI + region,
-            "-".repeat(AS_LARGE_AS)
+            "    {name} {{ compatible = \"bulkhead,bench\"; reg = <{regions}>; interrupts = <0 {spi} 4>; }};\n"
         )
     });
     format!("/ {{\n{}}};\n", nodes.collect::<String>())
@@ -99,10 +105,8 @@ fn devices(size: Size) -> String {
 
 /// The cells.
 fn description(size: Size) -> String {
-    let owned: Vec<_> = std::iter::once("serial1".into())
-        .chain((0..size.regions).map(name))
-        .map(|n| format!("\"{n}\""))
-        .collect();
+    let names = devices(size.regions).map(|(first, _)| name(first));
+    let owned: Vec<_> = std::iter::once("serial1".into()).chain(names).map(|n| format!("\"{n}\"")).collect();
     let mut text = format!(
         "/dts-v1/;\n/ {{\n    compatible = \"bulkhead,cells-v1\";\n    bench {{\n        cpus = <{}>; memory = \"16M\"; \
          image = \"bench.elf\"; bootargs = \"bench.late\";\n        console = \"virtual\"; unprotected-dma = \"accept\"; \
@@ -142,14 +146,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_hundred_devices_are_named_as_they_are_described() {
+    fn two_hundred_regions_are_those_of_devices_that_are_named() {
         let size = Size { cells: 3, cpus: 2, regions: 200 };
-        let (tree, cells) = (devices(size), description(size));
-        assert_eq!(tree.matches("bulkhead,bench").count(), 200);
-        assert!(tree.contains("region@cc70000 {") && tree.contains("<0 247 4>"), "{tree}");
-        assert!(cells.contains("\"serial1\", \"region@c000000\", ") && cells.contains("\"region@cc70000\";"));
+        let (tree, cells) = (nodes(size), description(size));
+        assert_eq!((tree.matches("bulkhead,bench").count(), tree.matches(" 0x1000").count()), (25, 200));
+        assert!(tree.contains("device@cc00000 {") && tree.contains("<0 72 4>"), "{tree}");
+        assert!(cells.contains("\"serial1\", \"device@c000000\", ") && cells.contains("\"device@cc00000\";"));
         assert_eq!(cells.matches("bench.asleep").count(), 2);
         dtc::compile(&cells).unwrap();
+        assert_eq!(devices(10).collect::<Vec<_>>(), [(0, 8), (8, 2)]);
     }
 
     #[test]

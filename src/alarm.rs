@@ -11,12 +11,14 @@ pub enum Call {
     Watchdog,
     /// The next life of the CPU's cell.
     Life,
+    /// The console, which shows what the CPUs have counted.
+    Counts,
 }
 
 /// When to call whom, in physical counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alarms {
-    at: [Option<u64>; 3],
+    at: [Option<u64>; 4],
 }
 
 impl Alarms {

@@ -19,7 +19,7 @@ use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
 };
-use crate::plan::{Boot, CellPlan, Checked, CpuPlan, Plan, PlanError, VirtualWatchdog, json};
+use crate::plan::{Boot, CellPlan, Checked, CpuPlan, Plan, PlanError, VirtualWatchdog, json, pool};
 use crate::ports::{Machine, Serial};
 use crate::quiesce::Masters;
 use crate::refusal::{Code, Place, Refusal, code};
@@ -285,6 +285,9 @@ impl<'a> Survey<'a> {
             space.tables(),
             tree.bytes.len()
         );
+        if !pool::has_room(aside(plan)) {
+            return Err(CellError::NoMemory);
+        }
         let cell = self.furnish(plan, gic, wire, registers, tree, cells)?;
         // Nothing fails any more, and the tables live as long as the machine runs.
         Box::leak(Box::new(space));
@@ -333,6 +336,21 @@ impl<'a> Survey<'a> {
 
 fn all<E>(from: Vec<E>, to: &mut Vec<BootError>, wrap: impl Fn(E) -> BootError) {
     to.extend(from.into_iter().map(wrap));
+}
+
+/// The most that a cell takes of EL2's memory beside its tables and its tree, with room for the heap's rounding.
+fn aside(plan: &CellPlan) -> usize {
+    /// What each cell has, whatever it owns.
+    const EACH: usize = 2 << 10;
+    /// For a vCPU: its redistributor and its power switch.
+    const PER_VCPU: usize = 256;
+    /// For a stretch of memory or a device.
+    const PER_SPAN: usize = 96;
+    let spans = [plan.ram.len(), plan.mmio.len(), plan.devices.len()]
+        .iter()
+        .fold(0usize, |sum, n| sum.saturating_add(*n));
+    let vcpus = plan.cpus.len().saturating_mul(PER_VCPU);
+    EACH.saturating_add(vcpus).saturating_add(spans.saturating_mul(PER_SPAN))
 }
 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap. Its tables lie below `tables`.

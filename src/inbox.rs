@@ -30,6 +30,10 @@ pub enum Request {
     Retract = 1 << 3,
     /// At the lines of the cell's virtual SPIs.
     Line = 1 << 4,
+    /// At the vCPU's counters: somebody wants to see them.
+    Counts = 1 << 5,
+    /// At the clock: EL2's time is being counted.
+    Clock = 1 << 6,
 }
 
 /// Requests taken out of an inbox.

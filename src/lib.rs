@@ -10,7 +10,7 @@
 //!   cells that fall silent; [`alarm`]: EL2's timer.
 //! - [`errata`]: what particular CPUs get wrong. [`refusal`]: what all refusals have in common.
 //! - [`quiesce`]: how the DMA of a cell's devices is stopped.
-//! - [`cell`], [`inbox`], [`crash`], [`run`], [`boot`]: life, death, and the loop on each CPU.
+//! - [`cell`], [`inbox`], [`crash`], [`run`], [`boot`]: life, death, and the loop on each CPU. [`exits`]: why it left guests, counted.
 #![cfg_attr(not(any(test, fuzzing)), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -37,6 +37,7 @@ pub mod console;
 pub mod cpu;
 pub mod crash;
 pub mod errata;
+pub mod exits;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code, reason = "the tests use the rest"))]
 mod fake;

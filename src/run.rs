@@ -4,7 +4,7 @@ use crate::cell::{System, Vcpu};
 use crate::cpu::PcpuId;
 use crate::crash::{Cause, is_at_vector};
 use crate::inbox::Request;
-use crate::ports::Machine;
+use crate::ports::{Exit, Machine};
 use crate::trap::{self, Resume, StopReason};
 use crate::vcpu::{GuestFault, inject};
 
@@ -37,7 +37,9 @@ pub fn cpu<M: Machine>(system: &System, me: PcpuId, machine: &mut M) -> ! {
     }
 }
 
-/// One turn without a guest: answers the inbox, or sleeps until there may be something in it.
+/// One turn without a guest: answers the inbox, or sleeps until there may be something in it. Not inline: the one register that
+/// outlives a guest's turn is for what its exits want.
+#[inline(never)]
 pub fn park_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
     if vcpu.inbox.is_empty() {
         machine.wait_for_interrupt();
@@ -47,6 +49,9 @@ pub fn park_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
         return Turn::Park;
     }
     let requests = vcpu.inbox.take();
+    if requests.has(Request::Counts) {
+        vcpu.tell_counts(machine);
+    }
     if requests.has(Request::Stop) && vcpu.cell.life().awaits(vcpu.cpu) {
         vcpu.give_up(machine);
     }
@@ -57,15 +62,23 @@ pub fn park_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
 /// One turn of the guest: into it, and out with an answer.
 #[inline]
 pub fn guest_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
-    if !vcpu.inbox.is_empty() && attend(vcpu, machine) == Turn::Park {
-        return Turn::Park;
-    }
+    let exit = if vcpu.inbox.is_empty() {
+        enter(vcpu, machine)
+    } else {
+        let Some(exit) = attend(vcpu, machine) else { return Turn::Park };
+        exit
+    };
+    trap::handle(vcpu, machine, exit, resume)
+}
+
+/// Into the guest, with its interrupts.
+#[inline(always)]
+fn enter<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Exit {
     let others = vcpu.gic.flush(machine, &vcpu.cell.gic);
     if !others.is_empty() {
         vcpu.system.look_at_lines(others, machine);
     }
-    let exit = machine.enter(&mut vcpu.frame);
-    trap::handle(vcpu, machine, exit, resume)
+    machine.enter(&mut vcpu.frame)
 }
 
 /// What follows an exit. It is part of each way through [`trap`], so that the usual ways do not ask again what they have decided.
@@ -99,16 +112,22 @@ fn raise<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, fault: GuestFault) ->
     Turn::Guest
 }
 
-/// Answers the inbox of a CPU whose guest is out for a moment.
+/// Answers the inbox of a CPU whose guest is out for a moment, and enters it again, unless its life ends.
 #[cold]
 #[inline(never)]
-fn attend<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
+fn attend<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Option<Exit> {
     let requests = vcpu.inbox.take();
     // A request to stop may be one of a life that is over.
     if requests.has(Request::Stop) && vcpu.cell.life().awaits(vcpu.cpu) {
         vcpu.give_up(machine);
-        return Turn::Park;
+        return None;
     }
     vcpu.gic.on_requests(machine, &vcpu.cell.gic, requests);
-    Turn::Guest
+    if requests.has(Request::Counts) {
+        vcpu.tell_counts(machine);
+    }
+    vcpu.exits.entering(machine.counter());
+    let exit = enter(vcpu, machine);
+    vcpu.look_at_clock(machine);
+    Some(exit)
 }

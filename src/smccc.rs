@@ -1,5 +1,6 @@
 //! The calling convention's own functions, SMCCC 1.2 (DEN0028E), and those of a hypervisor's vendor.
 
+use crate::exits::Exits;
 use crate::ports::Firmware;
 use crate::psci::{self, PsciError};
 use crate::vcpu::Frame;
@@ -16,6 +17,13 @@ pub const WORKAROUND_2: u32 = 0x8000_7fff;
 pub const WORKAROUND_3: u32 = 0x8000_3fff;
 /// The UID query of the vendor-specific hypervisor service (DEN0028E 6.2).
 pub const VENDOR_HYP_UID: u32 = 0x8600_ff01;
+
+/// Bulkhead's own: how often the vCPU that asks has left its guest for the reason of number x1 ([`crate::exits::Reason`]). 0 and
+/// the count in x1, or INVALID_PARAMETER.
+pub const EXITS: u32 = 0xc600_0000;
+
+/// INVALID_PARAMETER (DEN0028E 7.1).
+const INVALID_PARAMETER: u64 = -3i64 as u64;
 
 /// What SMCCC_VERSION answers: 1.2.
 const VERSION: u64 = 0x1_0002;
@@ -108,6 +116,13 @@ pub fn vendor_hypervisor(frame: &mut Frame) -> u64 {
     frame.set(2, x2);
     frame.set(3, x3);
     x0
+}
+
+/// [`EXITS`]: x0.
+pub fn exits(frame: &mut Frame, exits: &Exits) -> u64 {
+    let Some(count) = exits.visible(frame.get(1)) else { return INVALID_PARAMETER };
+    frame.set(1, count);
+    0
 }
 
 #[cfg(test)]

@@ -334,7 +334,7 @@ fn every_bit_of_the_loaders_randomness_counts() {
 /// Each cell's name and tree.
 type Trees = Vec<(String, Vec<u8>)>;
 
-/// The demo's cells with one more between them, built with so many takes of tables: which there are, and how many tables are in use.
+/// The demo's cells with one more between them, built with memory that is there so often: which there are, and how many tables are in use.
 fn built_with(takes: usize) -> (Result<Trees, BootError>, usize) {
     let before = fake::tables_taken();
     let second = linux("second").text("cpus", ["cpu@1", "cpu@2"]).text("memory", ["32M"]);
@@ -366,7 +366,7 @@ fn a_cell_that_cannot_be_made_is_left_out_and_gives_back_what_it_took() {
     assert_eq!(cells.unwrap(), all);
     let Err(none) = built_with(0).0 else { panic!("built of nothing") };
     assert!(none.to_string().starts_with("BH0506: cell `control`: "), "{none}");
-    // With one take of tables more each time: first there is none, then more and more, but never half a cell.
+    // With one piece of memory more each time: first there is none, then more and more, but never half a cell.
     let (mut takes, mut last, mut steps) = (0, Vec::new(), Vec::new());
     while last != all {
         takes += 1;

@@ -18,6 +18,7 @@ use core::fmt;
 use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{CellId, CpuSet, PcpuId, VcpuId};
 use crate::crash::{Deaths, OnCrash};
+use crate::exits::Told;
 use crate::guest_tree::GuestTree;
 use crate::log::Allowance;
 use crate::mmio::{Bus, Device};
@@ -50,6 +51,7 @@ pub struct Space {
 struct Socket {
     cpu: PcpuId,
     power: Power,
+    told: Told,
 }
 
 /// A cell. What exits touch comes first, within reach of short offsets.
@@ -116,7 +118,11 @@ impl Cell {
             space,
             root: plan.root,
             scrubbed: load::scrubbed(&plan.ram, reserved),
-            sockets: plan.cpus.iter().map(|cpu| Socket { cpu: *cpu, power: Power::default() }).collect(),
+            sockets: plan
+                .cpus
+                .iter()
+                .map(|cpu| Socket { cpu: *cpu, power: Power::default(), told: Told::default() })
+                .collect(),
             load: plan.load.clone(),
             masters: Masters::default(),
             tree: Mutex::new(tree),
@@ -184,6 +190,11 @@ impl Cell {
     /// The CPU of a vCPU.
     pub fn cpu(&self, vcpu: VcpuId) -> Option<PcpuId> {
         self.sockets.get(vcpu.index()).map(|socket| socket.cpu)
+    }
+
+    /// What the CPU of a vCPU told last of why it left the guest.
+    pub fn told(&self, vcpu: VcpuId) -> Option<&Told> {
+        self.sockets.get(vcpu.index()).map(|socket| &socket.told)
     }
 
     /// All its CPUs.

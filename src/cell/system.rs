@@ -60,6 +60,8 @@ pub struct System {
     halting: AtomicBool,
     /// CPUs that never came up, a bit each.
     absent: AtomicU64,
+    /// Every CPU counts its ticks at EL2.
+    timed: AtomicBool,
 }
 
 impl System {
@@ -82,6 +84,7 @@ impl System {
             alive,
             halting: AtomicBool::new(false),
             absent: AtomicU64::new(0),
+            timed: AtomicBool::new(false),
         };
         for cell in &system.cells {
             // No CPU sleeps yet, so nobody needs the kick.
@@ -142,6 +145,23 @@ impl System {
         let wanted = roots.chain([boot]).chain(self.cpus().map(|(id, _)| id));
         let mut there = wanted.filter(|cpu| !self.absent().contains(cpu.index()));
         there.find_map(|cpu| Some((cpu, self.seat(cpu)?)))
+    }
+
+    /// Every CPU shall tell why it left its guest ([`Cell::told`]).
+    #[cold]
+    pub fn ask_for_counts(&self, machine: &mut impl CpuInterface) {
+        let all = self.cpus().map(|(cpu, _)| self.post(cpu, Request::Counts));
+        self.send(all.fold(Kick::default(), Kick::and), machine);
+    }
+
+    /// Ticks at EL2 are to be counted, or not any more, by each CPU as soon as it is asked; which of both.
+    pub fn switch_timing(&self) -> bool {
+        !self.timed.fetch_xor(true, Ordering::Relaxed)
+    }
+
+    /// Whether ticks at EL2 are to be counted.
+    pub fn is_timed(&self) -> bool {
+        self.timed.load(Ordering::Relaxed)
     }
 
     /// CPUs shall look at their cell's virtual SPIs.

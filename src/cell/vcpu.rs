@@ -6,6 +6,7 @@ use super::{Cell, Life, Progress, Start, System, Then};
 use crate::alarm::{Alarms, Call};
 use crate::cpu::{PcpuId, VcpuId};
 use crate::crash::Record;
+use crate::exits::Exits;
 use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Spi;
 use crate::ports::Machine;
@@ -38,6 +39,8 @@ pub struct Vcpu<'a> {
     pub alarms: Alarms,
     /// What firmware can do for it.
     pub workarounds: Workarounds,
+    /// Why it left its guest, counted.
+    pub exits: Exits,
     /// A cache maintenance by set and way under way: where the instruction is, and how far.
     pub cleaning: Option<(u64, Progress)>,
 }
@@ -58,6 +61,7 @@ impl<'a> Vcpu<'a> {
             ids: IdRegisters::read(machine),
             alarms: Alarms::default(),
             workarounds: Workarounds::probe(machine, system.smc),
+            exits: Exits::default(),
             cleaning: None,
         })
     }
@@ -157,6 +161,8 @@ impl<'a> Vcpu<'a> {
     fn prepare(&mut self, start: Start, machine: &mut impl Machine) {
         machine.start_vcpu(self.cell.origin());
         self.gic.start(machine, &self.cell.gic);
+        self.exits.start(self.cell.lives());
+        self.look_at_clock(machine);
         (self.frame.elr, self.frame.spsr) = (start.entry, SPSR_START);
         self.frame.set(0, start.context);
     }
@@ -164,12 +170,32 @@ impl<'a> Vcpu<'a> {
     /// Leaves nothing of the vCPU on this CPU, no register, no timer that runs, no interrupt in a list register, but all of it in
     /// the state in which it starts: so whoever starts it does not wait for that.
     fn wipe(&mut self, machine: &mut impl Machine) {
+        self.tell_counts(machine);
         machine.reset_vcpu(&self.cell.reset(self.id));
         self.workarounds.reset(machine);
         // The timers do not call any more.
         self.gic.park(machine, &self.cell.gic);
         self.frame = Frame::default();
         self.cleaning = None;
+    }
+
+    /// Answers [`Request::Counts`].
+    #[cold]
+    pub fn tell_counts(&mut self, machine: &impl Machine) {
+        let now = machine.counter();
+        self.exits.time(self.system.is_timed(), now);
+        if let Some(told) = self.cell.told(self.id) {
+            self.exits.tell(told, now);
+        }
+    }
+
+    /// Where ticks at EL2 are counted, each turn of the guest goes by way of the inbox, so that the others need not ask.
+    pub fn look_at_clock(&mut self, machine: &impl Machine) {
+        if self.exits.is_timed() {
+            // This CPU is awake, so nobody needs the kick.
+            let Kick(_) = self.inbox.post(self.cpu, Request::Clock);
+            self.exits.left(machine.counter());
+        }
     }
 
     /// CPU_OFF.

@@ -16,6 +16,10 @@ pub(super) enum Typed {
     Restart,
     /// Who is alive?
     Who,
+    /// Why were guests left?
+    Counts,
+    /// Ticks at EL2 are to be counted, or not any more.
+    Time,
     /// What did Bulkhead say last?
     Log,
     /// What can be typed?
@@ -43,6 +47,8 @@ impl Keys {
             b'0'..=b'9' => Typed::Attach(byte.wrapping_sub(b'0')),
             b'r' => Typed::Restart,
             b'i' => Typed::Who,
+            b's' => Typed::Counts,
+            b't' => Typed::Time,
             b'l' => Typed::Log,
             b'?' | b'h' => Typed::Help,
             _ => Typed::Unknown,
@@ -57,8 +63,10 @@ mod tests {
     #[test]
     fn orders_begin_with_ctrl_caret() {
         let mut keys = Keys::default();
-        let typed: Vec<_> =
-            b"a\x1e1b\x1e0\x1er\x1ei\x1el\x1e?\x1e\x1e\x1exr".iter().map(|b| keys.feed(*b)).collect();
+        let typed: Vec<_> = b"a\x1e1b\x1e0\x1er\x1ei\x1es\x1et\x1el\x1e?\x1e\x1e\x1exr"
+            .iter()
+            .map(|b| keys.feed(*b))
+            .collect();
         let typed: Vec<_> = typed.into_iter().filter(|typed| *typed != Typed::Nothing).collect();
         use Typed::*;
         let wanted = [
@@ -68,6 +76,8 @@ mod tests {
             Attach(0),
             Restart,
             Who,
+            Counts,
+            Time,
             Log,
             Help,
             Byte(ESCAPE),

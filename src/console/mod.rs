@@ -35,10 +35,13 @@ use channel::{Channel, Look, Port};
 use mux::Mux;
 use pl011::FR;
 
-pub use orders::interrupt;
+pub use orders::{interrupt, show_counts};
 
 /// The most bytes that one event moves to the UART.
 const BUDGET: usize = 256;
+/// The most that a byte in the middle of a line moves: more than the cell has printed, so that it gets ahead, but it does not
+/// print the floods of others either.
+const SHARE: usize = 8;
 /// Nobody has the input.
 const NOBODY: usize = usize::MAX;
 /// Cells' colours, as SGR numbers them from 30: cyan, yellow, green, magenta, blue, red.
@@ -86,7 +89,7 @@ impl Console {
     pub fn say(&self, line: fmt::Arguments<'_>) {
         self.write(line);
         // Whoever says it has no way to tell other CPUs that lines changed: the UART's interrupt does.
-        self.pump(true);
+        self.pump(BUDGET, true);
     }
 
     /// The same, printed by whoever pumps next.
@@ -105,7 +108,7 @@ impl Console {
             // No vCPU runs that would have to be told.
             let _ = port.drive(&channel);
         }
-        self.pump(true);
+        self.pump(BUDGET, true);
     }
 
     /// The machine goes off: what Bulkhead said is printed first, if the UART takes it within a second.
@@ -114,7 +117,7 @@ impl Console {
         let wait = |until| (now() < until).then(|| timer.relax()).is_some();
         let until = now().saturating_add(timer.frequency());
         while self.has_more() && wait(until) {
-            self.pump(false);
+            self.pump(BUDGET, false);
         }
         // The UART's own queue: 32 bytes take 3 ms at 115,200 bauds.
         let until = now().saturating_add(timer.frequency() / 200);
@@ -127,10 +130,9 @@ impl Console {
             || self.ports.first().is_some_and(|port| !port.lock().out.is_empty())
     }
 
-    /// Moves bytes to the UART, unless another CPU does: that one looks again before it stops.
-    fn pump(&self, call: bool) {
+    /// Moves so many bytes to the UART, unless another CPU does: that one looks again before it stops.
+    fn pump(&self, mut budget: usize, call: bool) {
         self.wanted.store(true, Ordering::SeqCst);
-        let mut budget = BUDGET;
         while budget != 0 && self.wanted.load(Ordering::SeqCst) {
             fence(Ordering::SeqCst);
             let Some(mut mux) = self.mux.try_lock() else { return };
@@ -217,10 +219,13 @@ fn access_channel<M: Machine>(
     if changed && let Some(spi) = vcpu.system.gic.console {
         vcpu.line_changed(spi, machine);
     }
-    if look == Look::Always || look == Look::IfShown && console.input.load(Ordering::Relaxed) == at {
-        console.pump(false);
-        tell(vcpu, machine);
-    }
+    let budget = match look {
+        Look::Always => BUDGET,
+        Look::IfShown if console.input.load(Ordering::Relaxed) == at => SHARE,
+        _ => return value,
+    };
+    console.pump(budget, false);
+    tell(vcpu, machine);
     value
 }
 

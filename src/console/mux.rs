@@ -22,7 +22,7 @@ pub(super) struct Mux {
     more: bool,
     pub(super) keys: Keys,
     /// The channel that has the input, and will have the screen from the end of the line on that is being printed.
-    pub(super) input: Option<usize>,
+    input: Option<usize>,
     /// The channel that has the screen.
     screen: Option<usize>,
     /// Its unfinished line is not to be seen.
@@ -36,6 +36,8 @@ pub(super) struct Mux {
     line: Option<(usize, usize)>,
     /// Who had its turn last.
     turn: usize,
+    /// The input has moved: Bulkhead's own lines, which say so, come before anything of whoever has the screen then.
+    announcing: bool,
 }
 
 impl Mux {
@@ -54,6 +56,7 @@ impl Mux {
             resting: false,
             line: None,
             turn: 0,
+            announcing: false,
         }
     }
 
@@ -74,6 +77,16 @@ impl Mux {
     /// Whether bytes are on their way to the UART.
     pub(super) fn is_busy(&self) -> bool {
         self.sent != self.stage.len()
+    }
+
+    /// The channel that has the input.
+    pub(super) fn input(&self) -> Option<usize> {
+        self.input
+    }
+
+    /// Moves the input; whoever calls has Bulkhead say so before the mux pumps again.
+    pub(super) fn attach(&mut self, at: Option<usize>) {
+        (self.input, self.announcing) = (at, true);
     }
 
     /// Takes what was typed.
@@ -136,8 +149,6 @@ impl Mux {
             port.lock().leave(&mut self.stage);
         }
         self.screen = self.input;
-        // Bulkhead's own lines come first, which say so.
-        self.turn = ports.len().wrapping_sub(1);
         // Its unfinished line is drawn when nothing else is to be printed.
         self.hidden = self.screen.is_some();
         self.left = 0;
@@ -148,10 +159,14 @@ impl Mux {
 
     /// Lets the next channel that has something begin; whether there was one.
     fn next(&mut self, ports: &[Port], changed: &mut u64) -> bool {
-        if self.left != 0 && self.pass(ports, changed) {
+        let all = ports.len();
+        if self.announcing {
+            self.turn = all.wrapping_sub(1);
+            self.announcing = ports.first().is_some_and(|own| own.lock().is_ready());
+        }
+        if self.left != 0 && !self.announcing && self.pass(ports, changed) {
             return true;
         }
-        let all = ports.len();
         for step in 1..=all {
             let at = self.turn.wrapping_add(step).checked_rem(all).unwrap_or(0);
             if Some(at) == self.screen {

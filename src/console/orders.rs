@@ -6,6 +6,7 @@ use arrayvec::ArrayVec;
 
 use super::channel::Port;
 use super::input::Typed;
+use super::mux::Mux;
 use super::{BUDGET, Console, Line, NOBODY, tell};
 use crate::alarm::Call;
 use crate::cell::{Affinity, Cell, Life, Vcpu};
@@ -26,6 +27,8 @@ const REST: u64 = 256;
 pub(super) enum Order {
     Restart(usize),
     Who,
+    Counts,
+    Time,
 }
 
 /// The UART interrupted: to be called before its interrupt is deactivated, on whichever CPU it came to.
@@ -54,7 +57,38 @@ pub fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
                 }
                 let free = (vcpu.system.free_memory)();
                 console.write(format_args!("free memory of EL2: {free} bytes"));
-                console.pump(true);
+                console.pump(BUDGET, true);
+            }
+            Order::Counts => ask(vcpu, machine),
+            Order::Time => {
+                let on = vcpu.system.switch_timing();
+                console.say(format_args!(
+                    "ticks at EL2 {}",
+                    if on { "are counted; Ctrl-^ s shows them" } else { "are not counted any more" }
+                ));
+                vcpu.system.ask_for_counts(machine);
+            }
+        }
+    }
+    tell(vcpu, machine);
+}
+
+/// Asks all CPUs for their counters. Nobody waits for them: they are shown after a moment.
+fn ask<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
+    vcpu.system.ask_for_counts(machine);
+    let until = machine.counter().saturating_add(machine.frequency() / REST);
+    vcpu.alarms.set(Call::Counts, Some(until), machine);
+}
+
+/// Shows what the CPUs have told meanwhile.
+#[cold]
+#[inline(never)]
+pub fn show_counts<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
+    let Some(console) = &vcpu.system.console else { return };
+    for cell in &vcpu.system.cells {
+        for id in (0..u8::MAX).take(cell.vcpus()).map(VcpuId) {
+            if let Some(told) = cell.told(id) {
+                console.say(format_args!("{} {} vCPU {}: {told}", super::port_of(cell.id), cell.name, id.0));
             }
         }
     }
@@ -70,30 +104,25 @@ impl Console {
         mux.wake();
         let count = mux.take(&mut typed);
         for byte in typed.iter().take(count) {
-            let input = mux.input;
+            let input = mux.input();
             match mux.keys.feed(*byte) {
                 Typed::Nothing => {}
                 Typed::Byte(byte) => {
                     // Whoever types without having chosen means the first one there is.
                     if input.is_none() {
-                        mux.input = (0..self.ports.len()).find(|at| self.has_uart(*at));
-                        self.say_input(mux.input);
+                        self.attach(&mut mux, (0..self.ports.len()).find(|at| self.has_uart(*at)));
                     }
-                    if let Some(port) = mux.input.and_then(|at| self.ports.get(at)) {
+                    if let Some(port) = mux.input().and_then(|at| self.ports.get(at)) {
                         let mut channel = port.lock();
                         if let Some(uart) = &mut channel.uart {
                             uart.receive(byte);
                         }
-                        super::mux::mark(&mut changed, mux.input.unwrap_or(0), port.drive(&channel));
+                        super::mux::mark(&mut changed, mux.input().unwrap_or(0), port.drive(&channel));
                     }
                 }
-                Typed::Attach(0) => {
-                    mux.input = None;
-                    self.say_input(None);
-                }
+                Typed::Attach(0) => self.attach(&mut mux, None),
                 Typed::Attach(number) if self.has_uart(usize::from(number)) => {
-                    mux.input = Some(usize::from(number));
-                    self.say_input(mux.input);
+                    self.attach(&mut mux, Some(usize::from(number)));
                 }
                 Typed::Attach(number) => {
                     self.write(format_args!(
@@ -106,12 +135,14 @@ impl Console {
                     None => self.write(format_args!("no cell has the input; Ctrl-^ 1 gives it to the first")),
                 },
                 Typed::Who => _ = orders.try_push(Order::Who),
+                Typed::Counts => _ = orders.try_push(Order::Counts),
+                Typed::Time => _ = orders.try_push(Order::Time),
                 Typed::Log => self.again(&log::LINES.lock()),
                 Typed::Help => self.help(),
                 Typed::Unknown => self.write(format_args!("no such order; Ctrl-^ ? lists them")),
             }
         }
-        self.input.store(mux.input.unwrap_or(NOBODY), Ordering::Relaxed);
+        self.input.store(mux.input().unwrap_or(NOBODY), Ordering::Relaxed);
         // Whoever could not pump meanwhile relies on us.
         self.wanted.store(false, Ordering::SeqCst);
         fence(Ordering::SeqCst);
@@ -120,7 +151,7 @@ impl Console {
         let rest = mux.rest();
         drop(mux);
         if !rest && self.wanted.load(Ordering::SeqCst) {
-            self.pump(true);
+            self.pump(BUDGET, true);
         }
         (orders, rest)
     }
@@ -129,7 +160,9 @@ impl Console {
         self.ports.get(at).is_some_and(|port| port.lock().uart.is_some())
     }
 
-    fn say_input(&self, at: Option<usize>) {
+    /// Moves the input, and says so.
+    fn attach(&self, mux: &mut Mux, at: Option<usize>) {
+        mux.attach(at);
         match at.and_then(|at| self.ports.get(at)) {
             Some(port) => {
                 self.write(format_args!("the input goes to {}; Ctrl-^ ? for help", Name(port)));
@@ -155,6 +188,8 @@ impl Console {
             "Ctrl-^ 0       the input goes to nobody",
             "Ctrl-^ r       restarts the cell that has the input",
             "Ctrl-^ i       who is alive, and who died how",
+            "Ctrl-^ s       why guests were left, counted for each vCPU since its cell's life began",
+            "Ctrl-^ t       also count the ticks spent at EL2, or no more",
             "Ctrl-^ l       the hypervisor's last lines again, with the machine's time",
             "Ctrl-^ Ctrl-^  sends Ctrl-^ itself",
         ] {

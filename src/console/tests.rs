@@ -68,10 +68,11 @@ impl Desk {
             let (_, look) = channel.access(0, Width::Word, Some(byte.into()));
             drop(channel);
             count += 1;
-            if look == Look::Always
-                || look == Look::IfShown && self.console.input.load(Ordering::Relaxed) == cell
-            {
-                self.console.pump(false);
+            let shown = self.console.input.load(Ordering::Relaxed) == cell;
+            match look {
+                Look::Always => self.console.pump(BUDGET, false),
+                Look::IfShown if shown => self.console.pump(SHARE, false),
+                _ => {}
             }
         }
         count
@@ -199,6 +200,44 @@ fn moving_the_input_splits_no_line() {
         desk.seen(),
         "begun\x1b[0m\r\n[bulkhead] the input goes to b; Ctrl-^ ? for help\r\n[a] begun and ended\r\n"
     );
+}
+
+#[test]
+fn moves_are_told_before_anything_of_whoever_has_the_screen_then() {
+    let desk = Desk::new();
+    desk.serial.0.lock().unwrap().room = Some(0);
+    desk.print(1, "under way\n");
+    desk.print(2, "one\n");
+    // Both in one go.
+    desk.serial.0.lock().unwrap().typed.extend(b"\x1e1\x1e2");
+    desk.console.serve();
+    desk.serial.0.lock().unwrap().room = None;
+    let goes = |to: &str| format!("[bulkhead] the input goes to {to}; Ctrl-^ ? for help\r\n");
+    assert_eq!(desk.seen(), format!("[a] under way\r\n{}{}one\n", goes("a"), goes("b")));
+    // Away and back at once: the screen stays, and between the two nothing is printed.
+    desk.serial.0.lock().unwrap().room = Some(0);
+    desk.print(2, "under way\ntwo\n");
+    desk.serial.0.lock().unwrap().typed.extend(b"\x1e1\x1e2");
+    desk.console.serve();
+    desk.serial.0.lock().unwrap().room = None;
+    let seen = desk.seen();
+    assert!(seen.contains(&format!("{}{}", goes("a"), goes("b"))), "{seen:?}");
+}
+
+#[test]
+fn whoever_has_the_screen_does_not_print_the_floods_of_others() {
+    let desk = Desk::new();
+    desk.typed(b"\x1e1");
+    desk.serial.0.lock().unwrap().room = Some(0);
+    desk.print(2, &"flood\n".repeat(200));
+    let mut wires = desk.serial.0.lock().unwrap();
+    (wires.room, wires.sent) = (None, vec![]);
+    drop(wires);
+    for n in 1..=40 {
+        desk.print(1, "x");
+        let sent = desk.serial.0.lock().unwrap().sent.len();
+        assert!((n..=n * SHARE).contains(&sent), "{sent} bytes for {n}");
+    }
 }
 
 #[test]

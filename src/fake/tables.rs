@@ -1,4 +1,4 @@
-//! Memory for translation tables, counted: a test says how much of it there is, and sees what came back.
+//! EL2's memory, counted: a test says how often it is there, and sees what of the translation tables came back.
 
 use std::cell::Cell;
 
@@ -8,13 +8,13 @@ use crate::paging::{Table, Tables};
 thread_local! {
     /// Tables that this thread has taken and not given back.
     static TAKEN: Cell<usize> = const { Cell::new(0) };
-    /// How often this thread may still take tables.
+    /// How often this thread may still take memory.
     static TAKES: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 /// Tables aligned as `arch` aligns them (see [`crate::paging::TakeTables`]). Their memory is never used again.
 pub fn take_tables(count: usize) -> Option<Tables> {
-    TAKES.set(TAKES.get().checked_sub(1)?);
+    take()?;
     let tables: &'static [Table] =
         Vec::leak((0..count.next_power_of_two() * 2).map(|_| Table::new()).collect());
     let align = count.next_power_of_two() as u64 * PAGE;
@@ -23,12 +23,18 @@ pub fn take_tables(count: usize) -> Option<Tables> {
     Some(Tables::new(tables.get(first..)?.get(..count)?, |_, count| TAKEN.set(TAKEN.get() - count)))
 }
 
+/// Takes memory of whatever kind, if this thread may.
+pub fn take() -> Option<()> {
+    TAKES.set(TAKES.get().checked_sub(1)?);
+    Some(())
+}
+
 /// The tables that this thread has taken and not given back.
 pub fn tables_taken() -> usize {
     TAKEN.get()
 }
 
-/// From now on this thread may take tables so often.
+/// From now on this thread may take memory so often.
 pub fn allow_takes(count: usize) {
     TAKES.set(count);
 }

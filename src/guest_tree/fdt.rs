@@ -5,6 +5,8 @@
 
 use alloc::vec::Vec;
 
+use crate::plan::pool;
+
 const BEGIN_NODE: u32 = 1;
 const END_NODE: u32 = 2;
 const PROP: u32 = 3;
@@ -15,26 +17,38 @@ const HEADER: usize = 40;
 const RESERVATIONS: usize = 16;
 
 /// A tree being written. Names and values come from trees that have been checked, or from this crate, so they are
-/// well-formed.
+/// well-formed. It is the largest thing that is allocated for a cell, so that there is no memory for it is no end of all.
 pub(super) struct Fdt<'a> {
     /// Header, reservations, structure block.
     data: Vec<u8>,
     strings: Vec<u8>,
     /// The names in `strings` and where they stand, sorted.
     names: Vec<(&'a str, u32)>,
+    /// There was no memory for part of it.
+    cut: bool,
+}
+
+/// Appends bytes if there is memory for them; whether there was.
+fn append(to: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let room = pool::reserve(to, bytes.len());
+    if room {
+        to.extend_from_slice(bytes);
+    }
+    room
 }
 
 impl<'a> Fdt<'a> {
     pub(super) fn new() -> Self {
-        let data = alloc::vec![0; HEADER + RESERVATIONS];
-        Self { data, strings: Vec::new(), names: Vec::new() }
+        let mut fdt = Self { data: Vec::new(), strings: Vec::new(), names: Vec::new(), cut: false };
+        fdt.put(&[0; HEADER + RESERVATIONS]);
+        fdt
     }
 
     /// Opens a node. What belongs to it comes before the [`Fdt::end_node`] that closes it, properties first.
     pub(super) fn begin_node(&mut self, name: &str) {
         self.word(BEGIN_NODE);
-        self.data.extend_from_slice(name.as_bytes());
-        self.data.push(0);
+        self.put(name.as_bytes());
+        self.put(&[0]);
         self.align();
     }
 
@@ -47,7 +61,7 @@ impl<'a> Fdt<'a> {
         self.word(value.len() as u32);
         let name = self.name(name);
         self.word(name);
-        self.data.extend_from_slice(value);
+        self.put(value);
         self.align();
     }
 
@@ -58,12 +72,13 @@ impl<'a> Fdt<'a> {
         self.property(name, &bytes);
     }
 
-    /// The tree, when all nodes are closed.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    /// The tree, when all nodes are closed; `None` without memory for it.
+    pub(super) fn finish(mut self) -> Option<Vec<u8>> {
         self.word(END);
         let strings = self.data.len();
         let structure = HEADER.wrapping_add(RESERVATIONS);
-        self.data.append(&mut self.strings);
+        let names = core::mem::take(&mut self.strings);
+        self.put(&names);
         let size = self.data.len();
         let header = [
             0xd00d_feed,
@@ -80,9 +95,10 @@ impl<'a> Fdt<'a> {
         for (place, value) in self.data.as_chunks_mut::<4>().0.iter_mut().zip(header) {
             *place = (value as u32).to_be_bytes();
         }
-        // It is kept for all lives of a cell.
-        self.data.shrink_to_fit();
-        self.data
+        // It is kept for all lives of a cell, so it takes no more than it needs.
+        let mut kept = Vec::new();
+        let room = !self.cut && append(&mut kept, &self.data);
+        room.then_some(kept)
     }
 
     /// Where a property's name stands in the strings block.
@@ -91,21 +107,28 @@ impl<'a> Fdt<'a> {
             Ok(at) => self.names.get(at).map_or(0, |(_, offset)| *offset),
             Err(at) => {
                 let offset = self.strings.len() as u32;
-                self.strings.extend_from_slice(name.as_bytes());
-                self.strings.push(0);
-                self.names.insert(at, (name, offset));
+                let whole = append(&mut self.strings, name.as_bytes()) && append(&mut self.strings, &[0]);
+                if whole && self.names.try_reserve(1).is_ok() {
+                    self.names.insert(at, (name, offset));
+                } else {
+                    self.cut = true;
+                }
                 offset
             }
         }
     }
 
     fn word(&mut self, word: u32) {
-        self.data.extend_from_slice(&word.to_be_bytes());
+        self.put(&word.to_be_bytes());
     }
 
     fn align(&mut self) {
-        let size = self.data.len().next_multiple_of(4);
-        self.data.resize(size, 0);
+        let over = self.data.len() % 4;
+        self.put([0; 3].get(over.wrapping_sub(1)..).unwrap_or_default());
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.cut |= !append(&mut self.data, bytes);
     }
 }
 
@@ -128,7 +151,7 @@ mod tests {
         fdt.property("odd", &[1, 2, 3, 4, 5]);
         fdt.end_node();
         fdt.end_node();
-        let bytes = fdt.finish();
+        let bytes = fdt.finish().unwrap();
         let tree = Tree::parse(&bytes).unwrap();
         let paths: Vec<_> = tree.nodes().map(|n| n.path()).collect();
         assert_eq!(paths, ["/", "/a@1", "/b"]);

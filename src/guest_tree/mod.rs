@@ -24,7 +24,7 @@ use core::ops::Range;
 
 use crate::cpu::CellId;
 use crate::hardware::Hardware;
-use crate::plan::{CellPlan, Checked, Plan, TreeSource};
+use crate::plan::{CellPlan, Checked, Plan, TreeSource, pool};
 use crate::ports::Entropy;
 use crate::refusal::{Code, code};
 use crate::tree::{Blob, NodeId, Token, Tree};
@@ -70,6 +70,9 @@ pub enum GuestTreeError {
     /// The board's tree asks for too much work.
     #[error("its device tree takes more steps to make than on any known board: is the board's tree damaged?")]
     TooEntangled,
+    /// EL2's memory does not suffice.
+    #[error("EL2's memory does not suffice")]
+    NoMemory,
     /// The overlay does not go with it.
     #[error("its `dtb-overlay` makes it deeper than 32 nodes, or larger than a tree may be")]
     Overlay,
@@ -90,10 +93,18 @@ impl GuestTreeError {
             Self::TooLarge { .. } | Self::TooEntangled | Self::Cells { .. } | Self::Overlay => {
                 code::CELL_TREE
             }
+            Self::NoMemory => code::POOL_TOO_SMALL,
             Self::NoCell(_) | Self::NoCpu { .. } => code::CELL_TREE_BUG,
         }
     }
 }
+
+/// Bytes that a node of the board takes while a cell's tree is made: who owns it, what becomes of it, who refers to it.
+const PER_NODE: usize = 16;
+/// Names and values that are put together on the way.
+const TEXT: usize = 2 << 10;
+/// Bytes that each byte of a tree takes that is read to lay an overlay over it.
+const PER_READ: usize = 5;
 
 /// Makes the tree of a cell as the plan says: the derived one, that with an overlay out of the archive, or none, where one is
 /// given and copied like an image.
@@ -107,6 +118,9 @@ pub fn planned(
     cell: &CellPlan,
     archive: &[u8],
 ) -> Result<GuestTree, GuestTreeError> {
+    // All but the trees themselves, for which the writer looks as they grow.
+    let room = |bytes| pool::has_room(bytes).then_some(()).ok_or(GuestTreeError::NoMemory);
+    room(tree.node_count().saturating_mul(PER_NODE).saturating_add(TEXT))?;
     match cell.load.source {
         TreeSource::Given => Ok(GuestTree::default()),
         TreeSource::Derived => build(tree, hardware, plan, cell.id),
@@ -114,7 +128,8 @@ pub fn planned(
             let derived = build(tree, hardware, plan, cell.id)?;
             let file = archive.get(offset as usize..).and_then(|rest| rest.get(..size as usize));
             let overlay = file.and_then(|file| Tree::parse(file).ok()).ok_or(GuestTreeError::Overlay)?;
-            let bytes = overlay::apply(&derived.bytes, &overlay).ok_or(GuestTreeError::Overlay)?;
+            room(derived.bytes.len().saturating_add(file.map_or(0, <[u8]>::len)).saturating_mul(PER_READ))?;
+            let bytes = overlay::apply(&derived.bytes, &overlay)?;
             finished(bytes, cell)
         }
     }

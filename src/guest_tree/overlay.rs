@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use super::GuestTreeError;
 use super::fdt::Fdt;
 use crate::tree::{Node, Tree};
 
@@ -42,17 +43,18 @@ pub fn objection(overlay: &Tree<'_>) -> Option<&'static str> {
     }
 }
 
-/// A tree with an overlay that nobody objects to; `None` if the two together are no tree.
-pub(super) fn apply(tree: &[u8], overlay: &Tree<'_>) -> Option<Vec<u8>> {
+/// A tree with an overlay that nobody objects to, unless the two together are no tree.
+pub(super) fn apply(tree: &[u8], overlay: &Tree<'_>) -> Result<Vec<u8>, GuestTreeError> {
     let mut bytes = tree.to_vec();
     for node in overlay.root().children() {
         let Some((target, overlay)) = fragment(&node) else { continue };
-        let tree = Tree::parse(&bytes).ok()?;
+        let tree = Tree::parse(&bytes).map_err(|_| GuestTreeError::Overlay)?;
         let mut fdt = Fdt::new();
         merge(&mut fdt, "", Some(tree.root()), Some((overlay, target.trim_start_matches('/'))));
-        bytes = fdt.finish();
+        bytes = fdt.finish().ok_or(GuestTreeError::NoMemory)?;
     }
-    Tree::parse(&bytes).is_ok().then_some(bytes)
+    Tree::parse(&bytes).map_err(|_| GuestTreeError::Overlay)?;
+    Ok(bytes)
 }
 
 /// A fragment's target and what is to be laid over it.
@@ -186,6 +188,6 @@ mod tests {
         let deep = |n: usize| (0..n).fold(node("leaf"), |below, _| node("n").child(below));
         let base = node("").child(deep(28)).blob();
         let over = node("").child(fragment("/a/b/c/d/e/f", overlay().child(deep(28)))).blob();
-        assert_eq!(apply(&base, &Tree::parse(&over).unwrap()), None);
+        assert_eq!(apply(&base, &Tree::parse(&over).unwrap()), Err(GuestTreeError::Overlay));
     }
 }

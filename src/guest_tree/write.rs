@@ -77,7 +77,7 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
         self.watchdog()?;
         self.children(root);
         self.fdt.end_node();
-        Ok(self.fdt.finish())
+        self.fdt.finish().ok_or(GuestTreeError::NoMemory)
     }
 
     /// The properties of the root node of a cell that does not see the whole board.

@@ -33,6 +33,25 @@ pub fn size(cpus: usize, cells: usize, tree: usize) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
+/// Makes room for so many bytes more, if EL2's memory has them.
+pub fn reserve(piece: &mut Vec<u8>, bytes: usize) -> bool {
+    #[cfg(test)]
+    if piece.capacity().saturating_sub(piece.len()) < bytes && crate::fake::take().is_none() {
+        return false;
+    }
+    piece.try_reserve(bytes).is_ok()
+}
+
+/// Whether so many bytes of EL2's memory are there in one piece: then smaller ones are there as well, together half as many at
+/// least, because the heap hands out powers of two.
+pub fn has_room(bytes: usize) -> bool {
+    let mut piece = Vec::new();
+    let found = reserve(&mut piece, bytes);
+    // A compiler may leave out what is allocated and not used.
+    core::hint::black_box(piece.as_ptr());
+    found
+}
+
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {

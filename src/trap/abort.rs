@@ -5,6 +5,7 @@ use super::{Go, Resume, walk};
 use crate::addr::Ipa;
 use crate::cell::Vcpu;
 use crate::console;
+use crate::exits::Reason;
 use crate::mmio::Device;
 use crate::ports::{Machine, Width};
 use crate::vcpu::{Access, EXTERNAL, EXTERNAL_ON_WALK, GuestFault, Pstate, aarch32};
@@ -21,6 +22,7 @@ pub fn ipa(hpfar: u64, far: u64) -> Ipa {
 #[inline(always)]
 pub fn data<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort, go: impl Go<M, R>) -> R {
     if !abort.is_access() {
+        vcpu.exits.count(Reason::Abort);
         let resume = unusual(vcpu, machine, abort);
         return go(vcpu, machine, resume);
     }
@@ -28,6 +30,7 @@ pub fn data<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbor
     let width = abort.width();
     let write = abort.write().then(|| vcpu.frame.get(abort.register()) & width.mask());
     let Some((device, offset)) = vcpu.cell.bus.find(at, width) else {
+        vcpu.exits.count(Reason::Abort);
         let resume = refuse(vcpu, machine, abort);
         return go(vcpu, machine, resume);
     };
@@ -62,13 +65,21 @@ fn access<M: Machine>(
     let gic = &vcpu.cell.gic;
     match device {
         Device::Gicd => {
+            vcpu.exits.count(Reason::Gicd);
             vgic::gicd_access(machine, gic, |machine| vcpu.gic_context(machine), offset, width, write)
         }
         Device::Gicr => {
+            vcpu.exits.count(Reason::Gicr);
             vgic::gicr_access(machine, gic, |machine| vcpu.gic_context(machine), offset, width, write)
         }
-        Device::Console => console::access(vcpu, machine, offset, width, write),
-        Device::Watchdog => watchdog::access(vcpu, machine, offset, width, write),
+        Device::Console => {
+            vcpu.exits.count(Reason::Uart);
+            console::access(vcpu, machine, offset, width, write)
+        }
+        Device::Watchdog => {
+            vcpu.exits.count(Reason::Watchdog);
+            watchdog::access(vcpu, machine, offset, width, write)
+        }
     }
 }
 

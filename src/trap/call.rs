@@ -30,9 +30,18 @@ fn other<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> u64 {
     match vcpu.frame.get(0) as u32 >> 24 {
         0x80 => smccc::architecture(&vcpu.frame, &vcpu.workarounds, machine),
         0x86 => smccc::vendor_hypervisor(&mut vcpu.frame),
-        // x1 to x3 keep what the guest had there.
-        _ => PsciError::NotSupported.code(),
+        _ => rare(vcpu),
     }
+}
+
+/// What is not worth a comparison before the others; x1 to x3 keep what the guest had there, if it is nothing at all.
+#[cold]
+#[inline(never)]
+fn rare(vcpu: &mut Vcpu<'_>) -> u64 {
+    if vcpu.frame.get(0) as u32 == smccc::EXITS {
+        return smccc::exits(&mut vcpu.frame, &vcpu.exits);
+    }
+    PsciError::NotSupported.code()
 }
 
 /// A power call: its x0, or how the guest goes on without one.

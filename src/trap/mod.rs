@@ -18,6 +18,7 @@ use crate::alarm::Call;
 use crate::cell::Vcpu;
 use crate::console;
 use crate::crash::Cause;
+use crate::exits::Reason;
 use crate::ports::{Exit, Machine};
 use crate::vcpu::GuestFault;
 use crate::vgic::Irq;
@@ -76,6 +77,7 @@ impl<M, R, F: FnOnce(&mut Vcpu<'_>, &mut M, Resume) -> R> Go<M, R> for F {}
 #[cold]
 #[inline(never)]
 fn rare_exit<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit) -> Resume {
+    vcpu.exits.count(Reason::Other);
     match exit {
         Exit::SError => serror::answer(vcpu, machine),
         // Bulkhead has no Group 0 interrupts and gives guests none; firmware's go to EL3. Nothing to acknowledge.
@@ -88,8 +90,12 @@ fn synchronous<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, go: impl Go<
     match esr::decode(machine.esr()) {
         // ELR_EL2 is behind an HVC already (Arm ARM D1.3.1, preferred return address), but at an SMC that was trapped
         // (HCR_EL2.TSC).
-        Syndrome::Hvc(immediate) => call::handle(vcpu, machine, immediate, go),
+        Syndrome::Hvc(immediate) => {
+            vcpu.exits.count(Reason::Hvc);
+            call::handle(vcpu, machine, immediate, go)
+        }
         Syndrome::Smc(immediate) => {
+            vcpu.exits.count(Reason::Smc);
             vcpu.frame.skip();
             call::handle(vcpu, machine, immediate, go)
         }
@@ -104,7 +110,10 @@ fn synchronous<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, go: impl Go<
 
 #[inline(always)]
 fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
+    // Counted before it is known whose it is: behind `take` all of its ways would have to meet for that.
+    vcpu.exits.count(Reason::Interrupt);
     if let Err(intid) = vcpu.gic.take(machine, &vcpu.cell.gic) {
+        vcpu.exits.correct(Reason::Interrupt, Reason::Own);
         foreign_interrupt(vcpu, machine, intid);
     }
 }
@@ -131,6 +140,9 @@ pub fn own_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, irq: Irq)
             }
             if alarm && vcpu.alarms.take(Call::Life, machine) {
                 vcpu.look_at_life();
+            }
+            if alarm && vcpu.alarms.take(Call::Counts, machine) {
+                console::show_counts(vcpu, machine);
             }
             machine.deactivate(intid);
         }

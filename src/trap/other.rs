@@ -3,6 +3,7 @@
 use super::esr::{self, InstructionAbort};
 use super::{Resume, abort};
 use crate::cell::Vcpu;
+use crate::exits::Reason;
 use crate::ports::Machine;
 use crate::vcpu::{GuestFault, Pstate, aarch32};
 
@@ -21,6 +22,11 @@ const WAIT: u32 = 0x01;
 #[inline(never)]
 pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u32) -> Resume {
     let esr = machine.esr();
+    vcpu.exits.count(match class {
+        esr::INSTRUCTION_ABORT => Reason::Abort,
+        WAIT => Reason::Wait,
+        _ => Reason::Other,
+    });
     if class == esr::INSTRUCTION_ABORT {
         return abort::instruction(vcpu, machine, InstructionAbort::from_bits(esr::iss(esr)));
     }

@@ -3,6 +3,7 @@
 use super::esr::{Access, Sysreg};
 use super::{Go, Resume};
 use crate::cell::{Progress, Vcpu};
+use crate::exits::Reason;
 use crate::ports::Machine;
 use crate::vcpu::GuestFault;
 use crate::vgic;
@@ -25,6 +26,7 @@ const SRE: u64 = 0b111;
 pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Access, go: impl Go<M, R>) -> R {
     // HCR_EL2.TID3's group is read often, and SGIs are sent often.
     if access.read() {
+        vcpu.exits.count(Reason::Sysreg);
         let id = access.sysreg().id_register();
         let Some(value) = id.and_then(|(crm, op2)| vcpu.ids.get(crm, op2)) else {
             let resume = read_other(vcpu, access);
@@ -34,9 +36,11 @@ pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Acces
         return go(vcpu, machine, Resume::Next);
     }
     if !access.writes(ICC_SGI1R_EL1) {
+        vcpu.exits.count(Reason::Sysreg);
         let resume = write_other(vcpu, machine, access);
         return go(vcpu, machine, resume);
     }
+    vcpu.exits.count(Reason::Sgi);
     let value = vcpu.frame.get(access.register());
     let system = vcpu.system;
     vgic::sgi1r(machine, &mut vcpu.gic, &vcpu.cell.gic, &system.gic, &system.inboxes, value);

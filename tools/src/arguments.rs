@@ -301,6 +301,10 @@ pub enum Figures {
     Size,
     /// Instructions of each trap
     Traps,
+    /// The same with more cells, CPUs and devices
+    Scale,
+    /// Instructions of the same work in Linux with no hypervisor and in the root cell
+    Linux,
 }
 
 #[cfg(test)]

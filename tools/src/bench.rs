@@ -6,8 +6,10 @@ use std::time::Duration;
 
 mod chart;
 mod figures;
+mod linux;
 mod machines;
 mod profile;
+mod scale;
 
 use elf::ElfBytes;
 use elf::abi::PT_LOAD;
@@ -146,6 +148,24 @@ pub fn traps(subject: &Subject, show: &Show) -> Result<(), BenchError> {
         .map_err(|source| BenchError::Read { path: baseline.clone(), source })?;
     let grown = figures.grown_since(&before);
     if grown.is_empty() { Ok(()) } else { Err(BenchError::Grown { baseline: baseline.clone(), grown }) }
+}
+
+/// Prints what traps cost with more cells, CPUs and devices.
+///
+/// # Errors
+/// See [`BenchError`].
+pub fn scale(subject: &Subject) -> Result<(), BenchError> {
+    print!("{}", scale::table(&scale::measure(subject)?));
+    Ok(())
+}
+
+/// Prints what the same work costs Linux with nothing below it and in the root cell, and why it left its cell meanwhile.
+///
+/// # Errors
+/// See [`BenchError`].
+pub fn linux(subject: &Subject) -> Result<(), BenchError> {
+    print!("{}", linux::table(&linux::measure(subject)?));
+    Ok(())
 }
 
 /// Prints where the instructions of a case go, by function.

@@ -120,6 +120,8 @@ fn command(command: Command) -> Result<ExitCode> {
             };
             match (what, profile) {
                 (Figures::Size, _) => bench::size(&subject),
+                (Figures::Linux, _) => bench::linux(&subject),
+                (Figures::Scale, _) => bench::scale(&subject),
                 (Figures::Traps, Some(case)) => bench::profile(&subject, &case),
                 (Figures::Traps, None) => bench::traps(&subject, &bench::Show { json, svg, baseline }),
             }

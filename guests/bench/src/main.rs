@@ -6,7 +6,8 @@
 #![forbid(unsafe_code)]
 
 use rt::measure::{self, Operation, Pair, PairOperation, sample};
-use rt::{console, println, psci, regs, timer, tree};
+use rt::timer::{Timer, count, ticks};
+use rt::{console, gic, println, psci, regs, timer, tree};
 
 rt::entry!(main, irq);
 
@@ -39,6 +40,13 @@ fn main() -> ! {
     if timer::frequency() != 1_000_000_000 {
         println!("bench: a tick is no instruction: CNTFRQ_EL0 is {}", timer::frequency());
     }
+    // A neighbour that does nothing, and whoever begins when all neighbours do.
+    while tree::argument("bench.asleep").is_some() {
+        regs::wait_for_interrupt();
+    }
+    if tree::argument("bench.late").is_some() {
+        sleep();
+    }
     measure::start();
     // Bare QEMU without EL2 answers PSCI itself, and knows no other call.
     let is_bare = tree::argument("bench.bare").is_some();
@@ -70,6 +78,22 @@ fn main() -> ! {
     loop {
         regs::wait_for_interrupt();
     }
+}
+
+/// Sleeps for a second.
+fn sleep() {
+    let (timer, until) = (Timer::Virtual, count() + ticks(1_000_000));
+    gic::enable(timer.intid());
+    timer.start(until);
+    while count() < until {
+        regs::wait_for_interrupt();
+    }
+    let intid = gic::acknowledge();
+    timer.stop();
+    if intid == timer.intid() {
+        gic::end(intid);
+    }
+    gic::disable(timer.intid());
 }
 
 /// Whether a case is asked for: all are, or the one of `bench.only=NAME`.

@@ -92,7 +92,7 @@ fn known(function: u64) -> bool {
     matches!(
         function,
         0x8000_0000..=0x8000_0001 | 0x8000_3fff | 0x8000_7fff | 0x8000_8000 | 0x8600_ff01 | 0x8400_0000..=0x8400_0012
-    ) || function == 0xc400_0012
+    ) || matches!(function, 0xc400_0012 | 0xc600_0000)
 }
 
 /// No function lives behind an immediate that is not 0 (DEN0028E 2.7).

@@ -17,6 +17,7 @@
 mod answers;
 mod crew;
 mod entry;
+mod exits;
 mod gic;
 mod id;
 mod memory;
@@ -46,6 +47,7 @@ const GROUPS: &[&[Check]] = &[
     answers::CHECKS,
     psci::CHECKS,
     power::CHECKS,
+    exits::CHECKS,
     gic::CHECKS,
     sgi::CHECKS,
     order::CHECKS,

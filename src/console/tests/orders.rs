@@ -105,3 +105,33 @@ fn the_last_lines_come_again() {
     press(&board, &serial, &mut cpus[2], b"\x1el");
     assert!(!screen(&serial).contains("no such order"));
 }
+
+#[test]
+fn exits_are_shown_when_the_cpus_had_time_to_tell() {
+    let (system, board, serial) = systems();
+    let mut cpus: Vec<Cpu<'_>> = (0..5).map(|n| Cpu::new(&system, &board, n)).collect();
+    let settle = |cpus: &mut [Cpu<'_>]| (0..8).for_each(|_| cpus.iter_mut().for_each(Cpu::step));
+    settle(&mut cpus);
+    (0..3).for_each(|_| _ = cpus[3].call(crate::psci::function::VERSION, [0; 3]));
+    let alarm = |cpus: &mut [Cpu<'_>]| {
+        board.set_count(cpus[2].machine.alarm.expect("the CPU that was asked waits for the others"));
+        board.raise(PcpuId(2), system.gic.ppis.alarm.intid());
+        settle(cpus);
+    };
+    press(&board, &serial, &mut cpus[2], b"\x1es");
+    settle(&mut cpus);
+    assert!(!screen(&serial).contains("vCPU"), "not before they had time");
+    alarm(&mut cpus);
+    (0..9).for_each(|_| press(&board, &serial, &mut cpus[2], b""));
+    let seen = screen(&serial);
+    assert!(seen.contains("2 cell1 vCPU 0: hvc 3, "), "{seen}");
+    assert!(seen.contains("2 cell1 vCPU 1: all 0\r\n") && !seen.contains("ticks"), "{seen}");
+    press(&board, &serial, &mut cpus[2], b"\x1et");
+    settle(&mut cpus);
+    press(&board, &serial, &mut cpus[2], b"\x1es");
+    settle(&mut cpus);
+    alarm(&mut cpus);
+    (0..9).for_each(|_| press(&board, &serial, &mut cpus[2], b""));
+    let seen = screen(&serial);
+    assert!(seen.contains("ticks at EL2 are counted") && seen.contains(" ticks at EL2\r\n"), "{seen}");
+}

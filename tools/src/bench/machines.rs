@@ -46,8 +46,13 @@ pub fn run(
 ) -> Result<BTreeMap<String, Samples>, BenchError> {
     let folder = Scratch::new()?;
     let args = arguments(subject, below, only, folder.path())?;
+    Ok(cases(&watch(&args)?))
+}
+
+/// What the guest counted, by case.
+pub(super) fn cases(lines: &[String]) -> BTreeMap<String, Samples> {
     let mut cases = BTreeMap::new();
-    for line in watch(&args)? {
+    for line in lines {
         let Some(said) = line.find("bench: ").and_then(|at| line.get(at + 7..)) else { continue };
         let words: Vec<_> = said.split_whitespace().collect();
         let numbers: Vec<u64> = words.iter().skip(1).filter_map(|word| word.parse().ok()).collect();
@@ -55,7 +60,7 @@ pub fn run(
             cases.insert(name.to_string(), samples);
         }
     }
-    Ok(cases)
+    cases
 }
 
 /// QEMU's arguments for a run. The machine has two CPUs and two UARTs; one instruction lasts a nanosecond.
@@ -86,7 +91,7 @@ pub(super) fn arguments(
             args.extend(["-append".into(), format!("bench.bare {only}")]);
         }
         Below::Virtual => {
-            let archive = cells(subject, &only, folder)?;
+            let archive = archive(subject, &only, folder)?;
             args.extend(kernel(&subject.image));
             args.extend(["-initrd".into(), archive.display().to_string()]);
         }
@@ -102,7 +107,7 @@ pub(super) fn arguments(
 }
 
 /// The archive of one cell with both CPUs, a virtual UART for its console and the second UART for its interrupt.
-fn cells(subject: &Subject, bootargs: &str, folder: &Path) -> Result<PathBuf, BenchError> {
+fn archive(subject: &Subject, bootargs: &str, folder: &Path) -> Result<PathBuf, BenchError> {
     let (source, archive) = (folder.join("bench.dts"), folder.join("bench.cells"));
     let text = format!(
         "/dts-v1/;\n/ {{\n    compatible = \"bulkhead,cells-v1\";\n    bench {{\n        cpus = <2>; memory = \"16M\"; \
@@ -130,7 +135,7 @@ fn xen_tree(machine: &Machine, guest: &Path, bootargs: &str) -> Result<Vec<u8>, 
 }
 
 /// Runs QEMU until the guest says that it is done; all that came on the first UART.
-fn watch(args: &[String]) -> Result<Vec<String>, BenchError> {
+pub(super) fn watch(args: &[String]) -> Result<Vec<String>, BenchError> {
     let start = |source| QemuError::Io { what: "qemu-system-aarch64 does not start".into(), source };
     let mut child = command(args)
         .stdin(Stdio::null())

@@ -66,6 +66,10 @@ impl Machine {
         if self.secure {
             machine += ",secure=on";
         }
+        if self.icount {
+            // The same seeds each time.
+            machine += ",dtb-randomness=off";
+        }
         // Without -nodefaults there would be a network card, whose option ROM Debian packages apart.
         let mut args: Vec<String> = ["-nodefaults", "-display", "none", "-M"].map(String::from).into();
         let (cpu, smp) = match self.icount {
@@ -84,6 +88,7 @@ impl Machine {
         ]);
         if self.icount {
             args.extend(["-icount".into(), "shift=0,sleep=off".into()]);
+            args.extend(["-rtc".into(), "base=2026-01-01T00:00:00,clock=vm".into()]);
         }
         args
     }

@@ -120,8 +120,12 @@ impl Screen {
     fn end(&mut self, line: &[u8], changes: &mut Vec<Change>) {
         let text = &line[drawn(line)..];
         let label = label(text);
-        if let Some(left) = self.left.take() {
-            let moved = matches!(label, Label::Of(OWN, text) if text.starts_with(MOVED));
+        let own = |what: &[u8]| matches!(label, Label::Of(OWN, text) if text.starts_with(what));
+        // Whatever Bulkhead has to say comes before what the line goes on with.
+        if (!own(b"") || own(MOVED))
+            && let Some(left) = self.left.take()
+        {
+            let moved = own(MOVED);
             let line = if moved { Vec::new() } else { left };
             changes.push(Change { cell: self.current, line, done: !moved });
         }
@@ -190,11 +194,15 @@ mod tests {
 
     #[test]
     fn a_line_that_the_input_left_comes_once() {
-        let bytes = b"begun\x1b[0m\r\n\x1b[1m[bulkhead]\x1b[0m the input goes to b; Ctrl-^ ? for help\r\n\
+        let bytes = b"begun\x1b[0m\r\n\x1b[1m[bulkhead]\x1b[0m hello\r\n\
+            \x1b[1m[bulkhead]\x1b[0m the input goes to b; Ctrl-^ ? for help\r\n\
             \x1b[36m[a]\x1b[0m begun and ended\r\n\x1b[32mgreen\x1b[0m\r\nmore\r\n";
         for cut in [1, 2, 3, 7, 1000] {
             let [a, b] = &texts(bytes, cut)[..] else { panic!() };
-            assert_eq!(a, "bulkhead: the input goes to b; Ctrl-^ ? for help\nbegun and ended\n", "cut {cut}");
+            assert_eq!(
+                a, "bulkhead: hello\nbulkhead: the input goes to b; Ctrl-^ ? for help\nbegun and ended\n",
+                "cut {cut}"
+            );
             assert_eq!(b, "green\r\nmore\r\n", "cut {cut}");
         }
     }

@@ -3,7 +3,7 @@
 use bulkhead_cli::qemu::{Disk, Machine};
 
 use crate::scenario::Boots::{Cells, Native};
-use crate::scenario::Step::{Chatter, CleanLog, Keys, NotSeen, Off, Order, Prompt, Raw, Seconds, See, Type};
+use crate::scenario::Step::{CleanLog, NotSeen, Off, Prompt, Seconds, See, Type};
 use crate::scenario::{Scenario, Step, file};
 
 pub const CLOUD: &str = "linux-6.12-cloud";
@@ -94,75 +94,6 @@ fn probes() -> Vec<Scenario> {
         probe("two_probes", machine("cortex-a57", 4), 2, vec!["probe", "other"]),
         probe("probe_beside_el3", Machine { secure: true, ..machine("cortex-a57", 2) }, 2, one()),
     ]
-}
-
-/// Two Linux cells and two that flood, all on one serial line: a person works in both shells.
-fn consoles() -> Scenario {
-    let chatter = |name: &str, cpu: u32| {
-        format!(
-            "    {name} {{ cpus = \"cpu@{cpu}\"; memory = \"4M\"; image = \"chatter.elf\"; \
-             bootargs = \"wait\"; console = \"virtual\"; }};\n"
-        )
-    };
-    let boots = Cells(cells(&[
-        root(CLOUD, "console=ttyAMA0"),
-        linux("second", "\"cpu@1\"", "256M", "console=ttyAMA0", "console = \"virtual\";"),
-        chatter("left", 2),
-        chatter("right", 3),
-    ]));
-    let steps = vec![
-        see("second", "bulkhead: linux up, 1 cpus"),
-        see("linux", "bulkhead: linux up, 1 cpus"),
-        Type("linux", "stty rows 24 cols 80; echo ready $((1 + 1))"),
-        see("linux", "ready 2"),
-        Keys("left", "!"),
-        Keys("right", "!"),
-        Chatter("left", 100),
-        Chatter("right", 100),
-        // Line editing: backspace; the line before, by the arrow key.
-        Keys("linux", "echo abX\x7fc done\n"),
-        see("linux", "abc done"),
-        Keys("linux", "\x1b[A\n"),
-        see("linux", "abc done"),
-        // An editor that has the whole screen.
-        Keys("linux", "vi /tmp/note\n"),
-        Raw("linux", "\x1b[?1049h"),
-        Keys("linux", "ihello from vi\x1b"),
-        // With more behind it at once, busybox takes the escape for the beginning of a key's sequence.
-        Raw("linux", "- /tmp/note [Modified]"),
-        Keys("linux", ":wq\n"),
-        Raw("linux", "\x1b[?1049l"),
-        Type("linux", "echo it says $(cat /tmp/note), $(wc -c < /tmp/note) bytes"),
-        see("linux", "it says hello from vi, 14 bytes"),
-        Chatter("left", 100),
-        Chatter("right", 100),
-        // The other shell, and back.
-        Type("second", "echo I am second on $(nproc)"),
-        see("second", "I am second on 1"),
-        Type("linux", "echo I am first on $(nproc)"),
-        see("linux", "I am first on 1"),
-        Order("linux", "\x1ei"),
-        see("linux", "bulkhead: 1 linux: running, life 1, CPUs 0, has the input"),
-        see("linux", "bulkhead: 2 second: running, life 1, CPUs 1"),
-        see("linux", "bulkhead: 4 right: running, life 1, CPUs 3"),
-        // A new life.
-        Keys("second", ""),
-        Order("second", "\x1er"),
-        see("linux", "bulkhead: cell second: restarts"),
-        see("second", "bulkhead: linux up, 1 cpus"),
-        Type("second", "echo second life"),
-        see("second", "second life"),
-        Order("second", "\x1ei"),
-        see("linux", "bulkhead: 2 second: running, life 2, CPUs 1, has the input"),
-        Type("linux", "echo still the $((2 - 1))st"),
-        see("linux", "still the 1st"),
-        Chatter("left", 500),
-        Chatter("right", 500),
-    ];
-    Scenario {
-        consoles: vec!["linux=1|second=2|left=3|right=4"],
-        ..scenario("two_shells_beside_two_floods", boots, steps)
-    }
 }
 
 /// All of them.
@@ -353,7 +284,7 @@ pub fn scenarios() -> Vec<Scenario> {
             )
         },
     ];
-    all.push(consoles());
+    all.extend(crate::screen::scenarios());
     all.extend([
         demo_on("linux_6_1", Machine::DEMO, "linux-6.1-cloud", "6.1."),
         demo_on("linux_6_12_rt", Machine::DEMO, "linux-6.12-rt", "6.12"),

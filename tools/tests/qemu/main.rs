@@ -1,7 +1,8 @@
 //! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`answers`] compares what a guest is
-//! told of its mistakes with what a CPU tells; [`chatter`] checks a flood, [`restart`] lives; [`dma`] ends lives in the middle of
-//! DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares what the desk decides with what the image does;
-//! [`neighbour`] counts what EL2 executes for a victim; [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
+//! told of its mistakes with what a CPU tells; [`screen`] has many consoles on one UART, [`chatter`] checks a flood; [`restart`] is
+//! about lives; [`dma`] ends lives in the middle of DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares what the
+//! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`dmesg`] compares Linux's
+//! complaints with those it has without a hypervisor.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
@@ -15,28 +16,58 @@ mod neighbour;
 mod plans;
 mod restart;
 mod scenario;
+mod screen;
 mod watchdog;
 
-use libtest_mimic::{Arguments, Trial};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Failed, Trial};
 use scenario::Scenario;
+
+/// How many of the slowest are named at the end.
+const SLOWEST: usize = 10;
+
+/// How long each test took.
+type Times = Arc<Mutex<Vec<(Duration, String)>>>;
+
+/// A test whose time is taken.
+fn trial(times: &Times, name: &str, work: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
+    let (times, own) = (Arc::clone(times), name.to_string());
+    Trial::test(name, move || {
+        let begin = Instant::now();
+        let result = work();
+        times.lock().unwrap_or_else(PoisonError::into_inner).push((begin.elapsed(), own));
+        result
+    })
+}
 
 fn main() {
     let arguments = Arguments::from_args();
+    let times = Times::default();
     let trials = list::scenarios().into_iter().map(|scenario| {
         let (name, long) = (scenario.name, scenario.long);
-        Trial::test(name, move || scenario.run().map_err(Into::into)).with_ignored_flag(long)
+        trial(&times, name, move || scenario.run().map_err(Into::into)).with_ignored_flag(long)
     });
-    let desk = Trial::test("all_descriptions_pass_at_the_desk", || {
+    let desk = trial(&times, "all_descriptions_pass_at_the_desk", || {
         let results = list::scenarios().iter().map(Scenario::check_at_the_desk).collect::<Vec<_>>();
         let failed: Vec<_> = results.into_iter().filter_map(Result::err).collect();
         if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
     });
-    let plans = |name: &str, count| Trial::test(name, move || plans::all(count).map_err(Into::into));
+    let plans = |name: &str, count| trial(&times, name, move || plans::all(count).map_err(Into::into));
     let plans = [
         plans("desk_and_image_decide_the_same_20_plans", 20),
         plans("desk_and_image_decide_the_same_200_plans", 200).with_ignored_flag(true),
     ];
-    let neighbour =
-        Trial::test("hostile_neighbour_costs_no_instruction", || neighbour::same_count().map_err(Into::into));
-    libtest_mimic::run(&arguments, [desk, neighbour].into_iter().chain(trials).chain(plans).collect()).exit();
+    let neighbour = trial(&times, "hostile_neighbour_costs_no_instruction", || {
+        neighbour::same_count().map_err(Into::into)
+    });
+    let trials = [desk, neighbour].into_iter().chain(trials).chain(plans).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let mut times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
+    times.sort_unstable_by(|one, other| other.cmp(one));
+    for (time, name) in times.iter().take(SLOWEST) {
+        println!("{:5.0} s {name}", time.as_secs_f64());
+    }
+    conclusion.exit();
 }

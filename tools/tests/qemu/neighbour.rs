@@ -25,7 +25,7 @@ const EL2: &str = "0x40200000+0x100000";
 /// ESR_EL2 of the call that marks begin and end.
 const MARK: &str = "with ESR 0x16/0x5a004a48";
 /// Real time for one run.
-const LIMIT: Duration = Duration::from_secs(200);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// What was executed at EL2 on the victim's CPU.
 #[derive(Debug, Default, PartialEq, Eq)]

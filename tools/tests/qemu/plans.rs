@@ -12,7 +12,7 @@ use bulkhead_cli::{pack, plan};
 use crate::scenario::{source, target};
 
 /// Real time for one boot as far as the plan.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 const CPUS: u64 = 8;
 
 /// Numbers that look random and are the same in every run (Marsaglia's xorshift64).

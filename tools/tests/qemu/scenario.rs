@@ -72,7 +72,7 @@ pub enum Step {
 }
 
 /// Real time for one scenario. Only what hangs gets there: a machine with other work boots Linux in a minute.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 /// The same for one that takes long.
 const LONG_LIMIT: Duration = Duration::from_secs(3600);
 
@@ -174,9 +174,10 @@ impl Scenario {
             Step::Raw(name, text) => self.console(qemu, name)?.expect_raw(text.as_bytes())?,
             Step::Chatter(name, count) => chatter::follow(self.console(qemu, name)?, *count)?,
             Step::NotSeen(text) => {
-                let all = qemu.consoles.iter().find(|console| console.all().contains(text));
-                if all.is_some() {
-                    return Err(wrong(format!("\"{text}\" was seen")));
+                for console in &qemu.consoles {
+                    if let Some(line) = console.all().lines().find(|line| line.contains(text)) {
+                        return Err(wrong(format!("\"{text}\" was seen: {}", line.trim_end())));
+                    }
                 }
             }
             Step::Same(name, text) => {

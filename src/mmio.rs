@@ -62,19 +62,19 @@ impl Bus {
     /// The device at `at` and the offset in its frame. An access that is not aligned to its width hits nothing, so
     /// none that is found crosses the end of a frame.
     ///
-    /// What is accessed most is asked first, and each has a way of its own behind its comparison: a search that ended in one
-    /// place would be asked there what it had found.
+    /// The device with the longest way is asked first, and each has a way of its own behind its comparison: a search that ended
+    /// in one place would be asked there what it had found.
     #[inline(always)]
     pub fn find(&self, at: Ipa, width: Width) -> Option<(Device, u64)> {
         if at.get() & !(u64::MAX << width as u32) != 0 {
             return None;
         }
         let [gicd, gicr, console, watchdog] = self.windows;
-        if let Some(offset) = gicd.offset(at) {
-            return Some((Device::Gicd, offset));
-        }
         if let Some(offset) = gicr.offset(at) {
             return Some((Device::Gicr, offset));
+        }
+        if let Some(offset) = gicd.offset(at) {
+            return Some((Device::Gicd, offset));
         }
         if let Some(offset) = console.offset(at) {
             return Some((Device::Console, offset));

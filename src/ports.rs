@@ -71,8 +71,8 @@ pub trait El1 {
     /// Brings the CPU into the state in which a vCPU starts: every EL1 and EL0 register at its architectural
     /// reset value or 0, EL2's controls for this cell, timers off, TLB and instruction cache clean.
     fn reset_vcpu(&mut self, reset: &VcpuReset);
-    /// What is left to do where the CPU is in that state: CNTVOFF_EL2, and TLB and instruction cache, which may have been filled
-    /// meanwhile.
+    /// What is left to do where the CPU is in that state, and only EL2 has run since: CNTVOFF_EL2; TLB and instruction cache, which
+    /// may have been filled, and SErrors that may have come.
     fn start_vcpu(&mut self, cntvoff: u64);
     /// The value that the CPU itself gives an ID register (`S3_0_C0_CRm_op2`), unfiltered.
     fn id_register(&self, crm: u8, op2: u8) -> u64;

@@ -38,7 +38,9 @@ pub fn cpu<M: Machine>(system: &System, me: PcpuId, machine: &mut M) -> ! {
     }
 }
 
-/// One turn without a guest: answers the inbox, or sleeps until there may be something in it.
+/// One turn without a guest: answers the inbox, or sleeps until there may be something in it. Not inline: the one register that
+/// outlives a guest's turn is for what its exits want.
+#[inline(never)]
 pub fn park_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
     if vcpu.inbox.is_empty() {
         machine.wait_for_interrupt();

@@ -56,16 +56,17 @@ struct Socket {
     told: Told,
 }
 
-/// A cell.
+/// A cell. What exits touch comes first, within reach of short offsets.
+#[repr(C)]
 pub struct Cell {
-    /// Its number.
-    pub id: CellId,
-    /// Its name in the description.
-    pub name: String,
-    /// Its interrupt controller.
-    pub gic: CellGic,
     /// What it finds where its stage 2 has nothing.
     pub bus: Bus,
+    /// Its number.
+    pub id: CellId,
+    /// Its interrupt controller.
+    pub gic: CellGic,
+    /// Its name in the description.
+    pub name: String,
     /// Its watchdog.
     pub watchdog: Option<Watchdog>,
     /// The interrupt of its virtual UART.

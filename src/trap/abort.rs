@@ -27,16 +27,15 @@ pub fn data<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbor
         return go(vcpu, machine, resume);
     }
     let at = ipa(machine.hpfar(), machine.far());
-    let Some((device, offset)) = vcpu.cell.bus.find(at, abort.width()) else {
+    let width = abort.width();
+    let write = abort.write().then(|| vcpu.frame.get(abort.register()) & width.mask());
+    let Some((device, offset)) = vcpu.cell.bus.find(at, width) else {
         vcpu.exits.count(Reason::Abort);
         let resume = refuse(vcpu, machine, abort);
         return go(vcpu, machine, resume);
     };
-    if abort.write() {
-        let value = vcpu.frame.get(abort.register()) & abort.width().mask();
-        access(vcpu, machine, device, offset, abort.width(), Some(value));
-    } else {
-        let value = access(vcpu, machine, device, offset, abort.width(), None);
+    let value = access(vcpu, machine, device, offset, width, write);
+    if !abort.write() {
         vcpu.frame.set(abort.register(), loaded(value, abort));
     }
     if Pstate::from_bits(vcpu.frame.spsr).aarch32() {

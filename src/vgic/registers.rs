@@ -222,7 +222,7 @@ fn access<'c, M: GicPorts>(
         (None, Get::Enabled, _) if let Some(id) = at.frame => {
             cell.vcpu(id).map_or(0, |vcpu| u64::from(state::private_enabled(machine, cell, vcpu)))
         }
-        (None, Get::DistributorType, _) => u64::from(cell.typer),
+        (None, Get::DistributorType, _) if at.frame.is_none() => u64::from(cell.typer),
         (None, get, _) => read(&mut rest(machine), get, at),
         (Some(value), _, Put::Enable)
             if at.frame.is_none() && value as u32 & cell.spis_of(at.rel / 4) == 0 =>

@@ -97,6 +97,10 @@ impl El1 for Cpu {
     }
 
     fn start_vcpu(&mut self, cntvoff: u64) {
+        // Those of devices that EL2 stopped meanwhile.
+        world::drain_serror();
+        TPIDR_EL0.set(0);
+        TPIDRRO_EL0.set(0);
         CNTVOFF_EL2.set(cntvoff);
         tlb::invalidate_local_guest();
     }

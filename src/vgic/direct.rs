@@ -80,7 +80,7 @@ impl CellGic {
     /// EL2's kick reaches a CPU that this cell may have. For a CPU whose guest cannot go on.
     pub fn listen(&self, m: &mut impl GicRegisters, shared: &GicShared, cpu: PcpuId) {
         if self.is_direct() {
-            Bank::Private(cpu).write(m, ISENABLER, 1 << shared.sgi.kick.intid());
+            Bank::Private(cpu).write(m, ISENABLER, 1 << (shared.sgi.kick.intid() & 31));
         }
     }
 

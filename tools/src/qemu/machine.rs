@@ -66,10 +66,6 @@ impl Machine {
         if self.secure {
             machine += ",secure=on";
         }
-        if self.icount {
-            // The same seeds each time.
-            machine += ",dtb-randomness=off";
-        }
         // Without -nodefaults there would be a network card, whose option ROM Debian packages apart.
         let mut args: Vec<String> = ["-nodefaults", "-display", "none", "-M"].map(String::from).into();
         let (cpu, smp) = match self.icount {

@@ -11,6 +11,8 @@ pub enum Call {
     Watchdog,
     /// The next life of the CPU's cell.
     Life,
+    /// The watchdogs of other cells, which this CPU watches.
+    Others,
     /// The console, which shows what the CPUs have counted.
     Counts,
 }
@@ -18,7 +20,7 @@ pub enum Call {
 /// When to call whom, in physical counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alarms {
-    at: [Option<u64>; 4],
+    at: [Option<u64>; 5],
 }
 
 impl Alarms {

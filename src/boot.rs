@@ -17,13 +17,14 @@ use crate::cpu::CellId;
 use crate::guest_tree::{self, GuestTree, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
 use crate::paging::{
-    Geometry, GeometryError, HeapStore, MapError, Stage2Attributes, Stage2Space, TakeTables,
+    Geometry, GeometryError, HeapStore, MapError, Root, Stage2Attributes, Stage2Space, TakeTables,
 };
 use crate::plan::{Boot, CellPlan, Checked, CpuPlan, Plan, PlanError, VirtualWatchdog, json, pool};
 use crate::ports::{Machine, Serial};
 use crate::quiesce::Masters;
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
+use crate::vcpu::InterruptMode;
 use crate::vgic::{CellGic, GicShared, OwnPpis, SgiPlan, Wire};
 use crate::watchdog::Watchdog;
 
@@ -288,10 +289,13 @@ impl<'a> Survey<'a> {
         if !pool::has_room(aside(plan)) {
             return Err(CellError::NoMemory);
         }
-        let cell = self.furnish(plan, gic, wire, registers, tree, cells)?;
+        let id = self.furnish(plan, gic, wire, registers, tree, cells)?;
         // Nothing fails any more, and the tables live as long as the machine runs.
-        Box::leak(Box::new(space));
-        Ok(cell)
+        let space = Box::leak(Box::new(space));
+        if let Some(cell) = cells.last_mut().filter(|cell| cell.gic.is_direct()) {
+            cell.root_table = Some(Root::new(space.root_tables()));
+        }
+        Ok(id)
     }
 
     /// The cell itself, put behind the others; those that come behind one that is left out move up. Apart from what its tree needs of
@@ -311,7 +315,10 @@ impl<'a> Survey<'a> {
         for id in &plan.cpus {
             cpus.push(self.plan.cpu(*id).map(|cpu| (cpu.id, cpu.affinity)).ok_or(CellError::NoMemory)?);
         }
-        let cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
+        let mut cell_gic = CellGic::new(plan.spis.clone(), 0xffff_0000 & !own_ppis, cpus, gic);
+        if plan.interrupts != InterruptMode::Virtual {
+            cell_gic = cell_gic.with_direct(gic);
+        }
         let mut cell_gic = match plan.uart.zip(wire) {
             Some((uart, wire)) => cell_gic.with_spi(uart.spi, wire),
             None => cell_gic,

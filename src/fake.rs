@@ -125,7 +125,12 @@ pub struct Fake {
     pub active: Vec<u32>,
     pub cleaned: Vec<Span<Pa>>,
     pub invalidated: Cell<usize>,
+    /// It may take CPUs of other cells back.
+    pub may_recall: bool,
     pub waits: usize,
+    /// A guest has the CPU interface, and what it wrote to the common registers.
+    pub lent: bool,
+    pub common: [u64; 3],
     pub alarm: Option<u64>,
     pub smcs: Vec<[u64; 4]>,
     /// How often it may still open a window.
@@ -154,7 +159,10 @@ impl Fake {
             active: Vec::new(),
             cleaned: Vec::new(),
             invalidated: Default::default(),
+            may_recall: false,
             waits: 0,
+            lent: false,
+            common: [0; 3],
             alarm: None,
             smcs: Vec::new(),
             windows: Cell::new(usize::MAX),
@@ -171,7 +179,7 @@ impl World for Fake {
     /// A pending interrupt comes first, as in hardware.
     fn enter(&mut self, _: &mut Frame) -> Exit {
         self.entered += 1;
-        if self.board.is_pending(self.me) { Exit::Irq } else { self.exit }
+        if !self.lent && self.board.is_pending(self.me) { Exit::Irq } else { self.exit }
     }
     fn esr(&self) -> u64 {
         self.esr
@@ -182,6 +190,7 @@ impl World for Fake {
     fn hpfar(&self) -> u64 {
         self.hpfar
     }
+    fn halt_if_stopped(&self) {}
     fn is_false_report(&self) -> bool {
         self.false_report
     }
@@ -229,6 +238,28 @@ impl CpuInterface for Fake {
         let cpu =
             self.board.affinities.iter().position(|a| SgiTarget::new(*a) == to).expect("an SGI to nobody");
         self.board.raise(PcpuId(cpu as u8), sgi.intid());
+    }
+    fn send_event(&self) {}
+}
+
+impl LentInterface for Fake {
+    fn lend(&mut self) {
+        assert!(!self.lent, "lent twice");
+        (self.lent, self.common) = (true, [0; 3]);
+    }
+    fn take_back(&mut self) {
+        assert!(self.lent, "not lent");
+        self.lent = false;
+    }
+    fn common(&self, reg: CommonReg) -> u64 {
+        self.common[reg as usize]
+    }
+    fn set_common(&mut self, reg: CommonReg, value: u64) {
+        self.common[reg as usize] = value;
+    }
+    fn wait_for_guest(&mut self) {
+        assert!(self.lent, "not lent");
+        self.waits += 1;
     }
 }
 
@@ -352,7 +383,8 @@ impl Registers for Open<'_> {
 impl TlbMaint for Fake {
     fn invalidate_ipa(&self, _: u64, _: Ipa) {}
     fn invalidate_vmid(&self, vttbr: u64) {
-        assert_eq!(self.resets.last().map(|r| r.vttbr), Some(vttbr), "another VMID is loaded");
+        let own = self.resets.last().is_some_and(|reset| reset.vttbr == vttbr);
+        assert!(own || self.may_recall, "another VMID is loaded");
         self.invalidated.set(self.invalidated.get() + 1);
     }
 }

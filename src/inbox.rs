@@ -34,6 +34,8 @@ pub enum Request {
     Counts = 1 << 5,
     /// At the clock: EL2's time is being counted.
     Clock = 1 << 6,
+    /// At the watchdogs of cells whose own CPUs cannot be called.
+    Watch = 1 << 7,
 }
 
 /// Requests taken out of an inbox.
@@ -64,6 +66,12 @@ impl Inbox {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.requests.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether this is asked.
+    #[inline]
+    pub fn asks(&self, request: Request) -> bool {
+        self.requests.load(Ordering::Relaxed) & request as u32 != 0
     }
 
     /// Takes all requests.

@@ -30,6 +30,8 @@ pub trait World {
     fn far(&self) -> u64;
     /// HPFAR_EL2 of the last exit.
     fn hpfar(&self) -> u64;
+    /// Does not come back once EL2 has stopped everything: for CPUs that take no interrupt of EL2's, which fault then instead.
+    fn halt_if_stopped(&self);
     /// Whether the stage 2 fault of the last exit is no such thing: this CPU has
     /// [`crate::errata::Errata::false_stage2_fault`], and stage 1 alone faults at FAR_EL2.
     fn is_false_report(&self) -> bool;
@@ -93,6 +95,35 @@ pub trait CpuInterface {
     }
     /// Sends a Group 1 SGI to one CPU. What was stored before is visible to that CPU when it takes it.
     fn send_sgi(&mut self, sgi: Sgi, to: SgiTarget);
+    /// Sends an event to every CPU, which ends WFE (SEV).
+    fn send_event(&self);
+}
+
+/// A register of the CPU interface that is common to both groups, which a guest that has the physical interface reaches by way
+/// of EL2 (ICH_HCR_EL2.TC).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommonReg {
+    /// ICC_CTLR_EL1.
+    Ctlr,
+    /// ICC_PMR_EL1.
+    Pmr,
+    /// ICC_RPR_EL1, on the scale of the distributor's priorities.
+    Rpr,
+}
+
+/// This CPU's physical CPU interface while a guest has it: HCR_EL2.IMO is 0, Group 1 is the guest's.
+pub trait LentInterface {
+    /// Brings it to its architectural reset state, for a guest: nothing enabled, nothing active, all masked, EOImode 0.
+    fn lend(&mut self);
+    /// Brings it back to what [`CpuInterface`] expects, whatever the guest has made of it.
+    fn take_back(&mut self);
+    /// Reads one of its common registers.
+    fn common(&self, reg: CommonReg) -> u64;
+    /// Writes one; ICC_RPR_EL1 is read only.
+    fn set_common(&mut self, reg: CommonReg, value: u64);
+    /// Waits in the guest's place (WFI) until an interrupt is pending that the guest could have, or EL2's kick: what the guest
+    /// holds against interrupts is set aside meanwhile, and there again when this returns. It may return early.
+    fn wait_for_guest(&mut self);
 }
 
 /// This CPU's list registers and their controls (IHI 0069H 12.4, the ICH registers).
@@ -256,11 +287,16 @@ pub trait Entropy {
     fn random(&mut self) -> u64;
 }
 
+/// What it takes to stop another CPU: its inbox's kick, and where it does not take EL2's interrupts, its cell's stage 2.
+pub trait Recall: CpuInterface + GicRegisters + TlbMaint {}
+impl<T: CpuInterface + GicRegisters + TlbMaint> Recall for T {}
+
 /// Everything that one CPU has.
 pub trait Machine:
     World
     + El1
     + CpuInterface
+    + LentInterface
     + VirtualInterface
     + GicRegisters
     + Memory
@@ -276,6 +312,7 @@ impl<T> Machine for T where
     T: World
         + El1
         + CpuInterface
+        + LentInterface
         + VirtualInterface
         + GicRegisters
         + Memory

@@ -7,6 +7,7 @@ use crate::inbox::Request;
 use crate::ports::{Exit, Machine};
 use crate::trap::{self, Resume, StopReason};
 use crate::vcpu::{GuestFault, inject};
+use crate::watchdog;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,9 @@ pub fn park_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
     }
     if requests.has(Request::Stop) && vcpu.cell.life().awaits(vcpu.cpu) {
         vcpu.give_up(machine);
+    }
+    if requests.has(Request::Watch) {
+        watchdog::look(vcpu, machine);
     }
     // What concerns interrupts is for a vCPU that runs; one that starts has none.
     if requests.has(Request::Start) && vcpu.start(machine) { Turn::Guest } else { Turn::Park }
@@ -114,7 +118,11 @@ fn raise<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, fault: GuestFault) ->
 #[cold]
 #[inline(never)]
 fn attend<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Option<Exit> {
+    machine.halt_if_stopped();
     let requests = vcpu.inbox.take();
+    if requests.has(Request::Watch) {
+        watchdog::look(vcpu, machine);
+    }
     // A request to stop may be one of a life that is over.
     if requests.has(Request::Stop) && vcpu.cell.life().awaits(vcpu.cpu) {
         vcpu.give_up(machine);

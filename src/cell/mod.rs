@@ -20,14 +20,16 @@ use crate::cpu::{CellId, CpuSet, PcpuId, VcpuId};
 use crate::crash::{Deaths, OnCrash};
 use crate::exits::Told;
 use crate::guest_tree::GuestTree;
+use crate::intid::Spi;
 use crate::log::Allowance;
 use crate::mmio::{Bus, Device};
+use crate::paging::Root;
 use crate::plan::{CellPlan, Load, Region};
 use crate::ports::{Entropy, Memory, NoWindow, Timer};
 use crate::psci::PsciError;
 use crate::quiesce::Masters;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::vcpu::VcpuReset;
+use crate::vcpu::{InterruptMode, VcpuReset};
 use crate::vgic::CellGic;
 use crate::watchdog::Watchdog;
 
@@ -66,6 +68,12 @@ pub struct Cell {
     pub bus: Bus,
     /// Its watchdog.
     pub watchdog: Option<Watchdog>,
+    /// The interrupt of its virtual UART.
+    pub uart: Option<Spi>,
+    /// How its interrupts reach it.
+    pub interrupts: InterruptMode,
+    /// What is taken away from CPUs that run it when they are to come back; a cell that takes no interrupt of EL2's has one.
+    pub root_table: Option<Root>,
     /// Its RAM, by rising IPA.
     pub ram: Box<[Region]>,
     space: Space,
@@ -113,6 +121,9 @@ impl Cell {
                     .chain(plan.watchdog.map(|watchdog| (watchdog.at, Device::Watchdog))),
             )?,
             watchdog: None,
+            uart: plan.uart.map(|uart| uart.spi),
+            interrupts: plan.interrupts,
+            root_table: None,
             ram: plan.ram.as_slice().into(),
             space,
             root: plan.root,
@@ -178,7 +189,12 @@ impl Cell {
 
     /// What a CPU needs to run a vCPU of it.
     fn reset(&self, vcpu: VcpuId) -> VcpuReset {
-        VcpuReset { affinity: vcpu.affinity(), vtcr: self.space.vtcr, vttbr: self.space.vttbr }
+        VcpuReset {
+            affinity: vcpu.affinity(),
+            vtcr: self.space.vtcr,
+            vttbr: self.space.vttbr,
+            interrupts: self.interrupts,
+        }
     }
 
     /// The physical count at which this life began: what CNTVOFF_EL2 is for all its vCPUs.
@@ -233,6 +249,15 @@ impl Cell {
         // The lock keeps a request of a life that is ending from reaching the next one.
         let life = self.life.lock();
         (*life == Life::Running).then(|| self.sockets.get(vcpu.index())?.power.take()).flatten()
+    }
+
+    /// Its memory can be reached again, if it still is to begin a life. Whoever enters it invalidates its TLB entries first, which
+    /// makes the tables visible too.
+    fn admit(&self) {
+        let life = self.life.lock();
+        if let (Life::Starting { .. }, Some(root)) = (*life, &self.root_table) {
+            root.restore();
+        }
     }
 
     /// Makes the cell new: memory, tree, switches. By the CPU of vCPU 0, in [`Life::Starting`]; no other CPU runs it.

@@ -10,11 +10,12 @@ use crate::cpu::{Affinity, CellId, CpuSet, PcpuId, VcpuId};
 use crate::crash::{Record, Verdict};
 use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Spi;
-use crate::paging;
+use crate::paging::{self, Root};
 use crate::plan::CpuPlan;
-use crate::ports::{CpuInterface, Devices, Firmware, GicRegisters, Timer};
+use crate::ports::{CpuInterface, Devices, Firmware, GicRegisters, Recall, Timer};
 use crate::psci::PsciError;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::vcpu::InterruptMode;
 use crate::vgic::{self, GicShared};
 
 /// A physical CPU and what it runs, for ever.
@@ -56,6 +57,8 @@ pub struct System {
     pub free_memory: fn() -> usize,
     /// Cells that are not off.
     alive: AtomicU32,
+    /// No CPU takes EL2's interrupts while its guest runs.
+    pub deaf: bool,
     /// No cell begins another life.
     halting: AtomicBool,
     /// CPUs that never came up, a bit each.
@@ -71,6 +74,7 @@ impl System {
         let ids = 0..cpus.iter().map(|cpu| cpu.id.0).max().map_or(0, |last| last.saturating_add(1));
         let seats = ids.clone().map(|id| cpus.iter().find(|cpu| cpu.id.0 == id).map(Seat::of));
         let alive = AtomicU32::new(u32::try_from(cells.len()).unwrap_or(u32::MAX));
+        let deaf = cells.iter().all(|cell| cell.gic.is_direct());
         let system = Self {
             cells: cells.into(),
             inboxes: ids.map(|_| Inbox::default()).collect(),
@@ -82,6 +86,7 @@ impl System {
             entered: 0,
             free_memory: || 0,
             alive,
+            deaf,
             halting: AtomicBool::new(false),
             absent: AtomicU64::new(0),
             timed: AtomicBool::new(false),
@@ -139,12 +144,27 @@ impl System {
     }
 
     /// The CPU that the console's interrupt goes to: the root cell's first, which has the least to lose, or else the one that
-    /// booted.
+    /// booted; but none that takes no interrupt of EL2's.
     pub fn console_cpu(&self, boot: PcpuId) -> Option<(PcpuId, Seat)> {
         let roots = self.cells.iter().filter(|cell| cell.root).filter_map(|cell| cell.cpu(VcpuId(0)));
         let wanted = roots.chain([boot]).chain(self.cpus().map(|(id, _)| id));
         let mut there = wanted.filter(|cpu| !self.absent().contains(cpu.index()));
-        there.find_map(|cpu| Some((cpu, self.seat(cpu)?)))
+        there.find_map(|cpu| Some((cpu, self.seat(cpu).filter(|seat| self.hears(*seat))?)))
+    }
+
+    /// Whether EL2's interrupts reach a CPU while its guest runs.
+    fn hears(&self, seat: Seat) -> bool {
+        self.cells.get(seat.cell.index()).is_some_and(|cell| !cell.gic.is_direct())
+    }
+
+    /// The CPU that watches those that take no interrupt of EL2's.
+    pub fn watcher(&self) -> Option<PcpuId> {
+        self.console_cpu(PcpuId(0)).map(|(cpu, _)| cpu)
+    }
+
+    /// Asks something of a CPU.
+    pub fn ask(&self, cpu: PcpuId, request: Request, machine: &mut impl CpuInterface) {
+        self.send(self.post(cpu, request), machine);
     }
 
     /// Every CPU shall tell why it left its guest ([`Cell::told`]).
@@ -173,16 +193,26 @@ impl System {
     }
 
     /// The line of a cell's virtual SPI changed: whoever is concerned shall look.
-    pub fn line_changed(&self, cell: &Cell, spi: Spi, machine: &mut impl CpuInterface) {
+    pub fn line_changed(&self, cell: &Cell, spi: Spi, machine: &mut (impl CpuInterface + GicRegisters)) {
+        if cell.gic.drive_line(machine, spi) {
+            return;
+        }
         if let Some(cpu) = cell.gic.line_concerns(spi).and_then(|vcpu| cell.cpu(vcpu)) {
             self.look_at_lines(CpuSet::of([cpu.index()]), machine);
         }
     }
 
     /// A new life for a cell, be it running or off. Whoever orders it has looked, so crashes begin to count anew.
-    pub fn restart(&self, cell: &Cell, machine: &mut impl CpuInterface) {
+    pub fn restart(&self, cell: &Cell, machine: &mut impl Recall) {
         // Nobody loads a cell whose first CPU never came up.
         if cell.cpu(VcpuId(0)).is_none_or(|cpu| self.absent().contains(cpu.index())) {
+            return;
+        }
+        if cell.interrupts == (InterruptMode::Direct { own_wfi: true }) && cell.life().goes_on() {
+            let name = &cell.name;
+            log::error!(
+                "cell {name}: cannot restart while it runs: with `wfi = \"own\"` its CPUs may not hear of it"
+            );
             return;
         }
         if let Some(device) = cell.masters.unstoppable() {
@@ -214,7 +244,7 @@ impl System {
         cell: &Cell,
         record: Record,
         by: Option<PcpuId>,
-        machine: &mut (impl CpuInterface + Timer),
+        machine: &mut (impl Recall + Timer),
     ) {
         // A life that is ending already is not ended twice.
         if !cell.life.lock().goes_on() {
@@ -237,7 +267,7 @@ impl System {
     }
 
     /// Stops every cell for good. With the last one the machine goes off.
-    fn halt(&self, by: Option<PcpuId>, machine: &mut impl CpuInterface) {
+    fn halt(&self, by: Option<PcpuId>, machine: &mut impl Recall) {
         self.halting.store(true, Ordering::SeqCst);
         for cell in &self.cells {
             // Whoever begins a life after this lock sees that it may not.
@@ -247,20 +277,38 @@ impl System {
     }
 
     /// Begins to end a cell's life: all its CPUs but `by` are told, who knows. Each says [`System::quiet`] in the end.
-    pub fn stop(&self, cell: &Cell, then: Then, by: Option<PcpuId>, machine: &mut impl CpuInterface) {
+    pub fn stop(&self, cell: &Cell, then: Then, by: Option<PcpuId>, machine: &mut impl Recall) {
         let present = CpuSet(cell.cpus().0 & !self.absent().0);
         let unstoppable = cell.masters.unstoppable().filter(|_| then != Then::Off);
         let then = if unstoppable.is_some() { Then::Off } else { then };
-        let Some(cpus) = cell.life.lock().stop(then, present) else { return };
-        if let Some(device) = unstoppable {
-            no_restart(cell, device, "goes off");
-        }
+        let mut life = cell.life.lock();
+        let Some(cpus) = life.stop(then, present) else { return };
         let mut kick = CpuSet::default();
         for cpu in cpus.iter().filter(|cpu| by.is_none_or(|by| *cpu != by.index())) {
             let Kick(one) = self.post(PcpuId(cpu as u8), Request::Stop);
             kick = CpuSet(kick.0 | one.0);
         }
+        if let Some(root) = &cell.root_table {
+            // Under the lock: the next life, which has all of this back, cannot begin before it is over.
+            self.recall(cell, root, CpuSet(kick.0), machine);
+        }
+        drop(life);
+        if let Some(device) = unstoppable {
+            no_restart(cell, device, "goes off");
+        }
         self.send(Kick(kick), machine);
+    }
+
+    /// Takes the memory of a cell away, so that its CPUs fault, whatever they do. They may sleep, too: EL2 in a guest's place, which
+    /// the kick wakes, or the guest itself in WFE, which an event ends.
+    #[cold]
+    fn recall(&self, cell: &Cell, root: &Root, cpus: CpuSet, machine: &mut impl Recall) {
+        root.clear();
+        machine.invalidate_vmid(cell.vttbr());
+        for cpu in cpus.iter() {
+            cell.gic.listen(machine, &self.gic, PcpuId(cpu as u8));
+        }
+        machine.send_event();
     }
 
     /// A CPU runs nothing of the cell any more. The last one of a life to say so does what follows.

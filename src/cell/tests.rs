@@ -1,6 +1,7 @@
 //! The life of cells, on fake CPUs that take turns as a test says. They are [`crate::fake::rig`]'s.
 
 mod crash;
+mod direct;
 mod masters;
 mod model;
 

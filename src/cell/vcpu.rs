@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::{Cell, Life, Progress, Start, System, Then};
 use crate::alarm::{Alarms, Call};
+use crate::console;
 use crate::cpu::{PcpuId, VcpuId};
 use crate::crash::Record;
 use crate::exits::Exits;
@@ -43,6 +44,8 @@ pub struct Vcpu<'a> {
     pub exits: Exits,
     /// A cache maintenance by set and way under way: where the instruction is, and how far.
     pub cleaning: Option<(u64, Progress)>,
+    /// When it looks after the console next, if nobody hears it.
+    console_due: u64,
 }
 
 impl<'a> Vcpu<'a> {
@@ -63,6 +66,7 @@ impl<'a> Vcpu<'a> {
             workarounds: Workarounds::probe(machine, system.smc),
             exits: Exits::default(),
             cleaning: None,
+            console_due: 0,
         })
     }
 
@@ -82,6 +86,33 @@ impl<'a> Vcpu<'a> {
             shared: &self.system.gic,
             inboxes: &self.system.inboxes,
             me: self.id,
+        }
+    }
+
+    /// Whether an abort may be there because the cell's memory was taken away, and not because of what the guest did: then the
+    /// inbox says why, and is answered before the guest is entered again.
+    pub fn is_recalled(&self) -> bool {
+        self.cell.root_table.is_some() && self.inbox.asks(Request::Stop)
+    }
+
+    /// The guest waits for an interrupt, and EL2 does so in its place.
+    pub fn wait(&mut self, machine: &mut impl Machine) {
+        if self.system.deaf {
+            self.look_at_console(machine);
+        }
+        if !self.inbox.asks(Request::Stop) && !self.inbox.asks(Request::Counts) {
+            machine.wait_for_guest();
+        }
+    }
+
+    /// Nobody hears the console's UART: it is looked after from time to time.
+    #[cold]
+    #[inline(never)]
+    fn look_at_console(&mut self, machine: &mut impl Machine) {
+        let now = machine.counter();
+        if now >= self.console_due {
+            self.console_due = now.saturating_add(machine.frequency() / 64);
+            console::interrupt(self, machine);
         }
     }
 
@@ -137,6 +168,7 @@ impl<'a> Vcpu<'a> {
         let loading = machine.counter().saturating_sub(before);
         self.cell.gic.scrub(machine, &self.system.gic);
         self.prepare(start, machine);
+        self.cell.admit();
         // Now that this CPU has the cell's VMID: what its former life left in TLBs.
         machine.invalidate_vmid(self.cell.vttbr());
         if first {

@@ -9,6 +9,7 @@ use super::{
 use super::{error, names};
 use crate::addr::BLOCK_2M;
 use crate::crash::{Limit, OnCrash};
+use crate::vcpu::InterruptMode;
 
 /// Behind this no cell sees anything: what the tables of the largest CPU translate.
 const ADDRESS_END: u64 = 1 << 48;
@@ -51,13 +52,42 @@ pub(super) fn parse(mut cell: Reader<'_, '_, '_>, hypervisor: &HypervisorConfig)
         foreign_dependencies: cell.accept("foreign-dependencies"),
         watchdog: cell.flag("watchdog"),
         on_crash: on_crash(cell),
+        interrupts: interrupts(cell),
     };
-    match cell.word("interrupt-mode", "\"virtual\"") {
-        None | Some("virtual") => {}
-        Some("direct") => _ = cell.fail(Some("interrupt-mode"), &error::NOT_YET),
-        Some(_) => cell.expected("interrupt-mode", "\"virtual\""),
-    }
     Some(config)
+}
+
+fn interrupts(cell: &mut Reader<'_, '_, '_>) -> InterruptMode {
+    const MODES: &str = "\"virtual\" or \"direct\"";
+    let direct = match cell.word("interrupt-mode", MODES) {
+        None | Some("virtual") => false,
+        Some("direct") => true,
+        Some(_) => {
+            cell.expected("interrupt-mode", MODES);
+            return InterruptMode::Virtual;
+        }
+    };
+    let own_wfi = match cell.word("wfi", "\"own\"") {
+        None => false,
+        Some("own") => true,
+        Some(_) => {
+            cell.expected("wfi", "\"own\"");
+            false
+        }
+    };
+    if own_wfi && !direct {
+        cell.fail(Some("wfi"), &error::WFI_OF_VIRTUAL);
+    }
+    if own_wfi {
+        // EL2 may have no way to take such a CPU back.
+        for name in ["watchdog", "restart-limit"] {
+            cell.exclude("wfi", name);
+        }
+        if cell.node().prop("on-crash").is_some_and(|prop| prop.str() == Some("restart")) {
+            cell.exclude("wfi", "on-crash");
+        }
+    }
+    if direct { InterruptMode::Direct { own_wfi } } else { InterruptMode::Virtual }
 }
 
 fn cpus(cell: &mut Reader<'_, '_, '_>, root: bool) -> Option<CpuChoice> {

@@ -15,6 +15,7 @@ sentences! {
     MISSING = MISSING, "%: this is missing; %";
     CONFLICT = CONFLICT, "%: this and % exclude each other";
     NOT_IN_ROOT = NOT_IN_ROOT, "%: the root cell has all that is left, where it is, so it cannot say this";
+    WFI_OF_VIRTUAL = WFI_OF_VIRTUAL, "%: this is for `interrupt-mode = \"direct\"`: in the other mode WFI never exits";
     LISTED_TWICE = LISTED_TWICE, "%: % is there twice";
     NO_CONSOLE = NO_CONSOLE, "%: the hypervisor has no console to put this on; take out `console = \"none\"` of /hypervisor";
 }

@@ -22,6 +22,7 @@ use crate::cpu::MAX_CPUS;
 use crate::crash::OnCrash;
 use crate::refusal::{Refused, refuse};
 use crate::tree::Tree;
+use crate::vcpu::InterruptMode;
 use names::Child;
 use reader::Reader;
 
@@ -73,6 +74,8 @@ pub struct CellConfig {
     pub watchdog: bool,
     /// What follows its crash.
     pub on_crash: OnCrash,
+    /// How its interrupts reach it.
+    pub interrupts: InterruptMode,
 }
 
 impl CellConfig {

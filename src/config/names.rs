@@ -35,11 +35,12 @@ pub(super) static CELL: Names = Names {
         "foreign-dependencies",
         "console",
         "interrupt-mode",
+        "wfi",
         "on-crash",
         "restart-limit",
         "watchdog",
     ],
-    later: &["cache-colours", "memory-map", "smc-allow", "wfi"],
+    later: &["cache-colours", "memory-map", "smc-allow"],
 };
 
 /// A node below the root.

@@ -2,6 +2,7 @@ use super::*;
 use crate::crash::{Limit, OnCrash};
 use crate::refusal::{Place, Refusal, code};
 use crate::tree::sample::{Sample, node};
+use crate::vcpu::InterruptMode;
 
 fn parse(root: &Sample) -> Result<Config, Vec<ConfigError>> {
     Config::parse(&Tree::parse(&root.blob()).unwrap())
@@ -17,6 +18,10 @@ fn linux() -> Sample {
 
 fn control() -> Sample {
     node("control").text("cpus", ["cpu@3"]).text("memory", ["16M"]).text("image", ["control.elf"])
+}
+
+fn direct() -> Sample {
+    control().text("interrupt-mode", ["direct"])
 }
 
 /// All errors of a description with the root cell and this one.
@@ -53,6 +58,7 @@ fn the_demo_is_understood() {
             foreign_dependencies: false,
             watchdog: false,
             on_crash: OnCrash::Stop,
+            interrupts: InterruptMode::Virtual,
         },
         CellConfig {
             name: "control".into(),
@@ -69,6 +75,7 @@ fn the_demo_is_understood() {
             foreign_dependencies: false,
             watchdog: true,
             on_crash: OnCrash::Stop,
+            interrupts: InterruptMode::Virtual,
         },
     ];
     assert_eq!(config.cells, expected);
@@ -177,10 +184,23 @@ fn each_mistake_is_named_with_its_place() {
             &["/control: `cache-colours`: this version of Bulkhead does not have this yet"],
         ),
         (
-            control().text("interrupt-mode", ["direct"]),
-            &["/control: `interrupt-mode`: this version of Bulkhead does not have this yet"],
+            control().text("interrupt-mode", ["fast"]),
+            &["/control: `interrupt-mode`: expected \"virtual\" or \"direct\""],
         ),
-        (control().text("interrupt-mode", ["fast"]), &["/control: `interrupt-mode`: expected \"virtual\""]),
+        (
+            control().text("wfi", ["own"]),
+            &[
+                "/control: `wfi`: this is for `interrupt-mode = \"direct\"`: in the other mode WFI never exits",
+            ],
+        ),
+        (direct().text("wfi", ["yes"]), &["/control: `wfi`: expected \"own\""]),
+        (
+            direct().text("wfi", ["own"]).flag("watchdog").text("on-crash", ["restart"]),
+            &[
+                "/control: `wfi`: this and `watchdog` exclude each other",
+                "/control: `wfi`: this and `on-crash` exclude each other",
+            ],
+        ),
         (control().text("console", [""]), &["/control: `console`: expected one name"]),
         (control().text("unprotected-dma", ["yes"]), &["/control: `unprotected-dma`: expected \"accept\""]),
         (control().flag("unprotected-dma"), &["/control: `unprotected-dma`: expected \"accept\""]),

@@ -216,7 +216,7 @@ fn access_channel<M: Machine>(
         let (value, look) = channel.access(offset, width, write);
         (value, look, port.drive(&channel))
     };
-    if changed && let Some(spi) = vcpu.system.gic.console {
+    if changed && let Some(spi) = vcpu.cell.uart {
         vcpu.line_changed(spi, machine);
     }
     let budget = match look {
@@ -224,20 +224,27 @@ fn access_channel<M: Machine>(
         Look::IfShown if console.input.load(Ordering::Relaxed) == at => SHARE,
         _ => return value,
     };
-    console.pump(budget, false);
-    tell(vcpu, machine);
+    if vcpu.system.deaf {
+        // Nobody hears the UART, so it is looked after here.
+        interrupt(vcpu, machine);
+    } else {
+        console.pump(budget, false);
+        tell(vcpu, machine);
+    }
     value
 }
 
 /// Tells CPUs what pumping changed for their guests.
 fn tell<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
-    let Some((console, spi)) = vcpu.system.console.as_ref().zip(vcpu.system.gic.console) else { return };
+    let Some(console) = &vcpu.system.console else { return };
     // Mostly there is nothing, and no need to write.
     if console.changed.load(Ordering::Relaxed) == 0 {
         return;
     }
     let changed = console.changed.swap(0, Ordering::SeqCst);
     for cell in vcpu.system.cells.iter().filter(|cell| changed >> (cell.id.0 & 63) & 1 != 0) {
-        vcpu.system.line_changed(cell, spi, machine);
+        if let Some(spi) = cell.uart {
+            vcpu.system.line_changed(cell, spi, machine);
+        }
     }
 }

@@ -8,7 +8,7 @@ pub use policy::{Limit, OnCrash};
 use core::fmt;
 
 use crate::addr::Ipa;
-use crate::cell::Vcpu;
+use crate::cell::{Cell, Vcpu};
 use crate::cpu::{PcpuId, VcpuId};
 use crate::ports::{El1, El1Reg, Timer, World};
 use crate::trap;
@@ -55,6 +55,8 @@ pub struct Record {
     pub vcpu: VcpuId,
     /// Its CPU.
     pub cpu: PcpuId,
+    /// Whether the registers below are the vCPU's. They are not where another cell's CPU noticed the death.
+    pub seen: bool,
     /// Its x0 to x30, where it was (ELR_EL2) and its PSTATE (SPSR_EL2).
     pub frame: Frame,
     /// ESR_EL2 of its last exit.
@@ -83,6 +85,7 @@ impl Record {
             cause,
             vcpu: vcpu.id,
             cpu: vcpu.cpu,
+            seen: true,
             frame: vcpu.frame.clone(),
             esr: machine.esr(),
             far: machine.far(),
@@ -95,6 +98,16 @@ impl Record {
         }
     }
 
+    /// Of a cell that still runs, and whose registers nobody sees.
+    #[cold]
+    pub fn unseen(cell: &Cell, cpu: PcpuId, timer: &impl Timer, cause: Cause) -> Self {
+        let (esr, far, hpfar, elr_el1, esr_el1, far_el1) = (0, 0, 0, 0, 0, 0);
+        let (life, age) = (cell.lives(), milliseconds(cell.age(timer), timer));
+        let frame = Frame::default();
+        let vcpu = VcpuId(0);
+        Self { cause, vcpu, cpu, seen: false, frame, esr, far, hpfar, elr_el1, esr_el1, far_el1, life, age }
+    }
+
     /// The page of the guest's address that HPFAR_EL2 names, with the offset of FAR_EL2.
     pub fn ipa(&self) -> Ipa {
         trap::ipa(self.hpfar, self.far)
@@ -105,6 +118,9 @@ impl Record {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cause, life, age, cpu, .. } = self;
+        if !self.seen {
+            return write!(f, "{cause}, in life {life}, {age} ms old, seen from {cpu}");
+        }
         writeln!(f, "{cause}, in life {life}, {age} ms old")?;
         writeln!(f, "  vCPU {} on {cpu}: {}", self.vcpu.0, Place(self))?;
         write!(f, "  ELR_EL1 {:#x}, ESR_EL1 {:#x}, FAR_EL1 {:#x}", self.elr_el1, self.esr_el1, self.far_el1)?;

@@ -10,10 +10,12 @@ use crate::cpu::{Affinity, CellId, PcpuId, VcpuId};
 use crate::crash::OnCrash;
 use crate::guest_tree::GuestTree;
 use crate::intid::{IntidSet, Ppi, Sgi, Spi};
+use crate::paging::{Root, Table};
 use crate::plan::{
     CELL_WATCHDOG, CellPlan, CpuPlan, Load, Piece, Region, TreeSource, VirtualWatchdog, WATCHDOG_SIZE,
 };
 use crate::run::{Turn, guest_step, park_step};
+use crate::vcpu::InterruptMode;
 use crate::vgic::{CellGic, GicShared, OwnPpis, SgiPlan, Wire};
 use crate::watchdog::Watchdog;
 
@@ -33,6 +35,14 @@ pub fn system() -> (System, Arc<Board>) {
 
 /// The same with a console, made of the cells' names and lines; the UART's interrupt is 33.
 pub fn system_with(console: impl FnOnce(&[(&str, Arc<Wire>)]) -> Option<Console>) -> (System, Arc<Board>) {
+    system_of([InterruptMode::Virtual; 2], console)
+}
+
+/// The same with interrupts that reach the two cells in these ways.
+pub fn system_of(
+    modes: [InterruptMode; 2],
+    console: impl FnOnce(&[(&str, Arc<Wire>)]) -> Option<Console>,
+) -> (System, Arc<Board>) {
     let wires = [("cell0", Arc::<Wire>::default()), ("cell1", Arc::default())];
     let board = Board::new(5, 0x8_0000);
     board.ram.lock().unwrap()[ARCHIVE as usize..][..KERNEL.len()].copy_from_slice(KERNEL);
@@ -48,7 +58,7 @@ pub fn system_with(console: impl FnOnce(&[(&str, Arc<Wire>)]) -> Option<Console>
     let mut cpus = Vec::new();
     let mut cells = Vec::new();
     let watchdog = Spi::new(40).unwrap();
-    for (id, own, region) in owners {
+    for ((id, own, region), mode) in owners.into_iter().zip(modes) {
         let ipa = region.ipa.0;
         let plan = CellPlan {
             id: CellId(id),
@@ -77,18 +87,24 @@ pub fn system_with(console: impl FnOnce(&[(&str, Arc<Wire>)]) -> Option<Console>
                 bootargs: None,
             },
             on_crash: OnCrash::Stop,
+            interrupts: mode,
             warnings: Vec::new(),
         };
         let pairs: Vec<(PcpuId, Affinity)> = own.iter().map(|c| (PcpuId(*c), affinity(*c))).collect();
         let spi = Spi::new(33).unwrap();
         shared.console = Some(spi);
         let gic = CellGic::new(IntidSet::new(), 0xf9ff_0000, pairs, &shared);
+        let gic = if mode == InterruptMode::Virtual { gic } else { gic.with_direct(&shared) };
         let gic = gic.with_spi(spi, wires[usize::from(id)].1.clone());
         let wire = Arc::<Wire>::default();
         let gic = gic.with_spi(watchdog, wire.clone());
         let space = Space { vtcr: 0x8002_3558, vttbr: u64::from(id) << 48 | 0x1000 };
         let mut cell = Cell::new(&plan, &[], space, gic, GuestTree::of(b"a tree".to_vec())).unwrap();
         cell.watchdog = Some(Watchdog::new(watchdog, wire));
+        cell.uart = Some(spi);
+        if mode != InterruptMode::Virtual {
+            cell.root_table = Some(Root::new(root_table()));
+        }
         cells.push(cell);
         cpus.extend(own.iter().zip(0..).map(|(cpu, vcpu)| CpuPlan {
             id: PcpuId(*cpu),
@@ -103,6 +119,16 @@ pub fn system_with(console: impl FnOnce(&[(&str, Arc<Wire>)]) -> Option<Console>
     system.console = console(&wires);
     (system, board)
 }
+
+/// A root with an entry.
+fn root_table() -> &'static [Table] {
+    let tables: &'static [Table] = Box::leak(Box::new([Table::new()]));
+    tables[0].set(3, MAPPED);
+    tables
+}
+
+/// The entry at index 3 of the root of a direct cell.
+pub const MAPPED: u64 = 0x4000_0403;
 
 /// A CPU between two turns.
 pub struct Cpu<'a> {

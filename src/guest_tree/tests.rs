@@ -12,6 +12,7 @@ use crate::intid::{IntidSet, Spi};
 use crate::plan::{Load, Region, VirtualWatchdog};
 use crate::tree::Node;
 use crate::tree::sample::node;
+use crate::vcpu::InterruptMode;
 use board::board;
 
 /// A cell with these CPUs and devices.
@@ -42,6 +43,7 @@ fn cell(root: bool, cpus: &[u8], devices: Vec<NodeId>) -> CellPlan {
             bootargs: Some("quiet".into()),
         },
         on_crash: OnCrash::Stop,
+        interrupts: InterruptMode::Virtual,
         warnings: Vec::new(),
     }
 }

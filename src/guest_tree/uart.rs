@@ -47,6 +47,14 @@ impl Writer<'_, '_, '_> {
         Ok(())
     }
 
+    /// The interrupt of a virtual UART that stands in the place of a board's, and has another number.
+    pub(super) fn moved_line(&mut self, spi: Spi) {
+        if let Some(gic) = self.tree.node(self.sources.gic).prop("phandle") {
+            let line = [gic.bytes(), &self.line(spi)].concat();
+            self.fdt.property("interrupts-extended", &line);
+        }
+    }
+
     /// `interrupts` of a virtual device: an SPI, its number, high level; what a fourth cell says is for PPIs (Linux
     /// `arm,gic-v3.yaml`).
     pub(super) fn line(&self, spi: Spi) -> Vec<u8> {

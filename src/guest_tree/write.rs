@@ -13,6 +13,7 @@ use super::role::Role;
 use crate::addr::{Ipa, Span};
 use crate::plan::CellPlan;
 use crate::tree::{Node, NodeId, Tree};
+use crate::vcpu::InterruptMode;
 
 /// What a bus needs to hand on addresses, DMA and interrupts. Its `reg`, if it has one, goes with its name.
 const BUS: [&str; 12] = [
@@ -122,8 +123,14 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
     /// All properties but those that lead to nodes which are not there.
     pub(super) fn whole(&mut self, node: Node<'t, 'a>) {
         let cut = self.per_cpu_lines(node);
+        let moved = self.cell.uart.filter(|uart| uart.node == Some(node.id()));
+        let moved = moved.filter(|_| self.cell.interrupts != InterruptMode::Virtual);
         for prop in node.props() {
             match (prop.name(), &cut) {
+                // That of the hardware is the hypervisor's, and the cell takes none but from hardware.
+                ("interrupts" | "interrupts-extended", _) if let Some(uart) = moved => {
+                    self.moved_line(uart.spi);
+                }
                 ("interrupts", Some(lines)) => self.fdt.property(prop.name(), &lines.interrupts),
                 ("interrupt-affinity", Some(lines)) => {
                     self.fdt.property(prop.name(), &lines.affinity);

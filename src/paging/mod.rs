@@ -13,6 +13,7 @@
 mod el2;
 mod format;
 mod geometry;
+mod root;
 mod space;
 mod stage2;
 mod store;
@@ -26,6 +27,7 @@ mod walker;
 pub use el2::{El2Stage1, MAIR_EL2, Va, Window};
 pub use format::Format;
 pub use geometry::{Geometry, GeometryError, can_use};
+pub use root::Root;
 pub use space::AddressSpace;
 pub use stage2::{Stage2, Stage2Attributes};
 pub use store::{HeapStore, Store, Tables, TakeTables};

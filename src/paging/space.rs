@@ -35,6 +35,11 @@ impl<F: Format, S: Store> AddressSpace<F, S> {
         self.walker.store.root().first().map_or(Pa(0), |t| t.pa())
     }
 
+    /// The tables of its root.
+    pub fn root_tables(&self) -> &[super::Table] {
+        self.walker.store.root()
+    }
+
     /// How many tables it takes.
     pub fn tables(&self) -> usize {
         self.walker.store.tables()

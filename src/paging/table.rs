@@ -45,7 +45,7 @@ impl Table {
     }
 
     /// Writes an entry, ordered behind all stores before it.
-    pub(super) fn set(&self, index: usize, value: u64) {
+    pub(crate) fn set(&self, index: usize, value: u64) {
         if let Some(entry) = self.0.get(index) {
             entry.store(value, Ordering::Release);
         }

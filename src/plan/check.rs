@@ -10,6 +10,7 @@ use crate::addr::{Ipa, PAGE, Pa, Span};
 use crate::hardware::Hardware;
 use crate::intid::Spi;
 use crate::refusal::{Refused, refuse};
+use crate::vcpu::InterruptMode;
 
 impl Plan<Draft> {
     /// Proves the plan.
@@ -148,11 +149,19 @@ impl<S> Plan<S> {
                 misplaced(faults, cell, "the order of its devices", 0);
             }
             let own = self.console.map(|console| console.spi);
-            if cell.uart.is_some_and(|uart| Some(uart.spi) != own) {
-                misplaced(faults, cell, "its virtual UART", 0);
-            }
             let anyones =
                 |spi: Spi| hardware.devices.iter().any(|d| d.spis.iter().any(|(other, _)| *other == spi));
+            let direct = cell.interrupts != InterruptMode::Virtual;
+            let fits = |spi: Spi| if direct { !anyones(spi) } else { Some(spi) == own };
+            if cell.uart.is_some_and(|uart| !fits(uart.spi)) {
+                misplaced(faults, cell, "its virtual UART", 0);
+            }
+            for spi in virtual_spis(cell).filter(|_| direct) {
+                let users = self.cells.iter().filter(|other| other.interrupts != InterruptMode::Virtual);
+                if users.flat_map(virtual_spis).filter(|other| *other == spi).count() != 1 {
+                    misplaced(faults, cell, "an interrupt", spi.intid().into());
+                }
+            }
             if cell.watchdog.is_some_and(|watchdog| anyones(watchdog.spi)) {
                 misplaced(faults, cell, "its watchdog", 0);
             }
@@ -219,6 +228,12 @@ impl<S> Plan<S> {
             misplaced(faults, cell, "its device tree or its initrd", tree.start().0);
         }
     }
+}
+
+/// The interrupts of its virtual devices.
+fn virtual_spis(cell: &CellPlan) -> impl Iterator<Item = Spi> {
+    let watchdog = cell.watchdog.map(|watchdog| watchdog.spi);
+    cell.uart.map(|uart| uart.spi).into_iter().chain(watchdog)
 }
 
 /// One cell's addresses: rising, whole pages, no two things in one place.

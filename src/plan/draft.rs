@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use super::devices::Claims;
+use super::spare::SpareSpis;
 use super::{
-    Boot, CellPlan, CpuPlan, Draft, Plan, Region, console, cpus, devices, error, load, memory, watchdog,
+    Boot, CellPlan, Console, CpuPlan, Draft, Plan, Region, console, cpus, devices, error, load, memory,
+    watchdog,
 };
 use crate::addr::{Ipa, Span};
 use crate::archive::Archive;
@@ -16,6 +18,7 @@ use crate::cpu::{CellId, VcpuId};
 use crate::hardware::Hardware;
 use crate::refusal::{Refused, refuse};
 use crate::tree::{Node, ResolveError, Tree};
+use crate::vcpu::InterruptMode;
 
 /// Where a cell other than root sees its distributor.
 pub const CELL_GICD: Ipa = Ipa(0x0800_0000);
@@ -107,6 +110,7 @@ impl Plan<Draft> {
         let ram = memory::divide(&draw, &mut errors);
         let console = console::choose(&draw, &mut errors);
         let claims = devices::claim(&draw, console, &mut errors);
+        let mut spare = SpareSpis::of(&draw);
 
         let mut cells = Vec::with_capacity(config.cells.len());
         for (((id, cell), cpus), ram) in draw.cells().zip(shares).zip(ram) {
@@ -116,8 +120,9 @@ impl Plan<Draft> {
             if ram.is_empty() {
                 continue;
             }
-            let uart = console::of_cell(console, cell, &mut errors);
-            let watchdog = watchdog::of_cell(&draw, cell, &mut errors);
+            let mut uart = console::of_cell(console, cell, &mut errors);
+            let mut watchdog = watchdog::of_cell(&draw, cell, &mut errors);
+            spare.give(cell, &mut uart, &mut watchdog, &mut errors);
             let frames = [
                 (Some(gicd), "its distributor"),
                 (Some(gicr), "its redistributors"),
@@ -142,12 +147,15 @@ impl Plan<Draft> {
                 stdout: console::device_of_cell(&draw, cell),
                 load,
                 on_crash: cell.on_crash,
+                interrupts: cell.interrupts,
                 warnings: claims.warnings(&draw, (id, cell)),
             });
         }
+        watchdog::check_watched(&draw, &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
+        tell_deaf(console, &mut cells);
         let cpus = owned_cpus(&draw, &mut cells);
         let timer = &hardware.timer;
         let own_ppis =
@@ -205,6 +213,19 @@ fn check_space(
             refused.word(what).node(&draw.board.node(node)).address(at.0);
         }
     });
+}
+
+/// Where every cell is direct, no CPU hears the console's UART. The first cell is told.
+fn tell_deaf(console: Option<Console>, cells: &mut [CellPlan]) {
+    if console.is_some()
+        && cells.iter().all(|cell| cell.interrupts != InterruptMode::Virtual)
+        && let Some(first) = cells.first_mut()
+    {
+        first.warnings.push(
+            "no cell has `interrupt-mode = \"virtual\"`: what is typed on the console is read only when a cell prints or waits"
+                .to_string(),
+        );
+    }
 }
 
 /// The CPUs that have an owner. The first cell is told which ones have none.

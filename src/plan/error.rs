@@ -27,6 +27,8 @@ sentences! {
     VIRTUAL_IN_THE_WAY = ADDRESS_TWICE, "%: % and % would both be at %: choose another `ram-base`";
 
     NO_PLACE_FOR_WATCHDOG = NO_PLACE_FOR_WATCHDOG, "%: `watchdog`: the devices of the board leave no room for it, which takes %: disable one in the board's tree";
+    NOBODY_WATCHES = NOBODY_WATCHES, "%: `watchdog`: EL2's timer reaches no CPU while direct cells run: let one cell have `interrupt-mode = \"virtual\"`, or take out `watchdog`";
+    NO_SPARE_INTERRUPT = NO_SPARE_INTERRUPT, "%: `%`: a direct cell takes this interrupt from hardware, and the board's devices have every SPI: disable one in the board's tree, or let the cell have `interrupt-mode = \"virtual\"`";
     CONSOLE_CLAIMED = CONSOLE_CLAIMED, "%: `%` has %, but % is the hypervisor's console: write `console = \"virtual\"` instead, or name another one with `hypervisor { console = NAME; }`, or \"none\"";
     CONSOLE_SHARED = CONSOLE_SHARED, "%: % shares % with %, the hypervisor's console: disable it in the board's tree, or name another console with `hypervisor { console = NAME; }`";
     CONSOLE_UNFIT = CONSOLE_UNFIT, "%: `console`: % cannot be the console: it must be an enabled arm,pl011 or arm,sbsa-uart with an SPI";

@@ -14,6 +14,7 @@ mod load;
 mod memory;
 pub mod pool;
 pub mod spans;
+mod spare;
 mod watchdog;
 
 use alloc::string::String;
@@ -26,6 +27,7 @@ use crate::crash::OnCrash;
 use crate::intid::{IntidSet, Ppi, Spi};
 use crate::refusal::Refused;
 use crate::tree::NodeId;
+use crate::vcpu::InterruptMode;
 
 pub use console::{CELL_UART, Console, UART_SIZE, VirtualUart};
 pub use draft::{CELL_GICD, CELL_GICR, GICD_SIZE, GICR_SIZE};
@@ -174,6 +176,8 @@ pub struct CellPlan {
     pub load: Load,
     /// What follows its crash.
     pub on_crash: OnCrash,
+    /// How its interrupts reach it.
+    pub interrupts: InterruptMode,
     /// Things its owner should know that do not stop the boot: a dependency that another cell controls, say.
     pub warnings: Vec<String>,
 }

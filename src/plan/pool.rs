@@ -26,7 +26,8 @@ const ALIGN: u64 = 64 << 10;
 /// Bytes that EL2 needs.
 pub fn size(cpus: usize, cells: usize, tree: usize) -> u64 {
     let part = |n: usize, each: u64| (n as u64).saturating_mul(each);
-    BASE.saturating_add(part(cpus.saturating_sub(1), PER_CPU))
+    // With one CPU there are no stacks, but the root cell's tree still wants as much in one piece while it is made.
+    BASE.saturating_add(part(cpus.saturating_sub(1).max(1), PER_CPU))
         .saturating_add(part(cells, PER_CELL))
         .saturating_add(part(tree, PER_TREE_BYTE))
         .checked_next_multiple_of(UNIT)

@@ -17,6 +17,7 @@ use crate::hardware::Hardware;
 use crate::hardware::sample::Board;
 use crate::image::sample;
 use crate::tree::Tree;
+use crate::vcpu::InterruptMode;
 
 const MIB: u64 = 1 << 20;
 
@@ -67,6 +68,7 @@ fn root() -> CellConfig {
         foreign_dependencies: false,
         watchdog: false,
         on_crash: OnCrash::Stop,
+        interrupts: InterruptMode::Virtual,
     }
 }
 
@@ -86,6 +88,7 @@ fn cell(name: &str, cpu: &str, devices: &[&str]) -> CellConfig {
         foreign_dependencies: false,
         watchdog: false,
         on_crash: OnCrash::Stop,
+        interrupts: InterruptMode::Virtual,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::addr::{Ipa, PAGE, Pa, Span};
 use crate::config::CellConfig;
 use crate::intid::{INTIDS, Spi};
 use crate::refusal::{Refused, refuse};
+use crate::vcpu::InterruptMode;
 use crate::watchdog::FRAME;
 
 /// Where a cell sees its watchdog: the refresh frame, and behind it the control frame. The root cell sees it elsewhere if the
@@ -43,6 +44,16 @@ pub(super) fn of_cell(
         return None;
     };
     Some(VirtualWatchdog { at, spi })
+}
+
+/// Refuses watchdogs of direct cells beside which no CPU takes EL2's timer: their own do not while they run.
+pub(super) fn check_watched(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) {
+    let is_direct = |cell: &&CellConfig| cell.interrupts != InterruptMode::Virtual;
+    if draw.config.cells.iter().all(|cell| is_direct(&cell)) {
+        for cell in draw.config.cells.iter().filter(|cell| cell.watchdog) {
+            refuse(errors, &error::NOBODY_WATCHES).cell(&cell.name, "watchdog");
+        }
+    }
 }
 
 /// Addresses of the root cell, which sees the board as it is, where the board has nothing: below 4 GiB, so that its tree can

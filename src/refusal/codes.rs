@@ -47,6 +47,8 @@ codes! {
     LISTED_TWICE = 13;
     /// A virtual console without a hypervisor's console.
     NO_CONSOLE = 14;
+    /// `wfi` in a cell whose interrupts are virtual.
+    WFI_OF_VIRTUAL = 15;
 
     /// A name that stands for nothing.
     NAME_UNKNOWN = 101;
@@ -93,6 +95,10 @@ codes! {
     UNSTOPPABLE_DMA = 214;
     /// A watchdog for which the board leaves no room.
     NO_PLACE_FOR_WATCHDOG = 215;
+    /// A watchdog of a direct cell, and no virtual cell beside it.
+    NOBODY_WATCHES = 216;
+    /// A virtual device of a direct cell, and no interrupt to spare.
+    NO_SPARE_INTERRUPT = 217;
 
     /// The archive is compressed.
     ARCHIVE_COMPRESSED = 301;

@@ -140,6 +140,9 @@ fn answer<M: Machine>(
     table_walk: bool,
     access: Access,
 ) -> Resume {
+    if vcpu.is_recalled() {
+        return Resume::Again;
+    }
     let status = match status {
         esr::TLB_CONFLICT => {
             machine.invalidate_vmid(vcpu.cell.vttbr());

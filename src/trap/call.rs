@@ -75,7 +75,10 @@ fn cpu_on<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, target: VcpuId, entry: I
 /// a standby may end at any time (DEN0022F 5.4).
 #[cold]
 #[inline(never)]
-fn standby<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) {
+fn standby<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
+    if vcpu.cell.gic.is_direct() {
+        return vcpu.wait(machine);
+    }
     let empty = machine.empty_lrs().count_ones() as usize;
     if empty == machine.lr_count() && vcpu.inbox.is_empty() {
         machine.wait_for_interrupt();

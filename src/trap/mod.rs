@@ -138,6 +138,9 @@ pub fn own_interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, irq: Irq)
             if alarm && vcpu.alarms.take(Call::Watchdog, machine) {
                 watchdog::alarm(vcpu, machine);
             }
+            if alarm && vcpu.alarms.take(Call::Others, machine) {
+                watchdog::look(vcpu, machine);
+            }
             if alarm && vcpu.alarms.take(Call::Life, machine) {
                 vcpu.look_at_life();
             }

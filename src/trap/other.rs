@@ -9,6 +9,9 @@ use crate::vcpu::{GuestFault, Pstate, aarch32};
 
 /// WFI, WFE and their kin (HCR_EL2.TWI, TWE).
 const WAIT: u32 = 0x01;
+/// ISS.TI of those: which of them it is.
+const TI: u32 = 3;
+const WFI: u32 = 0;
 
 /// Answers what is not decoded further. But for instruction aborts, all that traps on purpose is decoded, so the guest has no such
 /// instruction:
@@ -32,6 +35,10 @@ pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u32) -> R
     }
     let narrow = Pstate::from_bits(vcpu.frame.spsr).aarch32();
     let conditional = narrow && has_condition(class);
+    if class == WAIT && !narrow && esr::iss(esr) & TI == WFI && vcpu.cell.gic.is_direct() {
+        vcpu.wait(machine);
+        return Resume::Next;
+    }
     if class == WAIT || conditional && !aarch32::is_to_be_run(vcpu.frame.spsr, esr) {
         if !narrow {
             return Resume::Next;

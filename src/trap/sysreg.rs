@@ -4,10 +4,14 @@ use super::esr::{Access, Sysreg};
 use super::{Go, Resume};
 use crate::cell::{Progress, Vcpu};
 use crate::exits::Reason;
-use crate::ports::Machine;
+use crate::ports::{CommonReg, Machine};
 use crate::vcpu::GuestFault;
 use crate::vgic;
 
+const ICC_PMR_EL1: Sysreg = Sysreg::new(3, 0, 4, 6, 0);
+const ICC_CTLR_EL1: Sysreg = Sysreg::new(3, 0, 12, 12, 4);
+const ICC_RPR_EL1: Sysreg = Sysreg::new(3, 0, 12, 11, 3);
+const ICC_DIR_EL1: Sysreg = Sysreg::new(3, 0, 12, 11, 1);
 const ICC_SGI1R_EL1: Sysreg = Sysreg::new(3, 0, 12, 11, 5);
 const ICC_ASGI1R_EL1: Sysreg = Sysreg::new(3, 0, 12, 11, 6);
 const ICC_SGI0R_EL1: Sysreg = Sysreg::new(3, 0, 12, 11, 7);
@@ -29,7 +33,7 @@ pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Acces
         vcpu.exits.count(Reason::Sysreg);
         let id = access.sysreg().id_register();
         let Some(value) = id.and_then(|(crm, op2)| vcpu.ids.get(crm, op2)) else {
-            let resume = read_other(vcpu, access);
+            let resume = read_other(vcpu, machine, access);
             return go(vcpu, machine, resume);
         };
         vcpu.frame.set(access.register(), value);
@@ -49,7 +53,12 @@ pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Acces
 
 #[cold]
 #[inline(never)]
-fn read_other(vcpu: &mut Vcpu<'_>, access: Access) -> Resume {
+fn read_other<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &M, access: Access) -> Resume {
+    let common = common(access).filter(|_| vcpu.cell.gic.is_direct());
+    if let Some(reg) = common {
+        vcpu.frame.set(access.register(), vgic::read_common(machine, reg));
+        return Resume::Next;
+    }
     let value = match access.sysreg() {
         ACTLR_EL1 => 0,
         ICC_SRE_EL1 => SRE,
@@ -62,6 +71,17 @@ fn read_other(vcpu: &mut Vcpu<'_>, access: Access) -> Resume {
 #[cold]
 #[inline(never)]
 fn write_other<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Access) -> Resume {
+    if vcpu.cell.gic.is_direct() {
+        let value = vcpu.frame.get(access.register());
+        if let Some(reg) = common(access) {
+            vgic::write_common(machine, reg, value);
+            return Resume::Next;
+        }
+        if access.sysreg() == ICC_DIR_EL1 {
+            vcpu.cell.gic.deactivate(machine, value);
+            return Resume::Next;
+        }
+    }
     match access.sysreg() {
         // Group 0, and the other security state's Group 1: a cell has neither.
         ICC_SGI0R_EL1 | ICC_ASGI1R_EL1 => Resume::Next,
@@ -71,6 +91,17 @@ fn write_other<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Access)
             set_way(vcpu, machine, value)
         }
         _ => UNDEFINED,
+    }
+}
+
+/// The registers that are common to both groups of interrupts. They trap where a guest has the physical CPU interface.
+fn common(access: Access) -> Option<CommonReg> {
+    match access.sysreg() {
+        ICC_PMR_EL1 => Some(CommonReg::Pmr),
+        ICC_CTLR_EL1 => Some(CommonReg::Ctlr),
+        // It is read only.
+        ICC_RPR_EL1 if access.read() => Some(CommonReg::Rpr),
+        _ => None,
     }
 }
 

@@ -59,9 +59,24 @@ impl Frame {
     }
 }
 
+/// How a cell's interrupts reach it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InterruptMode {
+    /// By way of EL2 and the list registers, with an exit for each.
+    #[default]
+    Virtual,
+    /// From the physical CPU interface, without an exit.
+    Direct {
+        /// Whether the guest waits by itself: WFI does not exit either.
+        own_wfi: bool,
+    },
+}
+
 /// What a vCPU needs of its cell to start (see [`crate::ports::El1::reset_vcpu`]).
 #[derive(Clone, Debug)]
 pub struct VcpuReset {
+    /// How its interrupts reach it.
+    pub interrupts: InterruptMode,
     /// The affinity in VMPIDR_EL2.
     pub affinity: Affinity,
     /// VTCR_EL2.

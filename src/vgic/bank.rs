@@ -11,8 +11,6 @@ use crate::ports::{GicRegisters, Width};
 /// The highest priority of a guest's interrupt: the second of the 16 levels that every GIC has (IHI 0069H 4.8). EL2's own
 /// have the first and are taken before.
 const GUEST_HIGHEST: u8 = 0x10;
-/// Four of them.
-const GUEST_HIGHEST_FOUR: u32 = u32::from_ne_bytes([GUEST_HIGHEST; 4]);
 /// How often RWP is read before we go on without it. Hardware needs far less; nothing that follows depends on it for safety.
 const RWP_READS: u32 = 4096;
 
@@ -100,10 +98,10 @@ impl Bank {
 
     /// Brings these private interrupts into the state in which a guest finds them: disabled, not pending, inactive, at the highest
     /// priority and level-triggered.
-    pub(super) fn reset_private(self, m: &mut impl GicRegisters, private: u32) {
+    pub(super) fn reset_private(self, m: &mut impl GicRegisters, private: u32, highest: u8) {
         self.write(m, ICENABLER, private);
         self.settle(m);
-        self.reset_priorities(m, private);
+        self.reset_priorities(m, private, highest);
         let others = self.config(m, 1) & !config_mask(private, 1);
         self.set_config(m, 1, others);
         self.write(m, ICPENDR, private);
@@ -123,13 +121,15 @@ impl Bank {
     }
 
     /// Gives these of the bank the highest priority: four at a time, where none of another owner's lies between.
-    pub(super) fn reset_priorities(self, m: &mut impl GicRegisters, chosen: u32) {
+    pub(super) fn reset_priorities(self, m: &mut impl GicRegisters, chosen: u32, highest: u8) {
         let first = self.word().wrapping_mul(32);
         for four in (0..32).step_by(4) {
             let at = first.wrapping_add(four);
             match chosen >> four & 0xf {
-                0xf => self.store(m, IPRIORITYR, at, Width::Word, u64::from(GUEST_HIGHEST_FOUR)),
-                some => bits(some).for_each(|n| self.set_priority(m, at.wrapping_add(n), of_guest(0))),
+                0xf => {
+                    self.store(m, IPRIORITYR, at, Width::Word, u64::from(u32::from_ne_bytes([highest; 4])))
+                }
+                some => bits(some).for_each(|n| self.set_priority(m, at.wrapping_add(n), highest)),
             }
         }
     }

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use super::bank::{Bank, bits, config_mask, of_guest};
+use super::direct;
+use super::direct::Direct;
 use super::errand::{Errand, Errands};
 use super::offsets::{
     CTLR_ENABLE_GRP1, GICD_IROUTER, ICACTIVER, ICENABLER, ICPENDR, WAKER_CHILDREN_ASLEEP,
@@ -39,6 +41,10 @@ pub struct CellGic {
     pub(super) life: AtomicU32,
     /// A bit for each vCPU.
     pub(super) everyone: u64,
+    /// What is different where the vCPUs have the physical CPU interface.
+    pub(super) direct: Option<Direct>,
+    /// Its SGIs that travel as bits.
+    soft_sgis: u32,
     /// How SGIs name each vCPU's CPU.
     pub(super) targets: Vec<SgiTarget>,
     vcpus: Vec<VcpuShared>,
@@ -123,6 +129,8 @@ impl CellGic {
             forced: Default::default(),
             virtual_spis: VirtualSpis::default(),
             life: AtomicU32::new(0),
+            direct: None,
+            soft_sgis: SGIS & !u32::from(shared.sgi.physical),
             everyone: u64::MAX >> 64usize.saturating_sub(cpus.len()).min(63),
             targets: cpus.iter().map(|(_, affinity)| SgiTarget::new(*affinity)).collect(),
             vcpus: cpus.into_iter().map(|(cpu, affinity)| VcpuShared::new(cpu, affinity)).collect(),
@@ -132,10 +140,35 @@ impl CellGic {
     /// The same with one more SPI, which a virtual device raises by this line; it is no physical one of the cell's.
     #[must_use]
     pub fn with_spi(mut self, spi: Spi, wire: Arc<Wire>) -> Self {
+        if let Some(direct) = &mut self.direct {
+            direct.add(spi, wire);
+            self.owned.insert(spi.intid());
+            self.spis.insert(spi.intid());
+            return self;
+        }
         self.owned.remove(spi.intid());
         self.spis.remove(spi.intid());
         self.virtual_spis.add(spi, wire);
         self
+    }
+
+    /// The same for vCPUs that have the physical CPU interface. Said before [`CellGic::with_spi`].
+    #[must_use]
+    pub fn with_direct(mut self, shared: &GicShared) -> Self {
+        self.direct = Some(Direct::new(shared));
+        // Bits go nowhere without list registers: these SGIs are not there.
+        self.soft_sgis = 0;
+        self
+    }
+
+    /// Whether its vCPUs have the physical CPU interface.
+    pub fn is_direct(&self) -> bool {
+        self.direct.is_some()
+    }
+
+    /// A guest's priority as the physical GIC has it, and as the guest reads it back.
+    pub(super) fn priority(&self, written: u8) -> u8 {
+        if self.is_direct() { direct::of_guest(written) } else { of_guest(written) }
     }
 
     /// The SPI of a virtual device that has this INTID.
@@ -171,7 +204,7 @@ impl CellGic {
 
     /// Its SGIs that travel as bits.
     pub(super) fn soft_sgis(&self) -> u32 {
-        SGIS & !self.private()
+        self.soft_sgis
     }
 
     /// Whether the distributor hands out interrupts (GICD_CTLR.EnableGrp1).
@@ -196,7 +229,7 @@ impl CellGic {
         self.virtual_spis.iter().for_each(VirtualSpi::reset);
         for vcpu in &self.vcpus {
             vcpu.reset();
-            Bank::Private(vcpu.cpu).reset_private(m, self.private());
+            Bank::Private(vcpu.cpu).reset_private(m, self.private(), self.priority(0));
         }
         let route = self.vcpus.first().map_or(0, |vcpu| vcpu.affinity.get());
         for (word, forced) in (0..32).zip(&self.forced) {
@@ -214,7 +247,7 @@ impl CellGic {
                 let others = bank.config(m, at) & !config_mask(owned, half);
                 bank.set_config(m, at, others);
             }
-            bank.reset_priorities(m, owned);
+            bank.reset_priorities(m, owned, self.priority(0));
             for bit in bits(owned) {
                 let intid = word.wrapping_mul(32).wrapping_add(bit);
                 m.gicd_write(GICD_IROUTER.wrapping_add(intid.wrapping_mul(8)), Width::Double, route);

@@ -27,6 +27,8 @@ pub(crate) struct FakePart {
     /// Active priorities of the physical interface, the running one last.
     pub(crate) running: Vec<u8>,
     pub(crate) lrs: Vec<u64>,
+    /// A guest has the physical interface; its common registers.
+    pub(crate) lent: Option<[u64; 3]>,
     pub(crate) hcr: u32,
     pub(crate) vmcr: u32,
     /// Active priorities of the virtual interface.
@@ -57,6 +59,7 @@ impl FakeGic {
             private: (0..32).map(|id| FakeIrq { edge: id < 16, ..FakeIrq::default() }).collect(),
             running: vec![],
             lrs: vec![0; lrs],
+            lent: None,
             hcr: 0,
             vmcr: 0,
             vrunning: vec![],

@@ -40,7 +40,7 @@ pub(super) fn set_distributor_control<M: GicPorts>(ctx: &mut GicCtx<'_, M>, valu
     let enables = value as u32 & (CTLR_ENABLE_GRP0 | CTLR_ENABLE_GRP1);
     let before = ctx.cell.enables.swap(enables, Ordering::Relaxed);
     let mut asked = CpuSet::default();
-    if (before ^ enables) & CTLR_ENABLE_GRP1 == 0 {
+    if (before ^ enables) & CTLR_ENABLE_GRP1 == 0 || ctx.cell.is_direct() {
         return Kick(asked);
     }
     ctx.vcpu.sync_enable(ctx.machine, ctx.cell);

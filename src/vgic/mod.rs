@@ -7,6 +7,7 @@
 //! - [`SgiPlan`], [`GicShared`]: what the whole machine shares. [`CellGic`]: what a cell's vCPUs share.
 //! - `lr`, `queue`, [`VcpuGic`]: a vCPU's list registers; `refill`: more pending interrupts than list registers.
 //! - `spi`, `spis`: interrupts that no hardware has, those of virtual devices.
+//! - `direct`: cells that have the physical CPU interface.
 //! - `fold`: list registers seen as distributor state. `errand`: the same asked of another CPU.
 //! - `registers`: the tables of registers; `state`, `identity`, `word`: what their rows mean. `sgi`: ICC_SGI1R_EL1.
 //!
@@ -17,9 +18,12 @@
 //! - What is pending in another vCPU's list register reads as active there, as if just acknowledged.
 //! - Handlers that nest as deep as there are list registers keep the next interrupt waiting until one of them ends.
 //! - What ISACTIVER made active ends by ICACTIVER alone, not by ICC_DIR_EL1.
+//!
+//! With `interrupt-mode = "direct"` none of the last four lines holds; [`direct`] has what does.
 
 mod bank;
 mod cell;
+mod direct;
 mod errand;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -42,6 +46,7 @@ mod vcpu;
 mod word;
 
 pub use cell::CellGic;
+pub use direct::{read_common, write_common};
 pub use registers::{gicd_access, gicr_access};
 pub use sgi::sgi1r;
 pub use shared::{GicShared, OwnPpis, SgiPlan, kick};
@@ -50,11 +55,11 @@ pub use vcpu::{Irq, VcpuGic};
 
 use crate::cpu::VcpuId;
 use crate::inbox::Inbox;
-use crate::ports::{CpuInterface, GicRegisters, VirtualInterface};
+use crate::ports::{CpuInterface, GicRegisters, LentInterface, VirtualInterface};
 
 /// All that a virtual GIC asks of a CPU.
-pub trait GicPorts: CpuInterface + VirtualInterface + GicRegisters {}
-impl<T: CpuInterface + VirtualInterface + GicRegisters> GicPorts for T {}
+pub trait GicPorts: CpuInterface + LentInterface + VirtualInterface + GicRegisters {}
+impl<T: CpuInterface + LentInterface + VirtualInterface + GicRegisters> GicPorts for T {}
 
 /// What an access of a guest to its GIC can reach.
 pub struct GicCtx<'a, M> {

@@ -1,6 +1,6 @@
 //! The physical GIC's start, before any cell: all ours is Group 1, disabled and quiet.
 
-use super::bank::Bank;
+use super::bank::{Bank, of_guest};
 use super::offsets::{
     CTLR_ARE, CTLR_ENABLE_GRP1, CTLR_RWP, GICD_CTLR, GICD_ICENABLER_E, GICD_IROUTER, GICD_TYPER, GICR_CTLR,
     GICR_WAKER, ICACTIVER, ICENABLER, ICPENDR, IGROUPR, ISENABLER, RD_CTLR_ENABLE_LPIS, RD_CTLR_RWP,
@@ -75,7 +75,7 @@ pub fn init_distributor(m: &mut impl GicRegisters) -> Result<(), GicError> {
         for register in [ICPENDR, ICACTIVER] {
             bank.write(m, register, u32::MAX);
         }
-        bank.reset_priorities(m, u32::MAX);
+        bank.reset_priorities(m, u32::MAX, of_guest(0));
     }
     // Extended SPIs (GICD_TYPER.ESPI, ESPI_range) are nobody's.
     if typer >> 8 & 1 != 0 {
@@ -133,7 +133,7 @@ pub fn init_redistributor(
     for register in [ICPENDR, ICACTIVER] {
         bank.write(m, register, u32::MAX);
     }
-    bank.reset_priorities(m, u32::MAX);
+    bank.reset_priorities(m, u32::MAX, of_guest(0));
     for intid in [sgi.kick.intid(), own.maintenance.intid(), own.alarm.intid()] {
         bank.set_priority(m, intid, OWN_PRIORITY);
         bank.write(m, ISENABLER, 1 << intid);

@@ -67,8 +67,11 @@ fn send(machine: &mut impl CpuInterface, cell: &CellGic, sgi: Sgi, targets: u64)
 #[inline(never)]
 fn send_any<M: GicPorts>(ctx: &mut GicCtx<'_, M>, sgi: Sgi, request: Sgi1r) {
     let everyone = ctx.cell.everyone;
+    let is_soft = ctx.shared.sgi.physical >> sgi.intid() & 1 == 0;
     let targets = if request.irm() { everyone & !(1 << (ctx.me.0 & 63)) } else { targets(request, everyone) };
-    if ctx.shared.sgi.physical >> sgi.intid() & 1 == 0 {
+    if is_soft && ctx.cell.is_direct() {
+        // It is not there (see `direct`).
+    } else if is_soft {
         send_soft(ctx, sgi, targets);
     } else {
         send(ctx.machine, ctx.cell, sgi, targets);

@@ -21,20 +21,34 @@ use crate::intid::Spi;
 /// The line from a virtual device to its cell's GIC.
 #[derive(Debug, Default)]
 pub struct Wire {
-    level: AtomicBool,
+    /// [`LOW`], [`HIGH`] or [`AGAIN`].
+    level: AtomicU8,
     /// It has risen since somebody looked.
     risen: AtomicBool,
 }
+
+const LOW: u8 = 0;
+const HIGH: u8 = 1;
+/// High, and whoever sets it next is told that this is a change: see [`Wire::repeat`].
+const AGAIN: u8 = 2;
 
 impl Wire {
     /// Raises or lowers it; whether that changed anything, so that the GIC must look.
     #[must_use]
     pub fn set(&self, level: bool) -> bool {
+        let level = if level { HIGH } else { LOW };
         let changed = self.level.swap(level, Ordering::SeqCst) != level;
-        if changed && level {
+        if changed && level == HIGH {
             self.risen.store(true, Ordering::SeqCst);
         }
         changed
+    }
+
+    /// Whether it is high. If so, setting it high once more counts as a change: for a GIC that cannot see it and has to be told
+    /// again.
+    pub(super) fn repeat(&self) -> bool {
+        self.level.compare_exchange(HIGH, AGAIN, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+            || self.level.load(Ordering::SeqCst) != LOW
     }
 }
 
@@ -121,7 +135,7 @@ impl VirtualSpi {
     /// Pending, apart from what its holder has.
     fn is_pending(&self) -> bool {
         if !self.is_edge() {
-            return self.wire.level.load(Ordering::SeqCst) || self.has(LATCH);
+            return self.wire.level.load(Ordering::SeqCst) != LOW || self.has(LATCH);
         }
         if self.wire.risen.swap(false, Ordering::SeqCst) {
             self.set(LATCH, true);

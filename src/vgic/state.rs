@@ -144,6 +144,10 @@ pub(super) fn clear_pending<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, 
 
 /// Writes ISACTIVER. An SGI that travels as a bit is not made active where it is not pending in a list register.
 pub(super) fn set_active<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bits: u32) -> Kick {
+    if ctx.cell.is_direct() {
+        scope.bank.write(ctx.machine, ISACTIVER, bits & scope.hw);
+        return Kick::default();
+    }
     let (mut here, mut forced) = (0, 0);
     if scope.is_mine(ctx.me) {
         here = ctx.vcpu.held(ctx.machine, ctx.cell, scope.word).active;
@@ -161,6 +165,10 @@ pub(super) fn set_active<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bit
 
 /// Writes ICACTIVER.
 pub(super) fn clear_active<M: GicPorts>(ctx: &mut GicCtx<'_, M>, scope: Scope, bits: u32) -> Kick {
+    if ctx.cell.is_direct() {
+        scope.bank.write(ctx.machine, ICACTIVER, bits & scope.hw);
+        return Kick::default();
+    }
     let asked = ask(ctx, scope, bits, Errand::ClearActive);
     let forced = ctx.cell.forced(scope.word, scope.vcpu);
     let forced = forced.map_or(0, |word| word.fetch_and(!bits, Ordering::Relaxed));
@@ -196,6 +204,10 @@ pub(super) fn everywhere<M: GicPorts>(
     bits: u32,
     errand: Errand,
 ) -> Kick {
+    // No list register holds anything of a direct cell's.
+    if ctx.cell.is_direct() {
+        return Kick::default();
+    }
     let asked = ask(ctx, scope, bits, errand);
     if scope.is_mine(ctx.me) {
         ctx.vcpu.perform(ctx.machine, ctx.cell, errand, scope.word, bits);

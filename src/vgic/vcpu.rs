@@ -68,6 +68,10 @@ impl VcpuGic {
         (self.me, self.cpu) = (me, own.cpu);
         self.lr_count = m.lr_count().clamp(1, 16);
         self.all_lrs = u32::MAX.wrapping_shr(32usize.saturating_sub(self.lr_count) as u32);
+        if cell.is_direct() {
+            // No list register is of any use to it.
+            (self.lr_count, self.all_lrs) = (0, 0);
+        }
         clean(m, cell, own);
     }
 
@@ -81,8 +85,11 @@ impl VcpuGic {
         self.life = cell.life.load(Ordering::Relaxed);
         // What came for a vCPU that is off is latched at its redistributor.
         Bank::Private(self.cpu).write(m, ICPENDR, cell.private());
-        m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
         self.queue.mark(PARKED, false);
+        if let Some(direct) = &cell.direct {
+            return direct.lend(m, self.cpu);
+        }
+        m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
         // One that is enabled later says so.
         self.queue.mark(LINE, cell.virtual_spis.iter().any(VirtualSpi::is_enabled));
     }
@@ -108,7 +115,11 @@ impl VcpuGic {
         if self.queue.has(PARKED) {
             return;
         }
-        self.give_back_all(m, cell);
+        if let Some(direct) = &cell.direct {
+            direct.take_back(m, self.cpu);
+        } else {
+            self.give_back_all(m, cell);
+        }
         self.queue = Queue::parked();
         if let Some(own) = cell.vcpu(self.me) {
             clean(m, cell, own);
@@ -278,7 +289,7 @@ impl VcpuGic {
 
     /// Brings GICD_CTLR.EnableGrp1 to this CPU.
     pub(super) fn sync_enable(&self, m: &mut impl GicPorts, cell: &CellGic) {
-        if !self.queue.has(PARKED) {
+        if !self.queue.has(PARKED) && !cell.is_direct() {
             let hcr = m.ich_hcr() & !HCR_EN;
             m.set_ich_hcr(if cell.is_enabled() { hcr | HCR_EN } else { hcr });
         }
@@ -341,5 +352,5 @@ fn clean(m: &mut impl GicPorts, cell: &CellGic, own: &VcpuShared) {
     m.reset_virtual_interface();
     m.set_ich_vmcr(0);
     own.reset();
-    Bank::Private(own.cpu).reset_private(m, cell.private());
+    Bank::Private(own.cpu).reset_private(m, cell.private(), cell.priority(0));
 }

@@ -74,7 +74,7 @@ pub(super) fn set_priority<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At, value: 
         let intid = at.rel.wrapping_add(byte);
         let priority = (value >> (byte & 3).wrapping_mul(8)) as u8;
         if owns(ctx, at, intid) {
-            bank.set_priority(ctx.machine, intid, of_guest(priority));
+            bank.set_priority(ctx.machine, intid, ctx.cell.priority(priority));
         } else if let Some(spi) = own_spi(ctx, at, intid) {
             spi.priority.store(of_guest(priority & 0xf8), Ordering::Relaxed);
         } else if let Some(soft) =

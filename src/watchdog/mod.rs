@@ -5,8 +5,11 @@
 //! something happens next, and calls there whatever the guest does, or whether any guest runs. That CPU is the one that was the
 //! first to need a call so early. Who moves that tick farther away on another CPU leaves the call where it is: it comes too
 //! early, and is then repeated in time. So no CPU ever has to tell another.
+//!
+//! The CPUs of a direct cell hear no timer of EL2's while they run: `remote` has who watches them.
 
 mod device;
+mod remote;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +26,8 @@ use crate::ports::{Machine, Width};
 use crate::vgic::Wire;
 pub use device::FRAME;
 use device::{Device, Stage};
+pub use remote::look;
+use remote::write_direct;
 
 /// A cell's watchdog.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ struct Watch {
     device: Device,
     /// The CPU that is called, and at which tick.
     call: Option<(PcpuId, u64)>,
+    /// When the CPU that watches a direct cell was told last to look.
+    told: u64,
 }
 
 impl Watch {
@@ -77,6 +84,7 @@ impl Watchdog {
         let mut watch = self.watch.lock();
         watch.device.reset();
         watch.call = None;
+        watch.told = 0;
         // No vCPU runs that would have to be told.
         let _ = self.wire.set(false);
     }
@@ -112,6 +120,9 @@ pub fn access<M: Machine>(
         None => (watch.device.read(offset), None),
         Some(value) => {
             watch.device.write(offset, value as u32, now);
+            if cell.gic.is_direct() {
+                return write_direct(vcpu, machine, watchdog, watch, now);
+            }
             (0, watch.call(vcpu.cpu))
         }
     };

@@ -17,6 +17,8 @@ pub struct Cpu {
     pub(crate) gic: Gic,
     pub(crate) space: &'static Mutex<Space>,
     pub(crate) lr_count: usize,
+    /// See [`gic::priority_bits`].
+    pub(crate) priority_bits: u8,
     /// See [`gic::rpr_shift`].
     pub(crate) rpr_shift: u8,
     /// Whether firmware answers SMC.
@@ -33,6 +35,7 @@ impl Cpu {
             gic: *gic,
             space,
             lr_count: gic::count_list_registers(),
+            priority_bits: gic::priority_bits(),
             rpr_shift: gic::rpr_shift(gic),
             conduit,
             seed,

@@ -10,7 +10,7 @@ use aarch64_cpu::registers::{
     VTCR_EL2, VTTBR_EL2, Writeable,
 };
 use bulkhead::ports::{El1, El1Reg};
-use bulkhead::vcpu::VcpuReset;
+use bulkhead::vcpu::{InterruptMode, VcpuReset};
 
 use crate::cpu::Cpu;
 use crate::sysreg::{SCXTNUM_EL0, SCXTNUM_EL1, ZCR_EL1};
@@ -21,6 +21,10 @@ const SCTLR_RESET: u64 = 0x30d5_0800;
 
 /// HCR_EL2.VSE: a virtual SError is pending.
 const VSE: u64 = 1 << 8;
+/// HCR_EL2.IMO: physical IRQs come to EL2, and EL1 sees the virtual CPU interface.
+const IMO: u64 = 1 << 4;
+/// HCR_EL2.TWI: WFI comes to EL2.
+const TWI: u64 = 1 << 13;
 
 impl El1 for Cpu {
     fn el1(&self, reg: El1Reg) -> u64 {
@@ -62,7 +66,12 @@ impl El1 for Cpu {
         dsb(SY);
         // SErrors of the life that ends: those that wait at the CPU, and the virtual one.
         world::drain_serror();
-        HCR_EL2.set(HCR_EL2.get() & !VSE);
+        let hcr = HCR_EL2.get() & !(VSE | IMO | TWI);
+        HCR_EL2.set(match reset.interrupts {
+            InterruptMode::Virtual => hcr | IMO,
+            InterruptMode::Direct { own_wfi: false } => hcr | TWI,
+            InterruptMode::Direct { own_wfi: true } => hcr,
+        });
         // First EL1 without a stage 1, then the new stage 2: with speculative AT (errata 1530924 and its kin) a walk must not
         // mix the two.
         SCTLR_EL1.set(SCTLR_RESET);

@@ -171,6 +171,7 @@ fn boot_cells(
     system.entered = entered;
     system.free_memory = heap::free;
     let system: &'static System = Box::leak(Box::new(system));
+    stop::knows(system);
     // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
     if let Err(e) = mmu::unmap(&mut space.lock(), tree) {
         return Err(refuse(e.code(), &e));

@@ -6,12 +6,35 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use aarch64_cpu::asm;
 use aarch64_cpu::registers::{DAIF, ESR_EL2, FAR_EL2, MPIDR_EL1, Readable, SP, Writeable};
+use bulkhead::cell::System;
+use bulkhead::inbox::{Kick, Request};
 use bulkhead::vcpu::Frame;
+use spin::Once;
 
 use crate::el2::Features;
-use crate::{entry, gic, heap, uart};
+use crate::{entry, gic, heap, tlb, uart};
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
+/// Whose cells may have CPUs that take no interrupt of EL2's.
+static SYSTEM: Once<&'static System> = Once::new();
+
+/// From now on these cells are stopped too.
+pub fn knows(system: &'static System) {
+    SYSTEM.call_once(|| system);
+}
+
+/// CPUs that hear no interrupt fault instead, look into their inbox, and find that all has stopped.
+fn take_memory() {
+    let Some(system) = SYSTEM.get() else { return };
+    for (cpu, seat) in system.cpus() {
+        let Some(cell) = system.cells.get(seat.cell.index()) else { continue };
+        if let (Some(root), Some(inbox)) = (&cell.root_table, system.inboxes.get(cpu.index())) {
+            let Kick(_) = inbox.post(cpu, Request::Stop);
+            root.clear();
+            tlb::invalidate_vmid(cell.vttbr());
+        }
+    }
+}
 
 /// Stops this CPU too, if another has stopped everything.
 #[inline(always)]
@@ -80,6 +103,8 @@ fn report(what: fmt::Arguments<'_>, frame_pointer: u64) {
     // Without these registers the call would be the next exception, for ever; and no other CPU has been started.
     if Features::read().gic() {
         gic::call_all();
+        take_memory();
+        asm::sev();
     }
 }
 

@@ -130,6 +130,14 @@ registers! {
     ICC_SGI1R_EL1 = "S3_0_C12_C11_5";
     /// Priority mask.
     ICC_PMR_EL1 = "S3_0_C4_C6_0";
+    /// Active priorities, Group 1.
+    ICC_AP1R0_EL1 = "S3_0_C12_C9_0";
+    /// The same, with 6 bits of priority.
+    ICC_AP1R1_EL1 = "S3_0_C12_C9_1";
+    /// The same, with 7 bits.
+    ICC_AP1R2_EL1 = "S3_0_C12_C9_2";
+    /// The same, with 7 bits.
+    ICC_AP1R3_EL1 = "S3_0_C12_C9_3";
     /// Compare value of the EL2 physical timer.
     CNTHP_CVAL_EL2 = "S3_4_C14_C2_2";
     /// List registers that are empty.

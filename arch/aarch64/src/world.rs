@@ -10,7 +10,7 @@ use bulkhead::run;
 use bulkhead::vcpu::Frame;
 
 use crate::cpu::Cpu;
-use crate::errata;
+use crate::{errata, stop};
 
 global_asm!(include_str!("vectors.S"));
 
@@ -77,6 +77,11 @@ impl World for Cpu {
     #[inline(always)]
     fn hpfar(&self) -> u64 {
         HPFAR_EL2.get()
+    }
+
+    #[inline(always)]
+    fn halt_if_stopped(&self) {
+        stop::halt_if_stopped();
     }
 
     fn is_false_report(&self) -> bool {

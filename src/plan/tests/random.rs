@@ -9,6 +9,7 @@ use crate::crash::OnCrash;
 use crate::hardware::sample::soc_device;
 use crate::plan::pool;
 use crate::tree::early;
+use crate::vcpu::InterruptMode;
 
 /// A device under /soc: its slot of 2 KiB, its interrupt, its owner.
 type Uart = (u32, u32, usize);
@@ -104,6 +105,7 @@ impl Random {
                 foreign_dependencies: at % 2 == 0,
                 watchdog: at % 3 != 0,
                 on_crash: OnCrash::Stop,
+                interrupts: InterruptMode::Virtual,
             }
         };
         let root = self.root.then(|| CellConfig { unprotected_dma: self.dma, ..root() });

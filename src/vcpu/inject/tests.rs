@@ -38,6 +38,7 @@ impl El1 for Regs {
 const FAR: u64 = 0x0900_0018;
 
 impl World for Regs {
+    fn halt_if_stopped(&self) {}
     fn enter(&mut self, _: &mut Frame) -> Exit {
         Exit::Sync
     }

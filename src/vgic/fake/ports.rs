@@ -3,7 +3,7 @@
 use super::{FakeCpu, FakeGic};
 use crate::cpu::{PcpuId, SgiTarget};
 use crate::intid::Sgi;
-use crate::ports::{CpuInterface, GicRegisters, VirtualInterface, Width};
+use crate::ports::{CommonReg, CpuInterface, GicRegisters, LentInterface, VirtualInterface, Width};
 use crate::vgic::lr::{Lr, State};
 
 impl CpuInterface for FakeCpu {
@@ -38,6 +38,34 @@ impl CpuInterface for FakeCpu {
         let target = hw.cpus.iter_mut().find(|cpu| SgiTarget::new(cpu.affinity) == to).unwrap();
         target.private[sgi.intid() as usize].latch = true;
     }
+
+    fn send_event(&self) {}
+}
+
+impl LentInterface for FakeCpu {
+    fn lend(&mut self) {
+        let me = self.me;
+        let part = &mut self.hw().cpus[me];
+        assert!(part.running.is_empty(), "an interrupt is active");
+        part.lent = Some([0; 3]);
+    }
+
+    fn take_back(&mut self) {
+        let me = self.me;
+        let part = &mut self.hw().cpus[me];
+        (part.lent, part.running) = (None, vec![]);
+    }
+
+    fn common(&self, reg: CommonReg) -> u64 {
+        self.hw().cpus[self.me].lent.expect("not lent")[reg as usize]
+    }
+
+    fn set_common(&mut self, reg: CommonReg, value: u64) {
+        let me = self.me;
+        self.hw().cpus[me].lent.as_mut().expect("not lent")[reg as usize] = value;
+    }
+
+    fn wait_for_guest(&mut self) {}
 }
 
 impl VirtualInterface for FakeCpu {

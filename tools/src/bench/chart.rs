@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::figures::{CASES, Figures};
 use super::machines::Below;
 
-const ROW: f64 = 44.0;
+const ROW: f64 = 56.0;
 const LEFT: f64 = 190.0;
 const WIDTH: f64 = 860.0;
 const TOP: f64 = 70.0;
@@ -19,6 +19,7 @@ fn colour(below: Below) -> &'static str {
     match below {
         Below::Bare => "#999999",
         Below::Virtual => "#0072b2",
+        Below::Direct => "#009e73",
         Below::Xen => "#e69f00",
     }
 }
@@ -27,6 +28,7 @@ fn title(below: Below) -> &'static str {
     match below {
         Below::Bare => "no hypervisor",
         Below::Virtual => "Bulkhead",
+        Below::Direct => "Bulkhead, direct",
         Below::Xen => "Xen 4.17 (Debian)",
     }
 }
@@ -72,7 +74,7 @@ pub fn draw(figures: &Figures) -> String {
             svg,
             "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{case}</text>",
             LEFT - 8.0,
-            top + 21.0
+            top + 27.0
         );
         for (n, below) in Below::ALL.into_iter().enumerate() {
             let Some(median) = figures.median(below, case) else { continue };

@@ -23,13 +23,15 @@ pub enum Below {
     Bare,
     /// Bulkhead, with interrupts through list registers.
     Virtual,
+    /// The same, with interrupts from the physical CPU interface; EL2 waits in the guest's place.
+    Direct,
     /// Debian's Xen, without a domain 0.
     Xen,
 }
 
 impl Below {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Bare, Self::Virtual, Self::Xen];
+    pub const ALL: [Self; 4] = [Self::Bare, Self::Virtual, Self::Direct, Self::Xen];
 }
 
 /// Least, median and most of a case's samples.
@@ -90,8 +92,9 @@ pub(super) fn arguments(
             args.extend(kernel(&image));
             args.extend(["-append".into(), format!("bench.bare {only}")]);
         }
-        Below::Virtual => {
-            let archive = archive(subject, &only, folder)?;
+        Below::Virtual | Below::Direct => {
+            let mode = if below == Below::Direct { "direct" } else { "virtual" };
+            let archive = archive(subject, mode, &only, folder)?;
             args.extend(kernel(&subject.image));
             args.extend(["-initrd".into(), archive.display().to_string()]);
         }
@@ -107,12 +110,12 @@ pub(super) fn arguments(
 }
 
 /// The archive of one cell with both CPUs, a virtual UART for its console and the second UART for its interrupt.
-fn archive(subject: &Subject, bootargs: &str, folder: &Path) -> Result<PathBuf, BenchError> {
+fn archive(subject: &Subject, mode: &str, bootargs: &str, folder: &Path) -> Result<PathBuf, BenchError> {
     let (source, archive) = (folder.join("bench.dts"), folder.join("bench.cells"));
     let text = format!(
         "/dts-v1/;\n/ {{\n    compatible = \"bulkhead,cells-v1\";\n    bench {{\n        cpus = <2>; memory = \"16M\"; \
-         image = \"bench.elf\"; bootargs = \"{bootargs}\";\n        console = \"virtual\"; devices = \"serial1\";\n    \
-         }};\n}};\n"
+         image = \"bench.elf\"; bootargs = \"{bootargs}\";\n        console = \"virtual\"; devices = \"serial1\"; \
+         interrupt-mode = \"{mode}\";\n    }};\n}};\n"
     );
     write(&source, text.as_bytes())?;
     write(&archive, &pack::pack(&source, &subject.images)?)?;

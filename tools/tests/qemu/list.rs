@@ -324,6 +324,8 @@ pub fn scenarios() -> Vec<Scenario> {
     }
     all.extend(crate::hostile::scenarios().into_iter().chain(crate::watchdog::scenarios()));
     all.extend(crate::restart::scenarios().into_iter().chain(crate::dma::scenarios()));
+    let direct = crate::direct::scenarios(&all);
+    all.extend(direct);
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

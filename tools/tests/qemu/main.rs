@@ -1,15 +1,17 @@
 //! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`answers`] compares what a guest is
 //! told of its mistakes with what a CPU tells; [`screen`] has many consoles on one UART, [`chatter`] checks a flood; [`restart`] is
 //! about lives; [`dma`] ends lives in the middle of DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares what the
-//! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`dmesg`] compares Linux's
+//! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`exits`] how often a direct cell comes there; [`direct`] has more of those; [`dmesg`] compares Linux's
 //! complaints with those it has without a hypervisor.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
 mod answers;
 mod chatter;
+mod direct;
 mod dma;
 mod dmesg;
+mod exits;
 mod hostile;
 mod list;
 mod neighbour;
@@ -62,7 +64,8 @@ fn main() {
     let neighbour = trial(&times, "hostile_neighbour_costs_no_instruction", || {
         neighbour::same_count().map_err(Into::into)
     });
-    let trials = [desk, neighbour].into_iter().chain(trials).chain(plans).collect();
+    let exits = trial(&times, "direct_timer_without_an_exit", || exits::none().map_err(Into::into));
+    let trials = [desk, neighbour, exits].into_iter().chain(trials).chain(plans).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
     times.sort_unstable_by(|one, other| other.cmp(one));

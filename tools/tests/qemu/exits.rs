@@ -1,0 +1,116 @@
+//! How often a cell that runs its 1 kHz timer comes to EL2: QEMU logs each exception and where it is taken to.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use bulkhead_cli::qemu::{Disk, Machine};
+
+use crate::list::cells;
+use crate::scenario::Boots::Cells;
+
+/// Real time for one run.
+const LIMIT: Duration = Duration::from_secs(240);
+/// The seconds of the guest that count. What comes before is its start.
+const SECONDS: [u64; 2] = [2, 5];
+
+/// QEMU, which ends with this.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What was taken in that time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    /// Interrupts by the guest itself.
+    by_guest: u64,
+    /// Interrupts by EL2.
+    by_el2: u64,
+    /// Anything by EL2.
+    exits: u64,
+}
+
+/// The tests: no interrupt comes to EL2, and nothing at all where the guest waits by itself.
+pub fn none() -> Result<(), String> {
+    let direct = count("interrupt-mode = \"direct\";")?;
+    let own = count("interrupt-mode = \"direct\"; wfi = \"own\";")?;
+    println!("in {SECONDS:?}: direct {direct:?}, with its own WFI {own:?}");
+    let ticks = (SECONDS[1] - SECONDS[0] - 1) * 1000;
+    let fine = direct.by_el2 == 0 && direct.by_guest >= ticks && own.exits == 0 && own.by_guest >= ticks;
+    if fine { Ok(()) } else { Err(format!("direct {direct:?}, with its own WFI {own:?}")) }
+}
+
+fn count(mode: &str) -> Result<Taken, String> {
+    let text = cells(&[
+        "    hypervisor { console = \"none\"; };\n".into(),
+        format!(
+            "    control {{ cpus = <1>; memory = \"16M\"; image = \"control.elf\"; devices = \"serial1\"; {mode} }};\n"
+        ),
+    ]);
+    let boot = Cells(text).boot(if mode.contains("wfi") { "exits_own" } else { "exits_direct" })?;
+    let machine = Machine { smp: 1, its: false, disk: Disk::None, ..Machine::DEMO };
+    let child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--", "qemu-system-aarch64"])
+        .args(machine.arguments())
+        .args(["-d", "int", "-serial", "null", "-serial", "stdio", "-monitor", "none", "-kernel"])
+        .arg(boot.kernel)
+        .arg("-initrd")
+        .arg(boot.initrd)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("qemu-system-aarch64 does not start: {error}"))?;
+    let mut running = Running(child);
+    let console = BufReader::new(running.0.stdout.take().ok_or("QEMU has no console")?).lines();
+    let log = BufReader::new(running.0.stderr.take().ok_or("QEMU has no log")?).lines();
+    let (send, seconds) = mpsc::channel();
+    thread::spawn(move || {
+        for line in console.map_while(Result::ok) {
+            let second =
+                line.split_once(": second ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+            if second.is_some_and(|second: u64| send.send(second).is_err()) {
+                return;
+            }
+        }
+    });
+    let (send, total) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut taken, mut irq) = (Taken::default(), false);
+        for line in log.map_while(Result::ok) {
+            if let Some(kind) = line.strip_prefix("Taking exception ") {
+                irq = kind.starts_with("5 ");
+            } else if line.starts_with("...from EL") {
+                let exit = line.ends_with("to EL2");
+                taken.by_guest += u64::from(irq && !exit);
+                taken.by_el2 += u64::from(irq && exit);
+                taken.exits += u64::from(exit);
+                if send.send(taken).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    let [first, last] = SECONDS.map(|second| {
+        let mut taken = Taken::default();
+        while seconds.recv_timeout(LIMIT).map_err(|_| "the guest does not go on".to_string())? < second {}
+        // The log has come as far, or comes so far in this time.
+        thread::sleep(Duration::from_millis(300));
+        total.try_iter().for_each(|now| taken = now);
+        Ok::<_, String>(taken)
+    });
+    let (first, last) = (first?, last?);
+    Ok(Taken {
+        by_guest: last.by_guest - first.by_guest,
+        by_el2: last.by_el2 - first.by_el2,
+        exits: last.exits - first.exits,
+    })
+}

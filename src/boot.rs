@@ -352,12 +352,10 @@ fn aside(plan: &CellPlan) -> usize {
     /// For a vCPU: its redistributor and its power switch.
     const PER_VCPU: usize = 256;
     /// For a stretch of memory or a device.
-    const PER_SPAN: usize = 96;
-    let spans = [plan.ram.len(), plan.mmio.len(), plan.devices.len()]
-        .iter()
-        .fold(0usize, |sum, n| sum.saturating_add(*n));
-    let vcpus = plan.cpus.len().saturating_mul(PER_VCPU);
-    EACH.saturating_add(vcpus).saturating_add(spans.saturating_mul(PER_SPAN))
+    const PER_SPAN: usize = 64;
+    let spans = plan.ram.len().wrapping_add(plan.mmio.len()).wrapping_add(plan.devices.len());
+    // A plan holds thousands at most.
+    EACH.wrapping_add(plan.cpus.len().wrapping_mul(PER_VCPU)).wrapping_add(spans.wrapping_mul(PER_SPAN))
 }
 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap. Its tables lie below `tables`.

@@ -29,6 +29,7 @@ pub(super) struct Fdt<'a> {
 }
 
 /// Appends bytes if there is memory for them; whether there was.
+#[inline(never)]
 fn append(to: &mut Vec<u8>, bytes: &[u8]) -> bool {
     let room = pool::reserve(to, bytes.len());
     if room {

@@ -10,7 +10,7 @@ use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::early::{Early, EarlyError, MAX_RESERVED};
 
 /// For the boot CPU's work and what is there once, and for the gaps between what stays: a stack must lie at a multiple of its size.
-const BASE: u64 = 24 << 10;
+const BASE: u64 = 20 << 10;
 /// For each other CPU: 16 KiB of stack, and what is kept of it and its vCPU. The boot CPU's stack is in the image.
 const PER_CPU: u64 = 20 << 10;
 /// For each cell: stage 2 tables, distributor, plan.
@@ -19,7 +19,7 @@ const PER_CELL: u64 = 24 << 10;
 /// with the board's devices. On an i.MX8MP with its tree of 75 kB it comes to 4.2 in all, at the worst moment.
 const PER_TREE_BYTE: u64 = 5;
 /// The pool's size is a multiple of this.
-const UNIT: u64 = 16 << 10;
+const UNIT: u64 = PAGE;
 /// Its place is a multiple of this, as the tables of the largest root want to lie.
 const ALIGN: u64 = 64 << 10;
 
@@ -45,6 +45,7 @@ pub fn reserve(piece: &mut Vec<u8>, bytes: usize) -> bool {
 
 /// Whether so many bytes of EL2's memory are there in one piece: then smaller ones are there as well, together half as many at
 /// least, because the heap hands out powers of two.
+#[inline(never)]
 pub fn has_room(bytes: usize) -> bool {
     let mut piece = Vec::new();
     let found = reserve(&mut piece, bytes);

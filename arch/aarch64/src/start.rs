@@ -31,6 +31,9 @@ use crate::gic::{self, Gic};
 use crate::mmu::{self, Space};
 use crate::{cache, cpu, firmware, heap, stop, time, uart, world};
 
+// A section of its own, behind what is small and then shares a page with the data.
+// SAFETY: the link script puts it with the rest of what begins as zero.
+#[unsafe(link_section = ".bss.tables")]
 static TABLES: [Table; mmu::BOOT_TABLES] = [const { Table::new() }; mmu::BOOT_TABLES];
 
 /// The largest tree that `booting.rst` allows.

@@ -18,20 +18,23 @@ const PER_CELL: u64 = 24 << 10;
 /// For each byte that the board's tree uses: the tree and the hardware, read; the root cell's own tree, and its tables, which grow
 /// with the board's devices. On an i.MX8MP with its tree of 75 kB it comes to 4.2 in all, at the worst moment.
 const PER_TREE_BYTE: u64 = 5;
+/// A larger board's devices lie further apart, and each 2 MiB that holds some costs a table: what is beyond this counts twice.
+const SMALL_TREE: usize = 10 << 10;
 /// The pool's size is a multiple of this.
 const UNIT: u64 = PAGE;
 /// Its place is a multiple of this, as the tables of the largest root want to lie.
 const ALIGN: u64 = 64 << 10;
 
-/// Bytes that EL2 needs.
+/// Bytes that EL2 needs. Nothing overflows: a tree has thousands of nodes and megabytes at most.
 pub fn size(cpus: usize, cells: usize, tree: usize) -> u64 {
-    let part = |n: usize, each: u64| (n as u64).saturating_mul(each);
+    let part = |n: usize, each: u64| (n as u64).wrapping_mul(each);
+    let beyond = tree.saturating_sub(SMALL_TREE);
     // With one CPU there are no stacks, but the root cell's tree still wants as much in one piece while it is made.
-    BASE.saturating_add(part(cpus.saturating_sub(1).max(1), PER_CPU))
-        .saturating_add(part(cells, PER_CELL))
-        .saturating_add(part(tree, PER_TREE_BYTE))
-        .checked_next_multiple_of(UNIT)
-        .unwrap_or(u64::MAX)
+    let all = BASE
+        .wrapping_add(part(cpus.max(2).wrapping_sub(1), PER_CPU))
+        .wrapping_add(part(cells, PER_CELL))
+        .wrapping_add(part(tree.wrapping_add(beyond), PER_TREE_BYTE));
+    all.next_multiple_of(UNIT)
 }
 
 /// Makes room for so many bytes more, if EL2's memory has them.

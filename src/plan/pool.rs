@@ -10,7 +10,7 @@ use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::early::{Early, EarlyError, MAX_RESERVED};
 
 /// For the boot CPU's work and what is there once, and for the gaps between what stays: a stack must lie at a multiple of its size.
-const BASE: u64 = 20 << 10;
+const BASE: u64 = 16 << 10;
 /// For each other CPU: 16 KiB of stack, and what is kept of it and its vCPU. The boot CPU's stack is in the image.
 const PER_CPU: u64 = 20 << 10;
 /// For each cell: stage 2 tables, distributor, plan.

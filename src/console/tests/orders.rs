@@ -6,6 +6,7 @@ use crate::cell::{Life, System};
 use crate::cpu::{PcpuId, VcpuId};
 use crate::fake::Board;
 use crate::intid::Spi;
+use crate::ports::LentInterface;
 use crate::run::Turn;
 
 /// The two cells of [`system_with`] with virtual UARTs.
@@ -134,4 +135,23 @@ fn exits_are_shown_when_the_cpus_had_time_to_tell() {
     (0..9).for_each(|_| press(&board, &serial, &mut cpus[2], b""));
     let seen = screen(&serial);
     assert!(seen.contains("ticks at EL2 are counted") && seen.contains(" ticks at EL2\r\n"), "{seen}");
+}
+
+#[test]
+fn exits_are_shown_where_nobody_hears_uart_and_timer() {
+    let (mut system, board, serial) = systems();
+    system.deaf = true;
+    let mut cpus: Vec<Cpu<'_>> = (0..5).map(|n| Cpu::new(&system, &board, n)).collect();
+    let settle = |cpus: &mut [Cpu<'_>]| (0..8).for_each(|_| cpus.iter_mut().for_each(Cpu::step));
+    settle(&mut cpus);
+    cpus[2].machine.lend();
+    serial.0.lock().unwrap().typed.extend(b"\x1es");
+    for count in [1 << 40, 1 << 41] {
+        assert!(!screen(&serial).contains("vCPU"), "not before the CPUs had time");
+        board.set_count(count);
+        let cpu = &mut cpus[2];
+        cpu.vcpu.wait(&mut cpu.machine);
+        settle(&mut cpus);
+    }
+    assert!(screen(&serial).contains("2 cell1 vCPU 0: "), "{}", screen(&serial));
 }

@@ -4,7 +4,7 @@ use crate::scenario::Boots::Cells;
 use crate::scenario::Scenario;
 
 /// A scenario of another name, in which these cells are direct.
-fn direct(from: &[Scenario], of: &str, name: &'static str, cells: &[&str]) -> Scenario {
+fn direct(from: &[Scenario], of: &str, name: &'static str, long: bool, cells: &[&str]) -> Scenario {
     let same = from.iter().find(|scenario| scenario.name == of).expect("a scenario of that name");
     let Cells(text) = &same.boots else { panic!("{of} boots no cells") };
     let mut text = text.clone();
@@ -16,7 +16,7 @@ fn direct(from: &[Scenario], of: &str, name: &'static str, cells: &[&str]) -> Sc
     }
     Scenario {
         name,
-        long: same.long,
+        long,
         machine: same.machine.clone(),
         boots: Cells(text),
         consoles: same.consoles.clone(),
@@ -24,29 +24,33 @@ fn direct(from: &[Scenario], of: &str, name: &'static str, cells: &[&str]) -> Sc
     }
 }
 
+/// One of each kind is enough each time; all of them take as long as their models.
+const NOW: bool = false;
+const SOAK: bool = true;
+
 /// All of them, made of others.
 pub fn scenarios(of: &[Scenario]) -> Vec<Scenario> {
     [
-        ("load_and_a_clean_log", "direct_control_beside_linux", &["control"][..]),
-        ("load_and_a_clean_log", "direct_linux_beside_control", &["linux"]),
-        ("cpus_go_off_and_on_20_times", "direct_linux_cpus_go_off_and_on", &["linux"]),
-        ("root_reboots_beside_an_undisturbed_neighbour", "direct_linux_reboots", &["linux"]),
-        ("two_linux_cells_and_a_control_cell", "direct_linux_beside_linux", &["second"]),
-        ("gicd_ctlr_ds_is_0", "direct_where_ds_is_0", &["linux"]),
-        ("gicd_ctlr_ds_is_0", "all_direct_where_ds_is_0", &["linux", "control"]),
-        ("probe_2_vcpus", "direct_probe", &["probe"]),
-        ("restart_500_times", "direct_restart_500_times", &["phoenix"]),
-        ("a_crash_loop_meets_its_limit", "direct_crash_loop_meets_its_limit", &["phoenix"]),
-        ("linux_restarts_3_times", "direct_linux_restarts_3_times", &["linux"]),
-        ("watchdog_ends_whoever_falls_silent", "direct_watchdog", &["spin", "sleep", "off"]),
-        ("watchdog_ends_a_storm_of_exceptions_and_two_cpus", "direct_watchdog_of_two_cpus", &["pair"]),
-        ("watchdog_fed_by_linux", "direct_watchdog_fed_by_linux", &["linux"]),
-        ("hostile_two_vcpus", "hostile_two_vcpus_direct", &["hostile"]),
-        ("hostile_one_vcpu_on_max", "hostile_one_vcpu_on_max_direct", &["hostile"]),
-        ("hostile_lives", "hostile_lives_direct", &["hostile"]),
-        ("hostile_where_ds_is_0", "hostile_where_ds_is_0_direct", &["hostile"]),
+        ("load_and_a_clean_log", "direct_control_beside_linux", SOAK, &["control"][..]),
+        ("load_and_a_clean_log", "direct_linux_beside_control", NOW, &["linux"]),
+        ("cpus_go_off_and_on_20_times", "direct_linux_cpus_go_off_and_on", SOAK, &["linux"]),
+        ("root_reboots_beside_an_undisturbed_neighbour", "direct_linux_reboots", NOW, &["linux"]),
+        ("two_linux_cells_and_a_control_cell", "direct_linux_beside_linux", SOAK, &["second"]),
+        ("gicd_ctlr_ds_is_0", "direct_where_ds_is_0", SOAK, &["linux"]),
+        ("gicd_ctlr_ds_is_0", "all_direct_where_ds_is_0", NOW, &["linux", "control"]),
+        ("probe_2_vcpus", "direct_probe", NOW, &["probe"]),
+        ("restart_500_times", "direct_restart_500_times", SOAK, &["phoenix"]),
+        ("a_crash_loop_meets_its_limit", "direct_crash_loop_meets_its_limit", SOAK, &["phoenix"]),
+        ("linux_restarts_3_times", "direct_linux_restarts_3_times", SOAK, &["linux"]),
+        ("watchdog_ends_whoever_falls_silent", "direct_watchdog", NOW, &["spin", "sleep", "off"]),
+        ("watchdog_ends_a_storm_of_exceptions_and_two_cpus", "direct_watchdog_of_two_cpus", SOAK, &["pair"]),
+        ("watchdog_fed_by_linux", "direct_watchdog_fed_by_linux", SOAK, &["linux"]),
+        ("hostile_two_vcpus", "hostile_two_vcpus_direct", NOW, &["hostile"]),
+        ("hostile_one_vcpu_on_max", "hostile_one_vcpu_on_max_direct", SOAK, &["hostile"]),
+        ("hostile_lives", "hostile_lives_direct", NOW, &["hostile"]),
+        ("hostile_where_ds_is_0", "hostile_where_ds_is_0_direct", SOAK, &["hostile"]),
     ]
     .iter()
-    .map(|(of_name, name, cells)| direct(of, of_name, name, cells))
+    .map(|(of_name, name, long, cells)| direct(of, of_name, name, *long, cells))
     .collect()
 }

@@ -10,7 +10,7 @@ use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::early::{Early, EarlyError, MAX_RESERVED};
 
 /// For the boot CPU's work and what is there once, and for the gaps between what stays: a stack must lie at a multiple of its size.
-const BASE: u64 = 16 << 10;
+const BASE: u64 = 24 << 10;
 /// For each other CPU: 16 KiB of stack, and what is kept of it and its vCPU. The boot CPU's stack is in the image.
 const PER_CPU: u64 = 20 << 10;
 /// For each cell: stage 2 tables, distributor, plan.
@@ -21,7 +21,7 @@ const PER_TREE_BYTE: u64 = 5;
 /// A larger board's devices lie further apart, and each 2 MiB that holds some costs a table: what is beyond this counts twice.
 const SMALL_TREE: usize = 10 << 10;
 /// The pool's size is a multiple of this.
-const UNIT: u64 = PAGE;
+const UNIT: u64 = 16 << 10;
 /// Its place is a multiple of this, as the tables of the largest root want to lie.
 const ALIGN: u64 = 64 << 10;
 

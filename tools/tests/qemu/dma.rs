@@ -43,7 +43,7 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![
         resets("nothing_of_a_former_life_s_dma_comes", 8),
         Scenario { long: true, ..resets("nothing_of_60_former_lives_dma_comes", 60) },
-        restarts("root_restarts_in_the_middle_of_dma", 3, "cortex-a57"),
+        Scenario { long: true, ..restarts("root_restarts_in_the_middle_of_dma", 3, "cortex-a57") },
         Scenario { long: true, ..restarts("root_restarts_7_times_in_the_middle_of_dma", 8, "max") },
     ]
 }

@@ -96,6 +96,7 @@ pub fn scenarios() -> Vec<Scenario> {
         ])),
         consoles: vec!["victim"],
         steps: vec![Seconds("victim", 30), NotSeen("FAILED")],
+        long: true,
         ..all_attacks("hostile_where_ds_is_0", "cortex-a57", TWO)
     });
     all.push(Scenario {

@@ -262,6 +262,7 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario {
             machine: Machine { smp: 4, virtio_console: true, ..Machine::DEMO },
             consoles: vec!["control", "second", "linux"],
+            long: true,
             ..scenario(
                 "a_linux_beside_root_reboots",
                 Cells(cells(&[

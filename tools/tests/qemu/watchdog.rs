@@ -96,7 +96,7 @@ fn linux(name: &'static str, root: bool) -> Scenario {
     );
     Scenario {
         name,
-        long: false,
+        long: !root,
         machine: Machine { smp: 3, its: false, disk: Disk::None, ..Machine::DEMO },
         boots: Cells(cells(&[linux, control("cpu@2", "serial1")])),
         consoles: vec!["linux=1", "control"],

@@ -3,7 +3,7 @@
 use crate::cell::{System, Vcpu};
 use crate::cpu::PcpuId;
 use crate::crash::{Cause, is_at_vector};
-use crate::inbox::Request;
+use crate::inbox::{Request, Requests};
 use crate::ports::{Exit, Machine};
 use crate::trap::{self, Resume, StopReason};
 use crate::vcpu::{GuestFault, inject};
@@ -50,15 +50,7 @@ pub fn park_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
         return Turn::Park;
     }
     let requests = vcpu.inbox.take();
-    if requests.has(Request::Counts) {
-        vcpu.tell_counts(machine);
-    }
-    if requests.has(Request::Stop) && vcpu.cell.life().awaits(vcpu.cpu) {
-        vcpu.give_up(machine);
-    }
-    if requests.has(Request::Watch) {
-        watchdog::look(vcpu, machine);
-    }
+    serve(vcpu, machine, requests);
     // What concerns interrupts is for a vCPU that runs; one that starts has none.
     if requests.has(Request::Start) && vcpu.start(machine) { Turn::Guest } else { Turn::Park }
 }
@@ -116,24 +108,32 @@ fn raise<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, fault: GuestFault) ->
     Turn::Guest
 }
 
+/// Does what is asked of a CPU whether its guest runs or not; whether that ended its life.
+fn serve<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, requests: Requests) -> bool {
+    if requests.has(Request::Watch) {
+        watchdog::look(vcpu, machine);
+    }
+    if requests.has(Request::Counts) {
+        vcpu.tell_counts(machine);
+    }
+    // A request to stop may be one of a life that is over.
+    let ends = requests.has(Request::Stop) && vcpu.cell.life().awaits(vcpu.cpu);
+    if ends {
+        vcpu.give_up(machine);
+    }
+    ends
+}
+
 /// Answers the inbox of a CPU whose guest is out for a moment, and enters it again, unless its life ends.
 #[cold]
 #[inline(never)]
 fn attend<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Option<Exit> {
     machine.halt_if_stopped();
     let requests = vcpu.inbox.take();
-    if requests.has(Request::Watch) {
-        watchdog::look(vcpu, machine);
-    }
-    // A request to stop may be one of a life that is over.
-    if requests.has(Request::Stop) && vcpu.cell.life().awaits(vcpu.cpu) {
-        vcpu.give_up(machine);
+    if serve(vcpu, machine, requests) {
         return None;
     }
     vcpu.gic.on_requests(machine, &vcpu.cell.gic, requests);
-    if requests.has(Request::Counts) {
-        vcpu.tell_counts(machine);
-    }
     vcpu.exits.entering(machine.counter());
     let exit = enter(vcpu, machine);
     vcpu.look_at_clock(machine);

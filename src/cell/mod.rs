@@ -6,6 +6,7 @@
 mod life;
 mod load;
 mod power;
+mod seat;
 mod system;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -36,7 +37,8 @@ use crate::watchdog::Watchdog;
 pub use life::{Ended, Life, Then};
 pub use load::Progress;
 pub use power::{Affinity, Power, Start};
-pub use system::{Seat, System};
+pub use seat::Seat;
+pub use system::System;
 pub use vcpu::Vcpu;
 
 /// How stage 2 registers stand for a cell.

@@ -3,10 +3,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Cell, Ended, Life, Start, Then};
+use super::{Cell, Ended, Life, Seat, Start, Then};
 use crate::addr::{Pa, Span};
 use crate::console::Console;
-use crate::cpu::{Affinity, CellId, CpuSet, PcpuId, VcpuId};
+use crate::cpu::{CpuSet, PcpuId, VcpuId};
 use crate::crash::{Record, Verdict};
 use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Spi;
@@ -17,23 +17,6 @@ use crate::psci::PsciError;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::vcpu::InterruptMode;
 use crate::vgic::{self, GicShared};
-
-/// A physical CPU and what it runs, for ever.
-#[derive(Clone, Copy, Debug)]
-pub struct Seat {
-    /// Its affinity.
-    pub affinity: Affinity,
-    /// Its cell.
-    pub cell: CellId,
-    /// Its vCPU there.
-    pub vcpu: VcpuId,
-}
-
-impl Seat {
-    fn of(cpu: &CpuPlan) -> Self {
-        Self { affinity: cpu.affinity, cell: cpu.cell, vcpu: cpu.vcpu }
-    }
-}
 
 /// The machine as it runs: made at boot from a checked plan, shared by all CPUs.
 pub struct System {

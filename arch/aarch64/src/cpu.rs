@@ -8,7 +8,7 @@ use spin::Mutex;
 use crate::el2::Features;
 use crate::gic::{self, Gic};
 use crate::mmu::Space;
-use crate::tlb;
+use crate::{interface, tlb};
 
 /// What a CPU knows of itself. Its ports are implemented beside the hardware that each of them drives.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Cpu {
     pub(crate) gic: Gic,
     pub(crate) space: &'static Mutex<Space>,
     pub(crate) lr_count: usize,
-    /// See [`gic::priority_bits`].
+    /// See [`interface::priority_bits`].
     pub(crate) priority_bits: u8,
     /// See [`gic::rpr_shift`].
     pub(crate) rpr_shift: u8,
@@ -35,7 +35,7 @@ impl Cpu {
             gic: *gic,
             space,
             lr_count: gic::count_list_registers(),
-            priority_bits: gic::priority_bits(),
+            priority_bits: interface::priority_bits(),
             rpr_shift: gic::rpr_shift(gic),
             conduit,
             seed,

@@ -29,7 +29,7 @@ use crate::el2::{self, Features};
 use crate::entry::{self, MmuRegisters};
 use crate::gic::{self, Gic};
 use crate::mmu::{self, Space};
-use crate::{cache, cpu, firmware, heap, stop, time, uart, world};
+use crate::{cache, cpu, firmware, heap, interface, stop, time, uart, world};
 
 // A section of its own, behind what is small and then shares a page with the data.
 // SAFETY: the link script puts it with the rest of what begins as zero.
@@ -154,7 +154,7 @@ fn boot_cells(
     let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
     let context = Context { gic, space, conduit, seed: survey.seed() };
     let mut machine = context.cpu();
-    gic::init_cpu_interface();
+    interface::init();
     let mine = survey.hardware.cpus.iter().find(|c| c.affinity == cpu::affinity());
     let me = mine
         .ok_or_else(|| {
@@ -345,7 +345,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
 extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
     let features = Features::read();
     el2::init(&features);
-    gic::init_cpu_interface();
+    interface::init();
     let mut machine = me.context.cpu();
     if !me.system.can_run(me.id, features.pa_range(), features.wide_vmid()) {
         me.state.store(TOO_NARROW, Ordering::Release);

@@ -12,7 +12,7 @@ use bulkhead::vcpu::Frame;
 use spin::Once;
 
 use crate::el2::Features;
-use crate::{entry, gic, heap, tlb, uart};
+use crate::{entry, heap, interface, tlb, uart};
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
 /// Whose cells may have CPUs that take no interrupt of EL2's.
@@ -102,7 +102,7 @@ fn report(what: fmt::Arguments<'_>, frame_pointer: u64) {
     shout!("\n");
     // Without these registers the call would be the next exception, for ever; and no other CPU has been started.
     if Features::read().gic() {
-        gic::call_all();
+        interface::call_all();
         take_memory();
         asm::sev();
     }

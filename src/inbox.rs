@@ -48,6 +48,11 @@ impl Requests {
         self.0 & request as u32 != 0
     }
 
+    /// Whether this was asked and nothing else.
+    pub fn only(self, request: Request) -> bool {
+        self.0 == request as u32
+    }
+
     /// Whether anything was asked.
     pub fn any(self) -> bool {
         self.0 != 0

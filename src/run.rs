@@ -50,7 +50,9 @@ pub fn park_step<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
         return Turn::Park;
     }
     let requests = vcpu.inbox.take();
-    serve(vcpu, machine, requests);
+    if !requests.only(Request::Start) {
+        serve(vcpu, machine, requests);
+    }
     // What concerns interrupts is for a vCPU that runs; one that starts has none.
     if requests.has(Request::Start) && vcpu.start(machine) { Turn::Guest } else { Turn::Park }
 }

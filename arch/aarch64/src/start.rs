@@ -13,13 +13,14 @@ use bulkhead::archive;
 use bulkhead::boot::{BootError, Survey, Translation};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
-use bulkhead::hardware::{Conduit, Hardware, is_console};
+use bulkhead::hardware::{Conduit, Hardware};
 use bulkhead::paging::{MapError, Table, Tables, Window};
 use bulkhead::plan::{Boot, Console, pool};
 use bulkhead::ports::Serial;
 use bulkhead::refusal::{Code, Refusal, code};
 use bulkhead::tree;
 use bulkhead::tree::early::{self, Early};
+use bulkhead::uart::model;
 use bulkhead::vgic::{SgiPlan, physical};
 use log::{error, info};
 use spin::Mutex;
@@ -95,12 +96,10 @@ unsafe fn bytes(span: Span<Pa>) -> &'static [u8] {
 /// Finds the console, before anything can go wrong that someone should read about.
 fn console(space: &mut Space, early: &Early<'_>) {
     let Some(stdout) = early.stdout else { return };
-    if !stdout.compatibles().any(is_console) {
-        return;
-    }
-    if Span::new(stdout.at, uart::SIZE).is_some_and(|span| mmu::map(space, span, Window::Device).is_ok()) {
+    let Some(model) = model(stdout.compatibles()) else { return };
+    if uart::page(stdout.at).is_some_and(|span| mmu::map(space, span, Window::Device).is_ok()) {
         // SAFETY: the tree says so, and it was mapped just now.
-        unsafe { uart::install(stdout.at) };
+        unsafe { uart::install(stdout.at, model) };
     }
 }
 
@@ -182,7 +181,7 @@ fn boot_cells(
     // From the first guest on, all print by way of the console.
     let console = system.console.as_ref().zip(own);
     // SAFETY: `start_serial` has mapped it, or there would be no console.
-    unsafe { uart::hand_over(console.map(|(console, own)| (console, own.at))) };
+    unsafe { uart::hand_over(console.map(|(console, own)| (console, own.at, own.model))) };
     start_secondaries(system, me, context, &mut machine);
     if let Some((_, own)) = console
         && let Some((_, seat)) = system.console_cpu(me)
@@ -198,15 +197,15 @@ fn boot_cells(
 /// The console's UART, mapped and started; `None` if it cannot be mapped.
 fn start_serial(space: &mut Space, own: &Console) -> Option<Box<dyn Serial>> {
     // The early console, which often is the same, is mapped already.
-    if let Err(e) = mmu::map(space, Span::new(own.at, uart::SIZE)?, Window::Device)
+    if let Err(e) = mmu::map(space, uart::page(own.at)?, Window::Device)
         && !matches!(e, MapError::Overlap { .. })
     {
         error!("{e}");
         return None;
     }
     // SAFETY: the board's tree says so, by way of the plan, and it is mapped.
-    let mut uart = unsafe { uart::Uart::new(own.at) };
-    uart.start(own.sbsa);
+    let mut uart = unsafe { uart::at(own.at, own.model) };
+    uart.start();
     Some(Box::new(uart))
 }
 
@@ -372,10 +371,11 @@ extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
         // SAFETY: as above.
         && let blob = unsafe { bytes(span) }
         && let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout)
-        && stdout.compatibles().any(is_console)
+        && let Some(model) = model(stdout.compatibles())
     {
         // SAFETY: the tree says so, and with the MMU off all of it is device memory.
-        let mut uart = unsafe { uart::Uart::new(stdout.at) };
+        let mut uart = unsafe { uart::at(stdout.at, model) };
+        uart.wake();
         let _ = writeln!(
             uart,
             "bulkhead: error: {}: entered at EL{el}; Bulkhead needs EL2. On QEMU: -M virt,virtualization=on",

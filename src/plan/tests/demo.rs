@@ -52,7 +52,8 @@ fn the_demo() {
         assert_eq!(plan.device_owner(tree.at("/apb-pclk").unwrap().id()), None);
         assert_eq!(plan.own_ppis.iter().map(|ppi| ppi.intid()).collect::<Vec<_>>(), [25, 26, 28, 29]);
         let console = plan.console.unwrap();
-        assert_eq!((console.at, console.spi.intid(), console.sbsa), (Pa(0x900_0000), 33, false));
+        let pl011 = crate::uart::model(["arm,pl011"].into_iter());
+        assert_eq!((console.at, console.spi.intid(), console.model), (Pa(0x900_0000), 33, pl011.unwrap()));
         assert_eq!(plan.device_owner(console.node), None);
         let uart = linux.uart.unwrap();
         assert_eq!((uart.at, uart.spi, uart.node), (ipa(0x900_0000, PAGE), console.spi, Some(console.node)));

@@ -11,7 +11,7 @@ use core::fmt;
 use crate::addr::{Pa, Span};
 use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Vhe};
 use crate::console::Console;
 use crate::cpu::CellId;
 use crate::guest_tree::{self, GuestTree, GuestTreeError};
@@ -143,6 +143,8 @@ pub struct Survey<'a> {
     pub plan: Plan<Checked>,
     /// The board's tree.
     pub tree: Tree<'a>,
+    /// Whether EL2 is to run with FEAT_VHE.
+    pub vhe: Vhe,
     archive: &'a [u8],
 }
 
@@ -183,7 +185,7 @@ impl<'a> Survey<'a> {
         if config.hypervisor.print_plan {
             json::log(&plan, &tree);
         }
-        Ok(Self { hardware, plan, tree, archive: bytes })
+        Ok(Self { hardware, plan, tree, vhe: config.hypervisor.vhe, archive: bytes })
     }
 
     /// EL2's private interrupts.

@@ -30,7 +30,7 @@ use crate::el2::{self, Features};
 use crate::entry::{self, MmuRegisters};
 use crate::gic::{self, Gic};
 use crate::mmu::{self, Space};
-use crate::{cache, cpu, firmware, heap, interface, stop, time, uart, world};
+use crate::{cache, cpu, firmware, heap, interface, regime, stop, time, uart, world};
 
 // A section of its own, behind what is small and then shares a page with the data.
 // SAFETY: the link script puts it with the rest of what begins as zero.
@@ -61,8 +61,7 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
     console(&mut space, &early);
     el2::init(&features);
     info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
-    let done = reserve(&mut space, &early, tree)
-        .and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
+    let done = reserve(&mut space, &early, tree).and_then(|loaded| boot_cells(space, blob, loaded, entered));
     let Err(Refused) = done;
     error!("nothing was started");
     stop::halt()
@@ -70,7 +69,7 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
 
 /// Maps the image and the tree; `None` if `at` is no tree.
 fn first_map(features: &Features, at: u64) -> Option<(Space, Span<Pa>)> {
-    let mut space = mmu::new_space(features.pa_range(), &TABLES)?;
+    let mut space = mmu::new_space(features.pa_range(), regime::of_cpu().at_entry(), &TABLES)?;
     for (span, window) in entry::sections().into_iter().flatten() {
         mmu::map(&mut space, span, window).ok()?;
     }
@@ -132,7 +131,6 @@ fn refuse_all(errors: Vec<BootError>) -> Refused {
 }
 
 fn boot_cells(
-    features: Features,
     mut space: Space,
     blob: &'static [u8],
     loaded: Boot,
@@ -142,6 +140,7 @@ fn boot_cells(
     let archive = unsafe { bytes(loaded.archive) };
     let tree = loaded.tree;
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
+    let features = regime::choose(survey.vhe, &mut space).map_err(|e| refuse(code::VHE, &e))?;
     if !features.gic() {
         let why = "this CPU has no GICv3 system registers: is it the right tree for this board?";
         return Err(refuse(code::NO_GICV3, &why));
@@ -282,8 +281,9 @@ const TOO_NARROW: u8 = 2;
 
 const _: () = assert!(offset_of!(MmuRegisters, tcr) == 8 && offset_of!(MmuRegisters, sctlr) == 24);
 const _: () = assert!(offset_of!(Secondary, mmu) == 0);
-const _: () = assert!(offset_of!(Secondary, stack) == 32);
-const _: () = assert!(offset_of!(Secondary, emergency) == 40);
+const _: () = assert!(offset_of!(MmuRegisters, hcr) == 32);
+const _: () = assert!(offset_of!(Secondary, stack) == 40);
+const _: () = assert!(offset_of!(Secondary, emergency) == 48);
 
 /// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
 fn start_secondaries(system: &'static System, me: PcpuId, context: Context, machine: &mut Cpu) {

@@ -1,8 +1,9 @@
 //! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`answers`] compares what a guest is
 //! told of its mistakes with what a CPU tells; [`screen`] has many consoles on one UART, [`chatter`] checks a flood; [`restart`] is
 //! about lives; [`dma`] ends lives in the middle of DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares what the
-//! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`exits`] how often a direct cell comes there; [`direct`] has more of those; [`dmesg`] compares Linux's
-//! complaints with those it has without a hypervisor.
+//! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`exits`] how often a direct cell
+//! comes there; [`direct`] has more of those; [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
+//! [`running`] is QEMU where its log is what counts.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
@@ -17,6 +18,7 @@ mod list;
 mod neighbour;
 mod plans;
 mod restart;
+mod running;
 mod scenario;
 mod screen;
 mod watchdog;

@@ -199,7 +199,9 @@ impl<'a> Vcpu<'a> {
         self.gic.start(machine, &self.cell.gic);
         self.exits.start(self.cell.lives());
         self.look_at_clock(machine);
-        (self.frame.elr, self.frame.spsr) = (start.entry, SPSR_START);
+        // Behind `start_vcpu`, which may leave anything there.
+        machine.set_pc(start.entry);
+        machine.set_pstate(SPSR_START);
         self.frame.set(0, start.context);
     }
 

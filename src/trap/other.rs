@@ -33,22 +33,18 @@ pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u32) -> R
     if class == esr::INSTRUCTION_ABORT {
         return abort::instruction(vcpu, machine, InstructionAbort::from_bits(esr::iss(esr)));
     }
-    let narrow = Pstate::from_bits(vcpu.frame.spsr).aarch32();
+    let narrow = Pstate::from_bits(machine.pstate()).aarch32();
     let conditional = narrow && has_condition(class);
     if class == WAIT && !narrow && esr::iss(esr) & TI == WFI && vcpu.cell.gic.is_direct() {
         vcpu.wait(machine);
         return Resume::Next;
     }
-    if class == WAIT || conditional && !aarch32::is_to_be_run(vcpu.frame.spsr, esr) {
-        if !narrow {
-            return Resume::Next;
-        }
-        aarch32::skip(&mut vcpu.frame, esr);
-        return Resume::Again;
+    if class == WAIT || conditional && !aarch32::is_to_be_run(machine.pstate(), esr) {
+        return Resume::Next;
     }
     let hidden = has_condition(class) || matches!(class, 0x09 | 0x0a | 0x19 | 0x1d);
     if !hidden {
-        let line = format_args!("ESR_EL2 {esr:#x} at {:#x} is of no known class; undefined", vcpu.frame.elr);
+        let line = format_args!("ESR_EL2 {esr:#x} at {:#x} is of no known class; undefined", machine.pc());
         vcpu.cell.tell(machine, line);
     }
     Resume::Inject(GuestFault::UNDEFINED)

@@ -5,9 +5,9 @@ use core::arch::asm;
 use aarch64_cpu::asm::barrier::{SY, dsb, isb};
 use aarch64_cpu::registers::{
     CNTKCTL_EL1, CNTP_CTL_EL0, CNTP_CVAL_EL0, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVOFF_EL2, CPACR_EL1,
-    CSSELR_EL1, ELR_EL1, ESR_EL1, FAR_EL1, HCR_EL2, MAIR_EL1, PAR_EL1, Readable, SCTLR_EL1, SP_EL0, SP_EL1,
-    SPSR_EL1, TCR_EL1, TPIDR_EL0, TPIDR_EL1, TPIDRRO_EL0, TTBR0_EL1, TTBR1_EL1, VBAR_EL1, VMPIDR_EL2,
-    VTCR_EL2, VTTBR_EL2, Writeable,
+    CSSELR_EL1, ELR_EL1, ELR_EL2, ESR_EL1, FAR_EL1, HCR_EL2, MAIR_EL1, PAR_EL1, Readable, SCTLR_EL1, SP_EL0,
+    SP_EL1, SPSR_EL1, SPSR_EL2, TCR_EL1, TPIDR_EL0, TPIDR_EL1, TPIDRRO_EL0, TTBR0_EL1, TTBR1_EL1, VBAR_EL1,
+    VMPIDR_EL2, VTCR_EL2, VTTBR_EL2, Writeable,
 };
 use bulkhead::ports::{El1, El1Reg};
 use bulkhead::vcpu::{InterruptMode, VcpuReset};
@@ -66,6 +66,9 @@ impl El1 for Cpu {
         dsb(SY);
         // SErrors of the life that ends: those that wait at the CPU, and the virtual one.
         world::drain_serror();
+        // Where its guest was.
+        ELR_EL2.set(0);
+        SPSR_EL2.set(0);
         let hcr = HCR_EL2.get() & !(VSE | IMO | TWI);
         HCR_EL2.set(match reset.interrupts {
             InterruptMode::Virtual => hcr | IMO,

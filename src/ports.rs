@@ -261,6 +261,11 @@ pub trait TlbMaint {
 pub trait Firmware {
     /// An SMC with these arguments; x0 to x3 come back (SMCCC 1.2, DEN0028E). Only calls that `smccc` allows.
     fn smc(&mut self, args: [u64; 4]) -> [u64; 4];
+    /// The same with more arguments: a call that the description lets a cell make.
+    fn forward(&mut self, args: [u64; 8]) -> [u64; 4] {
+        let [x0, x1, x2, x3, ..] = args;
+        self.smc([x0, x1, x2, x3])
+    }
     /// Switches the machine off; comes back only if firmware refuses.
     fn power_off(&mut self);
 }

@@ -44,6 +44,7 @@ fn cell(root: bool, cpus: &[u8], devices: Vec<NodeId>) -> CellPlan {
         },
         on_crash: OnCrash::Stop,
         interrupts: InterruptMode::Virtual,
+        smc_allow: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -56,9 +57,9 @@ fn divide(blob: &[u8], other: &[&str]) -> Result<[GuestTree; 2], GuestTreeError>
     let mut devices = [Vec::new(), Vec::new()];
     // The UART that the hypervisor keeps is in neither list.
     let claimed = tree.at("/soc").into_iter().flat_map(|soc| soc.children()).chain(tree.at("/gpio-keys"));
-    for device in claimed.filter(|n| {
-        n.is_available() && n.name() != "serial@9000000" && n.name() != "serial@9005040"
-    }) {
+    for device in
+        claimed.filter(|n| n.is_available() && n.name() != "serial@9000000" && n.name() != "serial@9005040")
+    {
         devices[usize::from(other.contains(&device.name()))].push(device.id());
     }
     let [root, other] = devices;

@@ -49,6 +49,8 @@ codes! {
     NO_CONSOLE = 14;
     /// `wfi` in a cell whose interrupts are virtual.
     WFI_OF_VIRTUAL = 15;
+    /// `smc-allow` with a call that no cell may make of firmware.
+    SMC_KEPT = 16;
 
     /// A name that stands for nothing.
     NAME_UNKNOWN = 101;

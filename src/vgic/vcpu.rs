@@ -9,11 +9,13 @@ use super::errand::Errand;
 use super::lr::{Lr, State};
 use super::offsets::{ICENABLER, ICPENDR, ISENABLER};
 use super::queue::{LINE, PARKED, Queue, REPORTING};
+use super::sender;
 use super::shared::GicShared;
 use super::spi::VirtualSpi;
 use crate::cpu::{PcpuId, VcpuId};
 use crate::inbox::{Request, Requests};
 use crate::intid::Sgi;
+use crate::ports::GicVersion;
 
 /// ICH_HCR_EL2.En.
 pub(super) const HCR_EN: u32 = 1 << 0;
@@ -47,6 +49,8 @@ pub struct VcpuGic {
     /// Something came into the queue since list registers were last filled from it.
     pub(super) stirred: bool,
     life: u32,
+    /// Of each SGI that is in the queue, which vCPUs sent it, in a GICv2.
+    pub(super) senders: [u8; 16],
 }
 
 impl Default for VcpuGic {
@@ -59,7 +63,7 @@ impl VcpuGic {
     /// Of a vCPU that is off.
     pub const fn new() -> Self {
         let (me, cpu) = (VcpuId(0), PcpuId(0));
-        Self { me, cpu, lr_count: 0, all_lrs: 0, queue: Queue::parked(), stirred: false, life: 0 }
+        Self { me, cpu, lr_count: 0, all_lrs: 0, queue: Queue::parked(), stirred: false, life: 0, senders: [0; 16] }
     }
 
     /// Once, on its CPU, before anything else: whose it is, and all of it as it comes out of reset.
@@ -100,6 +104,7 @@ impl VcpuGic {
     #[inline(never)]
     fn forget(&mut self, m: &mut impl GicPorts, cell: &CellGic, own: &VcpuShared) {
         let life = cell.life.load(Ordering::Relaxed);
+        self.senders = [0; 16];
         for intid in core::mem::replace(&mut self.queue, Queue::parked()).iter().filter(|id| *id >= 32) {
             if life == self.life {
                 Bank::of(intid, self.cpu).pend_again(m, intid);
@@ -121,6 +126,7 @@ impl VcpuGic {
             self.give_back_all(m, cell);
         }
         self.queue = Queue::parked();
+        self.senders = [0; 16];
         if let Some(own) = cell.vcpu(self.me) {
             clean(m, cell, own);
         }
@@ -221,13 +227,16 @@ impl VcpuGic {
     /// An interrupt that [`VcpuGic::take`] did not know.
     #[cold]
     #[inline(never)]
-    pub fn on_other_irq(
+    pub fn on_other_irq<M: GicPorts>(
         &mut self,
-        m: &mut impl GicPorts,
+        m: &mut M,
         cell: &CellGic,
         shared: &GicShared,
         intid: u32,
     ) -> Irq {
+        if M::VERSION == GicVersion::V2 && intid & sender::SENT != 0 {
+            return self.on_sgi(m, cell, shared, intid);
+        }
         if (1020..1024).contains(&intid) {
             return Irq::None;
         }
@@ -296,12 +305,14 @@ impl VcpuGic {
     }
 
     /// Raises those SGIs that travel as bits and are both pending and enabled.
-    pub(super) fn raise_soft(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
+    pub(super) fn raise_soft<M: GicPorts>(&mut self, m: &mut M, cell: &CellGic) {
         let Some(own) = cell.vcpu(self.me).filter(|_| !self.queue.has(PARKED)) else { return };
         let enabled = own.soft_enabled.load(Ordering::Relaxed);
-        let ready = own.soft_pending.fetch_and(!enabled, Ordering::Relaxed) & enabled;
+        let ready = own.soft_pending.fetch_and(!enabled, Ordering::Acquire) & enabled;
         for (intid, priority) in (0..16).zip(&own.soft_priority) {
-            if ready >> intid & 1 != 0 {
+            if M::VERSION == GicVersion::V2 && ready >> intid & 1 != 0 {
+                self.raise_soft_sent(m, cell, own, intid);
+            } else if ready >> intid & 1 != 0 {
                 self.raise(m, cell, Lr::software(intid, priority.load(Ordering::Relaxed)));
             }
         }

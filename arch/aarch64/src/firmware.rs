@@ -38,7 +38,7 @@ pub fn system_off() {
     smc([SYSTEM_OFF, 0, 0, 0]);
 }
 
-impl Firmware for Cpu {
+impl<G> Firmware for Cpu<G> {
     fn smc(&mut self, args: [u64; 4]) -> [u64; 4] {
         if self.conduit { smc(args) } else { [u64::MAX, 0, 0, 0] }
     }

@@ -132,6 +132,10 @@ pub trait LentInterface {
 pub trait VirtualInterface {
     /// How many list registers there are, 1 to 16 (ICH_VTR_EL2.ListRegs + 1).
     fn lr_count(&self) -> usize;
+    /// Whether an interrupt that is pending again when the guest deactivates it in a list register with HW=1 may stay unnoticed.
+    fn forgets_lines(&self) -> bool {
+        false
+    }
     /// A bit for each list register that is empty (ICH_ELRSR_EL2).
     fn empty_lrs(&self) -> u32;
     /// ICH_LR`n`_EL2, in the GICv3 layout. With HW=0 the lowest bits of pINTID are a GICv2's CPUID.

@@ -114,7 +114,7 @@ impl VcpuGic {
         for intid in self.queue.iter() {
             let mut lr = cell
                 .virtual_spi(intid)
-                .map_or_else(|| Lr::pending(intid, self.priority(m, cell, intid)), |spi| spi.lr());
+                .map_or_else(|| self.physical::<M>(intid, self.priority(m, cell, intid)), |spi| spi.lr());
             if M::VERSION == GicVersion::V2 && intid < 16 {
                 lr = Lr::sent(intid, lr.priority(), self.senders_of(intid).trailing_zeros());
             }

@@ -51,6 +51,8 @@ pub struct VcpuGic {
     life: u32,
     /// Of each SGI that is in the queue, which vCPUs sent it, in a GICv2.
     pub(super) senders: [u8; 16],
+    /// [`crate::ports::VirtualInterface::forgets_lines`].
+    relays: bool,
 }
 
 impl Default for VcpuGic {
@@ -62,8 +64,17 @@ impl Default for VcpuGic {
 impl VcpuGic {
     /// Of a vCPU that is off.
     pub const fn new() -> Self {
-        let (me, cpu) = (VcpuId(0), PcpuId(0));
-        Self { me, cpu, lr_count: 0, all_lrs: 0, queue: Queue::parked(), stirred: false, life: 0, senders: [0; 16] }
+        Self {
+            me: VcpuId(0),
+            cpu: PcpuId(0),
+            lr_count: 0,
+            all_lrs: 0,
+            queue: Queue::parked(),
+            stirred: false,
+            life: 0,
+            senders: [0; 16],
+            relays: false,
+        }
     }
 
     /// Once, on its CPU, before anything else: whose it is, and all of it as it comes out of reset.
@@ -72,6 +83,7 @@ impl VcpuGic {
         (self.me, self.cpu) = (me, own.cpu);
         self.lr_count = m.lr_count().clamp(1, 16);
         self.all_lrs = u32::MAX.wrapping_shr(32usize.saturating_sub(self.lr_count) as u32);
+        self.relays = m.forgets_lines();
         if cell.is_direct() {
             // No list register is of any use to it.
             (self.lr_count, self.all_lrs) = (0, 0);
@@ -143,7 +155,7 @@ impl VcpuGic {
     /// Acknowledges an interrupt. One of the guest's is on its way then; another is the caller's, for
     /// [`VcpuGic::on_other_irq`].
     #[inline(always)]
-    pub fn take(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> Result<(), u32> {
+    pub fn take<M: GicPorts>(&mut self, m: &mut M, cell: &CellGic) -> Result<(), u32> {
         let intid = m.acknowledge();
         if !cell.owned.contains(intid) {
             return Err(intid);
@@ -154,8 +166,19 @@ impl VcpuGic {
         } else {
             m.drop_priority(intid);
         }
-        self.raise(m, cell, Lr::pending(intid, priority));
+        let lr = self.physical::<M>(intid, priority);
+        self.raise(m, cell, lr);
+        if M::VERSION == GicVersion::V2 && lr.reports() {
+            self.queue.mark(REPORTING, true);
+        }
         Ok(())
+    }
+
+    /// How an interrupt that arrived goes into a list register.
+    #[inline(always)]
+    pub(super) fn physical<M: GicPorts>(&self, intid: u32, priority: u8) -> Lr {
+        let lr = Lr::pending(intid, priority);
+        if M::VERSION == GicVersion::V2 && self.relays && lr.hw() { lr.reporting() } else { lr }
     }
 
     /// An SGI of the guest to itself: the way through the physical GIC and back would cost it a second exit. Whether it could

@@ -24,6 +24,11 @@ const GICD_SIZE: u32 = 0x1000;
 /// What a redistributor has before the registers that a GICv2 has banked in its distributor.
 const SGI_BASE: u32 = 0x1_0000;
 const GICD_CTLR: u32 = 0x000;
+const GICD_IIDR: u32 = 0x008;
+/// GICD_IIDR of QEMU's GICv2 (10.0.2), which looks at virtual interrupts alone when a guest deactivates one that is physical too: it
+/// does not come again if its line is still up. Only the Cortex-A15, which is no AArch64 CPU, has the same number (a GIC-400 is
+/// `0x200143b`), and whoever is taken for it has an exit more for each interrupt.
+const IIDR_QEMU: u64 = 0x43b;
 const GICD_SGIR: u32 = 0xf00;
 
 /// Registers of the CPU interface (4.1.3).
@@ -77,6 +82,8 @@ pub struct Gicv2 {
     gicc: Pa,
     gich: Option<Pa>,
     me: PcpuId,
+    /// [`VirtualInterface::forgets_lines`].
+    forgets_lines: bool,
 }
 
 /// Maps the frames; `None` if the board has another GIC.
@@ -91,9 +98,12 @@ pub fn map(space: &mut Space, gic: &hardware::Gic) -> Result<Option<Gicv2>, MapE
             mmu::map(space, pages, Window::Device)?;
         }
     }
+    let gicd = Pa(gic.gicd.start().0 + u64::from(GICD_IIDR));
+    // SAFETY: inside the distributor, which was mapped above; reading changes nothing.
+    let implementer = unsafe { load(gicd, Width::Word) };
     GICD.store(gic.gicd.start().0, Ordering::Relaxed);
     let gich = gich.map(|gich| gich.start());
-    Ok(Some(Gicv2 { gicd: gic.gicd.start(), gicc: gicc.start(), gich, me: PcpuId(0) }))
+    Ok(Some(Gicv2 { gicd: gic.gicd.start(), gicc: gicc.start(), gich, me: PcpuId(0), forgets_lines: implementer == IIDR_QEMU }))
 }
 
 /// Interrupts every other CPU by all SGIs that may be enabled there; whether there is a GICv2.
@@ -318,6 +328,10 @@ fn wide(lr: u32) -> u64 {
 impl VirtualInterface for Cpu<Gicv2> {
     fn lr_count(&self) -> usize {
         self.lr_count
+    }
+
+    fn forgets_lines(&self) -> bool {
+        self.gic.forgets_lines
     }
 
     fn empty_lrs(&self) -> u32 {

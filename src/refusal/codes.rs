@@ -202,10 +202,12 @@ codes! {
     GIC_KEPT = 511;
     /// A CPU without a redistributor.
     NO_REDISTRIBUTOR = 512;
-    /// A GICv2, which cannot be driven yet.
+    /// A GICv3 in the tree, and none in the CPU.
     NO_GICV3 = 513;
     /// CPUs that PSCI does not start.
     CPU_START = 514;
+    /// A GICv2 without virtualization.
+    NO_GICV = 520;
 
     /// A plan that breaks its promises.
     PLAN_BUG = 901;

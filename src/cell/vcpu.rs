@@ -101,9 +101,9 @@ impl<'a> Vcpu<'a> {
         if self.system.deaf {
             self.look_at_console(machine);
         }
-        if !self.inbox.asks(Request::Stop) && !self.inbox.asks(Request::Counts) {
-            machine.wait_for_guest();
-        }
+        let inbox = self.inbox;
+        let busy = || inbox.asks(Request::Stop) || inbox.asks(Request::Counts);
+        self.cell.gic.wait(machine, self.cpu, busy);
     }
 
     /// Nobody hears the console's UART: it is looked after from time to time.

@@ -75,7 +75,9 @@ pub(super) fn choose(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) -> Option<C
 /// What shares the console's page is the hypervisor's, too, where it is something that the console needs (the mini-UART's
 /// `brcm,bcm2835-aux`), and no cell claims it by name.
 pub(super) fn keeps(draw: &Draw<'_, '_>, console: &Console, device: &Device) -> bool {
-    let needed = || draw.hardware.device(console.node).is_some_and(|own| own.depends.iter().any(|d| d.on == device.node));
+    let needed = || {
+        draw.hardware.device(console.node).is_some_and(|own| own.depends.iter().any(|d| d.on == device.node))
+    };
     let on_its_page = || {
         let page = console.page();
         page.is_some_and(|page| devices::pages(device).into_iter().all(|span| page.covers(&span)))

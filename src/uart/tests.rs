@@ -50,7 +50,9 @@ impl Registers for Fake {
             }
             let mut value = state.memory.get(&at).copied().unwrap_or(0);
             let empty = state.received.is_empty();
-            for (flag, says) in [(model.full, state.waiting >= ROOM), (model.busy, state.stuck), (model.empty, empty)] {
+            for (flag, says) in
+                [(model.full, state.waiting >= ROOM), (model.busy, state.stuck), (model.empty, empty)]
+            {
                 if flag.at == at {
                     let bits = if says { flag.when } else { !flag.when & flag.bits };
                     value = value & !flag.bits | bits;
@@ -133,14 +135,19 @@ fn pl011_has_its_fifos_and_interrupts() {
     assert_eq!((fake.reg(0x2c), fake.reg(0x30), fake.reg(0x38)), (0x70, 0x301, 0x50));
     let sbsa = of("arm,sbsa-uart");
     sbsa.uart().start();
-    assert!(sbsa.with(|state| state.written.iter().all(|(at, _)| [0x38, 0x44].contains(at))), "it has no others");
+    assert!(
+        sbsa.with(|state| state.written.iter().all(|(at, _)| [0x38, 0x44].contains(at))),
+        "it has no others"
+    );
 }
 
 #[test]
 fn imx_keeps_what_the_loader_set_and_drops_other_interrupts() {
     let fake = of("fsl,imx6q-uart");
     // As U-Boot leaves them, with DMA and DTR interrupts on top: UCR2.WS, UFCR.RFDIV.
-    fake.with(|state| state.memory.extend([(0x80, 0x000d), (0x84, 0x6027), (0x88, 0x2704), (0x8c, 0x8001), (0x90, 0x0a81)]));
+    fake.with(|state| {
+        state.memory.extend([(0x80, 0x000d), (0x84, 0x6027), (0x88, 0x2704), (0x8c, 0x8001), (0x90, 0x0a81)])
+    });
     let mut uart = fake.uart();
     uart.start();
     assert_eq!((fake.reg(0x80), fake.reg(0x84), fake.reg(0x88)), (0x201, 0x6027, 0x0704));

@@ -7,6 +7,7 @@ use bulkhead::intid::Sgi;
 use bulkhead::ports::{CommonReg, CpuInterface, LentInterface};
 
 use crate::cpu::Cpu;
+use crate::gic::Gic;
 use crate::stop;
 use crate::sysreg::*;
 
@@ -72,7 +73,7 @@ pub fn call_all() {
     isb(SY);
 }
 
-impl CpuInterface for Cpu {
+impl CpuInterface for Cpu<Gic> {
     #[inline(always)]
     fn acknowledge(&mut self) -> u32 {
         let intid = ICC_IAR1_EL1::get() as u32;
@@ -131,7 +132,7 @@ impl CpuInterface for Cpu {
 /// which has 0x20 (`bulkhead::vgic`).
 const MASK_ALL_BUT_KICK: u64 = 0x20;
 
-impl LentInterface for Cpu {
+impl LentInterface for Cpu<Gic> {
     fn lend(&mut self) {
         reset_interface(self.priority_bits, 0, 0, 0);
     }

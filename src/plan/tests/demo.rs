@@ -237,6 +237,14 @@ fn a_prebuilt_image_lies_where_it_was_built_for() {
 }
 
 #[test]
+fn linux_finds_its_tree_where_ram_begins_at_zero() {
+    let mut setup = Setup::new([]);
+    // Only the tree has room in the first bank.
+    setup.board.banks = vec![(0, 4 * MIB), (0x4000_0000, 1 << 30)];
+    setup.plan(|plan, _, _| assert_eq!(plan.cells[0].load.tree, ipa(0x20_0000, BLOCK_2M)));
+}
+
+#[test]
 fn a_tree_that_is_given_is_copied_like_an_image() {
     let mut setup = Setup::new([]);
     let tree = crate::tree::sample::node("").blob();

@@ -8,11 +8,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::addr::{Pa, Span};
+use crate::addr::{Ipa, Pa, Span};
 use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
 use crate::config::{Config, ConfigError, Vhe};
-use crate::console::Console;
+use crate::console::{Console, Ports, RING};
 use crate::cpu::CellId;
 use crate::guest_tree::{self, GuestTree, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
@@ -20,7 +20,7 @@ use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Root, Stage2Attributes, Stage2Space, TakeTables,
 };
 use crate::plan::{Boot, CellPlan, Checked, CpuPlan, Plan, PlanError, VirtualWatchdog, json, pool};
-use crate::ports::{Machine, Serial};
+use crate::ports::{GicRegisters, GicVersion, Serial};
 use crate::quiesce::Masters;
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
@@ -67,6 +67,11 @@ pub enum CellError {
     /// EL2's memory does not suffice.
     #[error("EL2's memory does not suffice")]
     NoMemory,
+    /// A GICv2 without the virtual interface.
+    #[error(
+        "the board's GICv2 has no virtualization (no GICH and GICV in its `reg`): only cells with `interrupt-mode = \"direct\"` can run there"
+    )]
+    NoVirtualInterface,
 }
 
 impl fmt::Display for BootError {
@@ -97,6 +102,7 @@ impl Refusal for BootError {
                 CellError::Map(error) => error.code(),
                 CellError::GuestTree(error) => error.code(),
                 CellError::NoMemory => code::POOL_TOO_SMALL,
+                CellError::NoVirtualInterface => code::NO_GICV,
             },
         }
     }
@@ -126,12 +132,12 @@ pub struct Translation {
 }
 
 /// The cells that could be made.
-struct Made<'p> {
+struct Made {
     cells: Vec<Cell>,
     /// Their CPUs.
     cpus: Vec<CpuPlan>,
-    /// Their names, and the lines from their virtual UARTs.
-    wires: Vec<(&'p str, Option<Arc<Wire>>)>,
+    /// What of the console is theirs, and Bulkhead's, if there is one.
+    ports: Option<Ports>,
 }
 
 /// What there is and what shall become of it.
@@ -203,28 +209,30 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. The distributor is
-    /// initialised. `serial` is the plan's console. A cell that cannot be made is left out, and what it had taken is given back.
+    /// What CPUs share of the physical GIC, whose distributor is initialised.
+    pub fn gic(&self, machine: &impl GicRegisters, sgi: SgiPlan) -> GicShared {
+        let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
+        GicShared::new(machine, sgi, self.own_ppis(), affinities)
+    }
+
+    /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. `serial` is the plan's console. A cell that cannot be made is left out, and what it had taken is given back.
     ///
     /// # Errors
     /// Why the last one cannot be made, if none can.
     pub fn build(
         self,
-        machine: &mut impl Machine,
-        sgi: SgiPlan,
+        gic: GicShared,
         translation: Translation,
         serial: Option<Box<dyn Serial>>,
     ) -> Result<System, BootError> {
-        let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
-        let gic = GicShared::new(machine, sgi, self.own_ppis(), affinities);
-        let made = self.cells(&gic, translation)?;
+        let made = self.cells(&gic, translation, serial.is_some())?;
         Ok(self.together(made, gic, serial))
     }
 
     #[inline(never)]
-    fn together(&self, made: Made<'_>, mut gic: GicShared, serial: Option<Box<dyn Serial>>) -> System {
-        gic.console = self.plan.console.filter(|_| serial.is_some()).map(|own| own.spi);
-        let console = serial.map(|serial| Console::new(serial, made.wires.into_iter()));
+    fn together(&self, made: Made, mut gic: GicShared, serial: Option<Box<dyn Serial>>) -> System {
+        gic.console = self.plan.console.filter(|_| made.ports.is_some()).map(|own| own.spi);
+        let console = serial.zip(made.ports).map(|(serial, ports)| Console::new(serial, ports));
         let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
         let mut system = System::new(made.cells, &made.cpus, gic, self.plan.boot.archive, smc);
         system.console = console;
@@ -233,21 +241,21 @@ impl<'a> Survey<'a> {
 
     /// Apart from what comes afterwards: the boot stack has room for one of the two at a time.
     #[inline(never)]
-    fn cells(&self, gic: &GicShared, translation: Translation) -> Result<Made<'_>, BootError> {
-        let mut cells = Vec::with_capacity(self.plan.cells.len());
-        let mut wires = Vec::with_capacity(self.plan.cells.len());
-        let mut cpus = Vec::with_capacity(self.plan.cpus.len());
+    fn cells(&self, gic: &GicShared, translation: Translation, console: bool) -> Result<Made, BootError> {
+        let count = self.plan.cells.len();
+        // Where there is no room for this there is none for a cell either, and then nothing is started.
+        let mut ports = console.then(|| Ports::new(count)).flatten();
         let mut left_out = None;
+        let mut cells = Vec::with_capacity(count);
+        let mut cpus = Vec::with_capacity(self.plan.cpus.len());
         for plan in &self.plan.cells {
             for warning in &plan.warnings {
                 log::warn!("cell {}: {warning}", plan.name);
             }
-            let wire = plan.uart.map(|_| Arc::<Wire>::default());
-            match self.cell(plan, gic, wire.clone(), translation, &mut cells) {
+            match self.cell(plan, gic, ports.as_mut(), translation, &mut cells) {
                 Ok(cell) => {
                     let own = self.plan.cpus.iter().filter(|cpu| cpu.cell == plan.id);
                     cpus.extend(own.map(|cpu| CpuPlan { cell, ..cpu.clone() }));
-                    wires.push((plan.name.as_str(), wire));
                 }
                 Err(error) => {
                     let error = BootError::Cell { cell: plan.name.clone(), error };
@@ -259,7 +267,7 @@ impl<'a> Survey<'a> {
         if let Some(error) = left_out.filter(|_| cells.is_empty()) {
             return Err(error);
         }
-        Ok(Made { cells, cpus, wires })
+        Ok(Made { cells, cpus, ports })
     }
 
     #[inline(never)]
@@ -267,11 +275,11 @@ impl<'a> Survey<'a> {
         &self,
         plan: &CellPlan,
         gic: &GicShared,
-        wire: Option<Arc<Wire>>,
+        ports: Option<&mut Ports>,
         translation: Translation,
         cells: &mut Vec<Cell>,
     ) -> Result<CellId, CellError> {
-        let space = stage2(plan, self.plan.boot.pool.last(), translation)?;
+        let space = stage2(plan, self.interface(plan)?, self.plan.boot.pool.last(), translation)?;
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
         let vmid = u16::from(plan.id.0).saturating_add(1);
         let registers = Space {
@@ -288,16 +296,31 @@ impl<'a> Survey<'a> {
             space.tables(),
             tree.bytes.len()
         );
-        if !pool::has_room(aside(plan)) {
+        let mut ring = Vec::new();
+        let own_ring = ports.is_some() && plan.uart.is_some();
+        if own_ring && !pool::reserve(&mut ring, RING) || !pool::has_room(aside(plan)) {
             return Err(CellError::NoMemory);
         }
-        let id = self.furnish(plan, gic, wire, registers, tree, cells)?;
+        let wire = plan.uart.map(|_| Arc::<Wire>::default());
+        let id = self.furnish(plan, gic, wire.clone(), registers, tree, cells)?;
+        if let Some(ports) = ports {
+            ports.add(&plan.name, wire, ring);
+        }
         // Nothing fails any more, and the tables live as long as the machine runs.
         let space = Box::leak(Box::new(space));
         if let Some(cell) = cells.last_mut().filter(|cell| cell.gic.is_direct()) {
             cell.root_table = Some(Root::new(space.root_tables()));
         }
         Ok(id)
+    }
+
+    /// Where a cell finds its CPU interface, and what is there; `None` where that is no memory.
+    fn interface(&self, plan: &CellPlan) -> Result<Option<(Span<Ipa>, Pa)>, CellError> {
+        if self.hardware.gic.version() == GicVersion::V3 {
+            return Ok(None);
+        }
+        let there = self.hardware.gic.interface(plan.interrupts).ok_or(CellError::NoVirtualInterface)?;
+        Ok(Some((plan.gicr, there.start())))
     }
 
     /// The cell itself, put behind the others; those that come behind one that is left out move up. Apart from what its tree needs of
@@ -355,13 +378,23 @@ fn aside(plan: &CellPlan) -> usize {
     const PER_VCPU: usize = 256;
     /// For a stretch of memory or a device.
     const PER_SPAN: usize = 64;
+    /// For a virtual UART beside its ring: what waits to be read.
+    const UART: usize = 512;
     let spans = plan.ram.len().wrapping_add(plan.mmio.len()).wrapping_add(plan.devices.len());
     // A plan holds thousands at most.
-    EACH.wrapping_add(plan.cpus.len().wrapping_mul(PER_VCPU)).wrapping_add(spans.wrapping_mul(PER_SPAN))
+    let uart = if plan.uart.is_some() { UART } else { 0 };
+    EACH.wrapping_add(uart)
+        .wrapping_add(plan.cpus.len().wrapping_mul(PER_VCPU))
+        .wrapping_add(spans.wrapping_mul(PER_SPAN))
 }
 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap. Its tables lie below `tables`.
-fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space, CellError> {
+fn stage2(
+    plan: &CellPlan,
+    interface: Option<(Span<Ipa>, Pa)>,
+    tables: Pa,
+    with: Translation,
+) -> Result<Stage2Space, CellError> {
     let regions = [(&plan.ram, Stage2Attributes::Ram), (&plan.mmio, Stage2Attributes::Device)];
     let devices = [plan.uart.map(|uart| uart.at), plan.watchdog.map(|watchdog| watchdog.at)];
     let devices = devices.into_iter().flatten().chain([plan.gicd, plan.gicr]);
@@ -370,6 +403,9 @@ fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space,
         let last = region.size.saturating_sub(1);
         highest = highest.max(region.ipa.0.saturating_add(last));
         physical = physical.max(Pa(region.pa.0.saturating_add(last)));
+    }
+    if let Some((span, at)) = interface {
+        physical = physical.max(Pa(at.0.saturating_add(span.size())));
     }
     let geometry =
         Geometry::for_stage2(with.pa_range, highest).map_err(CellError::Geometry)?.narrowed_to(physical);
@@ -381,6 +417,9 @@ fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space,
             let Some(span) = Span::new(region.ipa, region.size) else { continue };
             space.map(span, region.pa, attributes).map_err(CellError::Map)?;
         }
+    }
+    if let Some((span, at)) = interface {
+        space.map(span, at, Stage2Attributes::Device).map_err(CellError::Map)?;
     }
     Ok(space)
 }

@@ -95,14 +95,15 @@ impl<'a> Vcpu<'a> {
         self.cell.root_table.is_some() && self.inbox.asks(Request::Stop)
     }
 
-    /// The guest waits for an interrupt, and EL2 does so in its place.
+    /// The guest, which has the CPU's interface, waits for an interrupt, and EL2 does so in its place.
+    #[inline]
     pub fn wait(&mut self, machine: &mut impl Machine) {
         if self.system.deaf {
             self.look_at_console(machine);
         }
-        if !self.inbox.asks(Request::Stop) && !self.inbox.asks(Request::Counts) {
-            machine.wait_for_guest();
-        }
+        let inbox = self.inbox;
+        let busy = || inbox.asks(Request::Stop) || inbox.asks(Request::Counts);
+        self.cell.gic.wait(machine, self.cpu, busy);
     }
 
     /// Nobody hears the console's UART: it is looked after from time to time.

@@ -78,6 +78,8 @@ pub struct CellConfig {
     pub on_crash: OnCrash,
     /// How its interrupts reach it.
     pub interrupts: InterruptMode,
+    /// Function IDs of the calls that firmware answers it, none of them twice.
+    pub smc_allow: Vec<u32>,
 }
 
 impl CellConfig {

@@ -39,8 +39,9 @@ pub(super) static CELL: Names = Names {
         "on-crash",
         "restart-limit",
         "watchdog",
+        "smc-allow",
     ],
-    later: &["cache-colours", "memory-map", "smc-allow"],
+    later: &["cache-colours", "memory-map"],
 };
 
 /// A node below the root.

@@ -31,6 +31,22 @@ fn errors(cell: Sample) -> Vec<String> {
 }
 
 #[test]
+fn calls_of_firmware_are_listed_once_each() {
+    let with = |ids: &[u32]| parse(&schema().child(linux().cells("smc-allow", ids.iter().copied())));
+    assert_eq!(
+        with(&[0xc200_0001, 0x8300_0000, 0xc200_0001]).unwrap().cells[0].smc_allow,
+        [0xc200_0001, 0x8300_0000]
+    );
+    let said = |ids: &[u32]| with(ids).unwrap_err()[0].to_string();
+    let kept = "/linux: `smc-allow`: 0x84000008 is no fast call of a SiP or OEM service (0x82000000 to 0x8300ffff, 0xc2000000 to \
+                0xc300ffff): no other may reach firmware";
+    assert_eq!(said(&[0x8400_0008, 0xc200_0001]), kept);
+    let odd = "/linux: `smc-allow`: expected 1 to 32 function IDs, like <0xc2000001>";
+    assert_eq!(said(&[]), odd);
+    assert_eq!(said(&[0xc200_0001; 33]), odd);
+}
+
+#[test]
 fn the_demo_is_understood() {
     let linux = linux()
         .text("initrd", ["linux/initrd.cpio.gz"])
@@ -59,6 +75,7 @@ fn the_demo_is_understood() {
             watchdog: false,
             on_crash: OnCrash::Stop,
             interrupts: InterruptMode::Virtual,
+            smc_allow: Vec::new(),
         },
         CellConfig {
             name: "control".into(),
@@ -76,6 +93,7 @@ fn the_demo_is_understood() {
             watchdog: true,
             on_crash: OnCrash::Stop,
             interrupts: InterruptMode::Virtual,
+            smc_allow: Vec::new(),
         },
     ];
     assert_eq!(config.cells, expected);

@@ -39,11 +39,6 @@ pub fn is_without_vhe(compatible: &str) -> bool {
     )
 }
 
-/// Whether Bulkhead can drive a UART with this `compatible`: a PL011 (DDI 0183G), or the part of one that SBSA asks for.
-pub fn is_console(compatible: &str) -> bool {
-    matches!(compatible, "arm,pl011" | "arm,sbsa-uart")
-}
-
 /// Whether a device with these registers never reads or writes memory on its own account.
 /// What is not known to be harmless is not.
 pub fn is_no_master(node: &Node<'_, '_>) -> bool {

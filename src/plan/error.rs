@@ -32,8 +32,8 @@ sentences! {
     NO_SPARE_INTERRUPT = NO_SPARE_INTERRUPT, "%: `%`: a direct cell takes this interrupt from hardware, and the board's devices have every SPI: disable one in the board's tree, or let the cell have `interrupt-mode = \"virtual\"`";
     CONSOLE_CLAIMED = CONSOLE_CLAIMED, "%: `%` has %, but % is the hypervisor's console: write `console = \"virtual\"` instead, or name another one with `hypervisor { console = NAME; }`, or \"none\"";
     CONSOLE_SHARED = CONSOLE_SHARED, "%: % shares % with %, the hypervisor's console: disable it in the board's tree, or name another console with `hypervisor { console = NAME; }`";
-    CONSOLE_UNFIT = CONSOLE_UNFIT, "%: `console`: % cannot be the console: it must be an enabled arm,pl011 or arm,sbsa-uart with an SPI";
-    CONSOLE_MISSING = CONSOLE_MISSING, "%: `console`: the hypervisor has no console here: name an arm,pl011 with `hypervisor { console = NAME; }`, or give the cell a UART of its own";
+    CONSOLE_UNFIT = CONSOLE_UNFIT, "%: `console`: % cannot be the console: it must be an enabled UART that Bulkhead can drive (`bulkhead explain BH0212` lists them), with an SPI";
+    CONSOLE_MISSING = CONSOLE_MISSING, "%: `console`: the hypervisor has no console here: name a UART with `hypervisor { console = NAME; }`, or give the cell a UART of its own";
 
     NO_FILE = NO_FILE, "%: `%`: the archive has no file %";
     BAD_IMAGE = IMAGE_EMPTY, "%: %: %";

@@ -7,7 +7,7 @@ use aarch64_cpu::registers::{
     CNTVOFF_EL2, CSSELR_EL1, ELR_EL2, HCR_EL2, PAR_EL1, Readable, SP_EL0, SP_EL1, SPSR_EL2, TPIDR_EL0,
     TPIDR_EL1, TPIDRRO_EL0, VMPIDR_EL2, VTCR_EL2, VTTBR_EL2, Writeable,
 };
-use bulkhead::ports::{El1, El1Reg};
+use bulkhead::ports::{El1, El1Reg, Gic, GicVersion};
 use bulkhead::vcpu::{InterruptMode, VcpuReset};
 
 use crate::cpu::Cpu;
@@ -21,10 +21,15 @@ const SCTLR_RESET: u64 = 0x30d5_0800;
 const VSE: u64 = 1 << 8;
 /// HCR_EL2.IMO: physical IRQs come to EL2, and EL1 sees the virtual CPU interface.
 const IMO: u64 = 1 << 4;
+/// HCR_EL2.FMO: the same for physical FIQs.
+const FMO: u64 = 1 << 3;
 /// HCR_EL2.TWI: WFI comes to EL2.
 const TWI: u64 = 1 << 13;
 
-impl El1 for Cpu {
+impl<G> El1 for Cpu<G>
+where
+    Self: Gic,
+{
     fn el1(&self, reg: El1Reg) -> u64 {
         let e2h = self.features.e2h();
         match reg {
@@ -70,11 +75,13 @@ impl El1 for Cpu {
         // Where its guest was.
         ELR_EL2.set(0);
         SPSR_EL2.set(0);
-        let hcr = HCR_EL2.get() & !(VSE | IMO | TWI);
+        let hcr = HCR_EL2.get() & !(VSE | IMO | FMO | TWI);
+        // With FMO alone set the GICv3's registers of Group 0 are virtual. A GICv2 has but one group, and its guest may want FIQs.
+        let lent = if Self::VERSION == GicVersion::V2 { hcr } else { hcr | FMO };
         HCR_EL2.set(match reset.interrupts {
-            InterruptMode::Virtual => hcr | IMO,
-            InterruptMode::Direct { own_wfi: false } => hcr | TWI,
-            InterruptMode::Direct { own_wfi: true } => hcr,
+            InterruptMode::Virtual => hcr | IMO | FMO,
+            InterruptMode::Direct { own_wfi: false } => lent | TWI,
+            InterruptMode::Direct { own_wfi: true } => lent,
         });
         // First EL1 without a stage 1, then the new stage 2: with speculative AT (errata 1530924 and its kin) a walk must not
         // mix the two.
@@ -138,7 +145,7 @@ impl El1 for Cpu {
     }
 }
 
-fn reset_system(cpu: &Cpu) {
+fn reset_system<G>(cpu: &Cpu<G>) {
     let e2h = cpu.features.e2h();
     ELR_EL1::set(e2h, 0);
     ESR_EL1::set(e2h, 0);

@@ -6,7 +6,7 @@
 //! - `world`: into the guest and back; EL2's vectors.
 //! - `regime`: with FEAT_VHE or without.
 //! - `mmu`, `cache`, `tlb`, `memory`, `heap`: EL2's own memory and the cells'.
-//! - `gic`, `interface`, `device`, `time`, `firmware`, `uart`, `entropy`: devices and firmware.
+//! - `gic`, `interface`, `gicv2`, `device`, `time`, `firmware`, `uart`, `entropy`: devices and firmware.
 //! - `errata`: what particular CPUs ask for. `cpu`: all of it as the policy's ports. `stop`: the last words.
 //!
 //! Unsafe code is denied but for the modules marked below; each of them is small, and argues at each block.
@@ -42,6 +42,8 @@ mod errata;
 mod firmware;
 #[expect(unsafe_code, reason = "memory-mapped registers of the GIC and its system registers")]
 mod gic;
+#[expect(unsafe_code, reason = "memory-mapped registers of the GIC")]
+mod gicv2;
 #[expect(unsafe_code, reason = "the global allocator's interface is unsafe")]
 mod heap;
 #[expect(unsafe_code, reason = "physical memory of cells, through windows")]

@@ -12,7 +12,7 @@ use bulkhead::vcpu::Frame;
 use spin::Once;
 
 use crate::el2::Features;
-use crate::{entry, heap, interface, tlb, uart};
+use crate::{entry, gicv2, heap, interface, tlb, uart};
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
 /// Whose cells may have CPUs that take no interrupt of EL2's.
@@ -101,8 +101,11 @@ fn report(what: fmt::Arguments<'_>, frame_pointer: u64) {
     }
     shout!("\n");
     // Without these registers the call would be the next exception, for ever; and no other CPU has been started.
-    if Features::read().gic() {
-        interface::call_all();
+    let v2 = gicv2::call_all();
+    if v2 || Features::read().gic() {
+        if !v2 {
+            interface::call_all();
+        }
         take_memory();
         asm::sev();
     }

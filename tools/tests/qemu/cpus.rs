@@ -20,7 +20,7 @@ const CPUS: [(&str, bool); 8] = [
 ];
 
 /// Versions of the GIC that Bulkhead drives.
-const GICS: [u32; 1] = [3];
+const GICS: [u32; 2] = [3, 2];
 
 /// One boot of the matrix.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -319,7 +319,7 @@ pub fn scenarios() -> Vec<Scenario> {
     let direct = crate::direct::scenarios(&all);
     all.extend(direct);
     let cpus = crate::cpus::scenarios(&all);
-    all.extend(cpus);
+    all.extend(cpus.into_iter().chain(crate::boards::scenarios()));
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

@@ -57,12 +57,8 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
     unsafe { entry::enable_mmu(&mmu::registers(&space)) };
     // SAFETY: mapped by `first_map`; nobody writes to it before a guest runs, and none runs before it is copied.
     let blob: &'static [u8] = unsafe { bytes(tree) };
-    // Without a tree that can be read there is no console to say so on.
-    let Ok(early) = early::read(blob) else { stop::halt() };
-    console(&mut space, &early);
     el2::init(&features);
-    info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
-    let done = reserve(&mut space, &early, tree).and_then(|loaded| boot_cells(space, blob, loaded, entered));
+    let done = reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(space, blob, loaded, entered));
     let Err(Refused) = done;
     error!("nothing was started");
     stop::halt()
@@ -103,8 +99,14 @@ fn console(space: &mut Space, early: &Early<'_>) {
     }
 }
 
-/// Maps the archive, and gives the heap its memory.
-fn reserve(space: &mut Space, early: &Early<'_>, tree: Span<Pa>) -> Result<Boot, Refused> {
+/// Finds the console, maps the archive, and gives the heap its memory. Apart from what follows: what was read early takes a good part
+/// of the boot stack.
+#[inline(never)]
+fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refused> {
+    // Without a tree that can be read there is no console to say so on.
+    let Ok(early) = &early::read(blob) else { stop::halt() };
+    console(space, early);
+    info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
     let image = entry::image().ok_or_else(|| refuse(code::MAP_BUG, &"the image has no size"))?;
     let span = pool::find_archive(early).map_err(|e| refuse(e.code(), &e))?;
     mmu::map(space, span, Window::ReadOnly).map_err(|e| refuse(e.code(), &e))?;
@@ -153,6 +155,7 @@ fn boot_cells(
 }
 
 /// The rest, with the GIC that the board has.
+#[inline(never)]
 fn run_cells<G>(
     gic: G,
     features: Features,

@@ -8,10 +8,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::addr::{Pa, Span};
+use crate::addr::{Ipa, Pa, Span};
 use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Vhe};
 use crate::console::{Console, Ports, RING};
 use crate::cpu::CellId;
 use crate::guest_tree::{self, GuestTree, GuestTreeError};
@@ -20,7 +20,7 @@ use crate::paging::{
     Geometry, GeometryError, HeapStore, MapError, Root, Stage2Attributes, Stage2Space, TakeTables,
 };
 use crate::plan::{Boot, CellPlan, Checked, CpuPlan, Plan, PlanError, VirtualWatchdog, json, pool};
-use crate::ports::{Machine, Serial};
+use crate::ports::{GicRegisters, GicVersion, Serial};
 use crate::quiesce::Masters;
 use crate::refusal::{Code, Place, Refusal, code};
 use crate::tree::{Tree, TreeError};
@@ -67,6 +67,11 @@ pub enum CellError {
     /// EL2's memory does not suffice.
     #[error("EL2's memory does not suffice")]
     NoMemory,
+    /// A GICv2 without the virtual interface.
+    #[error(
+        "the board's GICv2 has no virtualization (no GICH and GICV in its `reg`): only cells with `interrupt-mode = \"direct\"` can run there"
+    )]
+    NoVirtualInterface,
 }
 
 impl fmt::Display for BootError {
@@ -97,6 +102,7 @@ impl Refusal for BootError {
                 CellError::Map(error) => error.code(),
                 CellError::GuestTree(error) => error.code(),
                 CellError::NoMemory => code::POOL_TOO_SMALL,
+                CellError::NoVirtualInterface => code::NO_GICV,
             },
         }
     }
@@ -143,6 +149,8 @@ pub struct Survey<'a> {
     pub plan: Plan<Checked>,
     /// The board's tree.
     pub tree: Tree<'a>,
+    /// Whether EL2 is to run with FEAT_VHE.
+    pub vhe: Vhe,
     archive: &'a [u8],
 }
 
@@ -183,7 +191,7 @@ impl<'a> Survey<'a> {
         if config.hypervisor.print_plan {
             json::log(&plan, &tree);
         }
-        Ok(Self { hardware, plan, tree, archive: bytes })
+        Ok(Self { hardware, plan, tree, vhe: config.hypervisor.vhe, archive: bytes })
     }
 
     /// EL2's private interrupts.
@@ -201,20 +209,22 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. The distributor is
-    /// initialised. `serial` is the plan's console. A cell that cannot be made is left out, and what it had taken is given back.
+    /// What CPUs share of the physical GIC, whose distributor is initialised.
+    pub fn gic(&self, machine: &impl GicRegisters, sgi: SgiPlan) -> GicShared {
+        let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
+        GicShared::new(machine, sgi, self.own_ppis(), affinities)
+    }
+
+    /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. `serial` is the plan's console. A cell that cannot be made is left out, and what it had taken is given back.
     ///
     /// # Errors
     /// Why the last one cannot be made, if none can.
     pub fn build(
         self,
-        machine: &mut impl Machine,
-        sgi: SgiPlan,
+        gic: GicShared,
         translation: Translation,
         serial: Option<Box<dyn Serial>>,
     ) -> Result<System, BootError> {
-        let affinities = self.hardware.cpus.iter().map(|cpu| cpu.affinity).collect();
-        let gic = GicShared::new(machine, sgi, self.own_ppis(), affinities);
         let made = self.cells(&gic, translation, serial.is_some())?;
         Ok(self.together(made, gic, serial))
     }
@@ -269,7 +279,7 @@ impl<'a> Survey<'a> {
         translation: Translation,
         cells: &mut Vec<Cell>,
     ) -> Result<CellId, CellError> {
-        let space = stage2(plan, self.plan.boot.pool.last(), translation)?;
+        let space = stage2(plan, self.interface(plan)?, self.plan.boot.pool.last(), translation)?;
         // VMID 0 is nobody's, so that a stale entry of firmware's is nobody's either.
         let vmid = u16::from(plan.id.0).saturating_add(1);
         let registers = Space {
@@ -302,6 +312,15 @@ impl<'a> Survey<'a> {
             cell.root_table = Some(Root::new(space.root_tables()));
         }
         Ok(id)
+    }
+
+    /// Where a cell finds its CPU interface, and what is there; `None` where that is no memory.
+    fn interface(&self, plan: &CellPlan) -> Result<Option<(Span<Ipa>, Pa)>, CellError> {
+        if self.hardware.gic.version() == GicVersion::V3 {
+            return Ok(None);
+        }
+        let there = self.hardware.gic.interface(plan.interrupts).ok_or(CellError::NoVirtualInterface)?;
+        Ok(Some((plan.gicr, there.start())))
     }
 
     /// The cell itself, put behind the others; those that come behind one that is left out move up. Apart from what its tree needs of
@@ -370,7 +389,12 @@ fn aside(plan: &CellPlan) -> usize {
 }
 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap. Its tables lie below `tables`.
-fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space, CellError> {
+fn stage2(
+    plan: &CellPlan,
+    interface: Option<(Span<Ipa>, Pa)>,
+    tables: Pa,
+    with: Translation,
+) -> Result<Stage2Space, CellError> {
     let regions = [(&plan.ram, Stage2Attributes::Ram), (&plan.mmio, Stage2Attributes::Device)];
     let devices = [plan.uart.map(|uart| uart.at), plan.watchdog.map(|watchdog| watchdog.at)];
     let devices = devices.into_iter().flatten().chain([plan.gicd, plan.gicr]);
@@ -379,6 +403,9 @@ fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space,
         let last = region.size.saturating_sub(1);
         highest = highest.max(region.ipa.0.saturating_add(last));
         physical = physical.max(Pa(region.pa.0.saturating_add(last)));
+    }
+    if let Some((span, at)) = interface {
+        physical = physical.max(Pa(at.0.saturating_add(span.size())));
     }
     let geometry =
         Geometry::for_stage2(with.pa_range, highest).map_err(CellError::Geometry)?.narrowed_to(physical);
@@ -390,6 +417,9 @@ fn stage2(plan: &CellPlan, tables: Pa, with: Translation) -> Result<Stage2Space,
             let Some(span) = Span::new(region.ipa, region.size) else { continue };
             space.map(span, region.pa, attributes).map_err(CellError::Map)?;
         }
+    }
+    if let Some((span, at)) = interface {
+        space.map(span, at, Stage2Attributes::Device).map_err(CellError::Map)?;
     }
     Ok(space)
 }

@@ -90,8 +90,8 @@ impl Affinity {
     }
 }
 
-/// A CPU as a write to ICC_SGI1R_EL1 names it, by Aff3, Aff2, Aff1, RS and TargetList (IHI 0069H 12.2.18). It is worked out once,
-/// since SGIs are sent often.
+/// A CPU as a write to ICC_SGI1R_EL1 names it, by Aff3, Aff2, Aff1, RS and TargetList (IHI 0069H 12.2.18), or one to GICD_SGIR, by
+/// CPUTargetList (IHI 0048B 4.3.15). It is worked out once, since SGIs are sent often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SgiTarget(u64);
 
@@ -101,6 +101,21 @@ impl SgiTarget {
         let Affinity(affinity) = affinity;
         let [list, range] = [1 << (affinity & 0xf), affinity >> 4 & 0xf];
         Self((affinity & !0xffff) << 16 | range << 44 | (affinity & 0xff00) << 8 | list)
+    }
+
+    /// Those whose CPU interfaces in a GICv2 have these bits.
+    pub fn of_interfaces(mask: u8) -> Self {
+        Self(u64::from(mask) << 16)
+    }
+
+    /// The bits of their CPU interfaces in a GICv2.
+    pub fn interfaces(self) -> u8 {
+        (self.0 >> 16) as u8
+    }
+
+    /// What [`SgiTarget::get`] gave.
+    pub(crate) fn from_raw(value: u64) -> Self {
+        Self(value)
     }
 
     /// The register's value, but for the INTID.

@@ -24,6 +24,15 @@ pub enum Exit {
 pub trait World {
     /// Runs the guest until it leaves; the frame holds its state on both sides.
     fn enter(&mut self, frame: &mut Frame) -> Exit;
+    /// Where the guest was at its last exit, and goes on (ELR_EL2). It is kept in its register while the guest is out: nothing that
+    /// EL2 does then takes an exception to EL2, but [`El1::reset_vcpu`], behind which it is 0, and [`El1::start_vcpu`], behind which it is anything.
+    fn pc(&self) -> u64;
+    /// Sets where the guest goes on.
+    fn set_pc(&mut self, pc: u64);
+    /// The guest's PSTATE (SPSR_EL2), kept as [`World::pc`] is.
+    fn pstate(&self) -> u64;
+    /// Sets the guest's PSTATE.
+    fn set_pstate(&mut self, pstate: u64);
     /// ESR_EL2 of the last exit.
     fn esr(&self) -> u64;
     /// FAR_EL2 of the last exit.
@@ -78,9 +87,10 @@ pub trait El1 {
     fn id_register(&self, crm: u8, op2: u8) -> u64;
 }
 
-/// This CPU's physical GIC CPU interface (IHI 0069H 12.2), Group 1, EOImode 1.
-pub trait CpuInterface {
-    /// Acknowledges (ICC_IAR1_EL1): an INTID; 1020 to 1023 when there is none.
+/// This CPU's physical GIC CPU interface (IHI 0069H 12.2; IHI 0048B 4.4), Group 1, EOImode 1.
+pub trait CpuInterface: Gic {
+    /// Acknowledges (ICC_IAR1_EL1): an INTID; 1020 to 1023 when there is none. An SGI of a GICv2 comes with its sender, and bit 31
+    /// set: GICC_IAR's bits 0 to 12, which [`CpuInterface::drop_priority`] and [`CpuInterface::deactivate`] want back.
     fn acknowledge(&mut self) -> u32;
     /// The priority that is running (ICC_RPR_EL1): after an acknowledge, that interrupt's own.
     fn running_priority(&self) -> u8;
@@ -93,7 +103,8 @@ pub trait CpuInterface {
         self.drop_priority(intid);
         self.deactivate(intid);
     }
-    /// Sends a Group 1 SGI to one CPU. What was stored before is visible to that CPU when it takes it.
+    /// Sends a Group 1 SGI to one CPU. What was stored before is visible to that CPU when it takes it. A GICv2 has it when this
+    /// returns.
     fn send_sgi(&mut self, sgi: Sgi, to: SgiTarget);
     /// Sends an event to every CPU, which ends WFE (SEV).
     fn send_event(&self);
@@ -130,9 +141,13 @@ pub trait LentInterface {
 pub trait VirtualInterface {
     /// How many list registers there are, 1 to 16 (ICH_VTR_EL2.ListRegs + 1).
     fn lr_count(&self) -> usize;
+    /// Whether an interrupt that is pending again when the guest deactivates it in a list register with HW=1 may stay unnoticed.
+    fn forgets_lines(&self) -> bool {
+        false
+    }
     /// A bit for each list register that is empty (ICH_ELRSR_EL2).
     fn empty_lrs(&self) -> u32;
-    /// ICH_LR`n`_EL2, in the GICv3 layout.
+    /// ICH_LR`n`_EL2, in the GICv3 layout. With HW=0 the lowest bits of pINTID are a GICv2's CPUID.
     fn lr(&self, n: usize) -> u64;
     /// Writes ICH_LR`n`_EL2.
     fn set_lr(&mut self, n: usize, value: u64);
@@ -174,9 +189,27 @@ impl Width {
     }
 }
 
+/// The architecture of a machine's GIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GicVersion {
+    /// GICv2 (IHI 0048B): a CPU's own registers are banked in the distributor, its interface is memory.
+    V2,
+    /// GICv3 and GICv4 (IHI 0069H): redistributors, and an interface of System registers.
+    V3,
+}
+
+/// Which GIC a machine has. A constant, so that the ways of the one cost nothing on those of the other.
+pub trait Gic {
+    /// Its architecture.
+    const VERSION: GicVersion;
+}
+
 /// The physical distributor and redistributors. Offsets are the caller's to keep inside the frames
 /// (GICD 64 KiB; a redistributor's RD_base and SGI_base frames, 128 KiB); others read 0 and write nothing.
-pub trait GicRegisters {
+///
+/// A GICv2 has no redistributors: what would be in the SGI_base frame of this CPU's is the banked part of the distributor, at the
+/// same offsets, and that of any other CPU is out of reach.
+pub trait GicRegisters: Gic {
     /// Reads the distributor.
     fn gicd_read(&self, offset: u32, width: Width) -> u64;
     /// Writes the distributor.
@@ -252,6 +285,11 @@ pub trait TlbMaint {
 pub trait Firmware {
     /// An SMC with these arguments; x0 to x3 come back (SMCCC 1.2, DEN0028E). Only calls that `smccc` allows.
     fn smc(&mut self, args: [u64; 4]) -> [u64; 4];
+    /// The same with more arguments: a call that the description lets a cell make.
+    fn forward(&mut self, args: [u64; 8]) -> [u64; 4] {
+        let [x0, x1, x2, x3, ..] = args;
+        self.smc([x0, x1, x2, x3])
+    }
     /// Switches the machine off; comes back only if firmware refuses.
     fn power_off(&mut self);
 }

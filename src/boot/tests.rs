@@ -173,7 +173,7 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
     for (load, own) in loads.iter().zip(&cells) {
         let cpu = &mut cpus[own[0].index()];
         assert_eq!(cpu.park(), Turn::Guest);
-        assert_eq!((cpu.vcpu.frame.elr, cpu.vcpu.frame.get(0)), (load.entry.0, load.tree.start().0));
+        assert_eq!((cpu.machine.pc, cpu.vcpu.frame.get(0)), (load.entry.0, load.tree.start().0));
         assert_eq!(cpu.guest(), Turn::Guest);
         assert_eq!((cpu.machine.entered, cpu.vcpu.cell.life()), (1, Life::Running));
         assert_eq!(cpu.machine.resets.last().unwrap().vttbr, cpu.vcpu.cell.vttbr());
@@ -191,7 +191,7 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
             assert_eq!((cpu.guest(), cpu.vcpu.frame.get(0)), (Turn::Guest, 0));
             let other = &mut cpus[at.index()];
             assert_eq!(other.park(), Turn::Guest);
-            assert_eq!((other.vcpu.frame.elr, other.vcpu.frame.get(0)), (load.entry.0, 7));
+            assert_eq!((other.machine.pc, other.vcpu.frame.get(0)), (load.entry.0, 7));
             assert_eq!((other.guest(), other.machine.entered), (Turn::Guest, 1));
         }
     }

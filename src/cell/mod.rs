@@ -26,7 +26,7 @@ use crate::log::Allowance;
 use crate::mmio::{Bus, Device};
 use crate::paging::Root;
 use crate::plan::{CellPlan, Load, Region};
-use crate::ports::{Entropy, Memory, NoWindow, Timer};
+use crate::ports::{Entropy, GicVersion, Memory, NoWindow, Timer};
 use crate::psci::PsciError;
 use crate::quiesce::Masters;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
@@ -77,6 +77,8 @@ pub struct Cell {
     pub interrupts: InterruptMode,
     /// What is taken away from CPUs that run it when they are to come back; a cell that takes no interrupt of EL2's has one.
     pub root_table: Option<Root>,
+    /// Function IDs of the calls that firmware answers it.
+    pub smc_allow: Box<[u32]>,
     /// Its RAM, by rising IPA.
     pub ram: Box<[Region]>,
     space: Space,
@@ -116,17 +118,20 @@ impl Cell {
         Some(Self {
             id: plan.id,
             name: plan.name.clone(),
-            gic,
             bus: Bus::new(
-                [(plan.gicd, Device::Gicd), (plan.gicr, Device::Gicr)]
+                // What stands for redistributors with a GICv2 is mapped.
+                [(plan.gicd, Device::Gicd)]
                     .into_iter()
+                    .chain((gic.version() == GicVersion::V3).then_some((plan.gicr, Device::Gicr)))
                     .chain(plan.uart.map(|uart| (uart.at, Device::Console)))
                     .chain(plan.watchdog.map(|watchdog| (watchdog.at, Device::Watchdog))),
             )?,
+            gic,
             watchdog: None,
             uart: plan.uart.map(|uart| uart.spi),
             interrupts: plan.interrupts,
             root_table: None,
+            smc_allow: plan.smc_allow.as_slice().into(),
             ram: plan.ram.as_slice().into(),
             space,
             root: plan.root,

@@ -12,7 +12,7 @@ use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Spi;
 use crate::paging::{self, Root};
 use crate::plan::CpuPlan;
-use crate::ports::{CpuInterface, Devices, Firmware, GicRegisters, Recall, Timer};
+use crate::ports::{CpuInterface, Devices, Firmware, GicRegisters, GicVersion, Recall, Timer};
 use crate::psci::PsciError;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::vcpu::InterruptMode;
@@ -351,6 +351,19 @@ impl System {
     pub fn can_run(&self, cpu: PcpuId, pa_range: u8, vmid16: bool) -> bool {
         let cell = self.seat(cpu).and_then(|seat| self.cells.get(seat.cell.index()));
         cell.is_none_or(|cell| paging::can_use(cell.space.vtcr, pa_range, vmid16))
+    }
+
+    /// A CPU came up, and is the one that calls this. A GICv2 tells it there how it is called.
+    pub fn came<M: GicRegisters>(&self, cpu: PcpuId, machine: &M) {
+        if M::VERSION == GicVersion::V3 {
+            return;
+        }
+        let target = self.gic.learn(machine, cpu);
+        if let Some(seat) = self.seat(cpu)
+            && let Some(cell) = self.cells.get(seat.cell.index())
+        {
+            cell.gic.learn(seat.vcpu, target);
+        }
     }
 
     /// A CPU never came up. Its vCPU cannot be switched on; a cell that would have started there does not start.

@@ -56,14 +56,6 @@ pub enum HardwareError {
         /// The GIC's node.
         node: String,
     },
-    /// A GICv2, at boot.
-    #[error(
-        "{node} is a GICv2: this version of Bulkhead plans for such a board, but cannot boot there yet; it needs a GICv3"
-    )]
-    GicV2 {
-        /// The GIC's node.
-        node: String,
-    },
     /// A CPU that PSCI does not start, at boot.
     #[error(
         "{node} is not started by PSCI (`enable-method`): this version of Bulkhead plans for such a board, but cannot boot there yet"
@@ -110,7 +102,6 @@ impl Refusal for HardwareError {
             Self::NoMemory => code::BOARD_NO_MEMORY,
             Self::NoGic => code::BOARD_NO_GIC,
             Self::GicReg { .. } | Self::GicV2Reg { .. } => code::BOARD_GIC_REG,
-            Self::GicV2 { .. } => code::NO_GICV3,
             Self::CpuStart { .. } => code::CPU_START,
             Self::NoTimer => code::BOARD_NO_TIMER,
             Self::TooMuch { .. } | Self::TooEntangled => code::TREE_TOO_BIG,
@@ -125,7 +116,6 @@ impl Refusal for HardwareError {
             | Self::GicReg { node, .. }
             | Self::GicV2Reg { node }
             | Self::TooMuch { node }
-            | Self::GicV2 { node }
             | Self::CpuStart { node }
             | Self::Interrupt { node, .. } => Vec::from([Place::board(node)]),
             Self::SameCpu { a, b } => Vec::from([Place::board(a), Place::board(b)]),

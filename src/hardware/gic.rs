@@ -6,12 +6,17 @@ use super::HardwareError;
 use super::interrupts::{Line, lines};
 use crate::addr::{Pa, Span};
 use crate::intid::Ppi;
+use crate::ports::GicVersion;
 use crate::tree::{Node, NodeId, Tree};
+use crate::vcpu::InterruptMode;
+
+/// Bytes of a GICv2's CPU interface (IHI 0048B 4.1.3), GICC_DIR on a page of its own.
+const INTERFACE: u64 = 0x2000;
 
 /// The most frames: each device is held against each.
 const MAX_FRAMES: usize = 512;
 
-/// A GICv3 or GICv4; or a GICv2, which can be planned for ([`super::Hardware::not_driven`]).
+/// A GICv3 or GICv4; or a GICv2.
 #[derive(Clone, Debug)]
 pub struct Gic {
     /// Its node.
@@ -20,6 +25,9 @@ pub struct Gic {
     pub gicd: Span<Pa>,
     /// A GICv2's CPU interface; from version 3 on it is system registers.
     pub gicc: Option<Span<Pa>>,
+    /// A GICv2's virtual interface control, and the CPU interface that a guest sees. One without them can run cells with
+    /// `interrupt-mode = "direct"` alone.
+    pub virt: Option<(Span<Pa>, Span<Pa>)>,
     /// The redistributor regions; a GICv2 has none.
     pub gicr: Vec<Span<Pa>>,
     /// Bytes from one redistributor to the next, where the tree says so.
@@ -88,6 +96,8 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
         return None;
     };
     let gicc = if v2 { gicr.pop() } else { None };
+    let mut further = node.reg().skip(2);
+    let virt = further.next().flatten().zip(further.next().flatten()).filter(|_| v2);
     for below in node.descendants() {
         if below.has("msi-controller") {
             below.reg().for_each(|entry| push(&mut frames, entry));
@@ -106,11 +116,42 @@ pub(super) fn read(tree: &Tree<'_>, errors: &mut Vec<HardwareError>) -> Option<G
         node: node.id(),
         gicd,
         gicc,
+        virt,
         gicr,
         stride: node.prop("redistributor-stride").and_then(|p| p.u64()),
         maintenance: maintenance.or(ppi(9))?,
         frames,
     })
+}
+
+/// The two pages of a CPU interface in its region. Some boards repeat each page of it sixteen times, so that guests with pages of 64 KiB
+/// can have it: there the two pages touch where the repetitions of the first end.
+fn interface(region: Span<Pa>) -> Option<Span<Pa>> {
+    const REPEATED: u64 = 0x2_0000;
+    const LAST_OF_FIRST: u64 = 0xf000;
+    let skip = if region.size() >= REPEATED { LAST_OF_FIRST } else { 0 };
+    Span::new(region.start().checked_add(skip)?, INTERFACE)
+}
+
+impl Gic {
+    /// What a cell whose interrupts come in this way finds as its CPU interface: the physical one, or that of the virtual
+    /// interface; `None` where it is no memory, or is not there.
+    pub fn interface(&self, mode: InterruptMode) -> Option<Span<Pa>> {
+        interface(match mode {
+            InterruptMode::Virtual => self.virt?.1,
+            InterruptMode::Direct { .. } => self.gicc?,
+        })
+    }
+
+    /// EL2's own CPU interface and virtual interface control, of a GICv2.
+    pub fn own_interface(&self) -> Option<(Span<Pa>, Option<Span<Pa>>)> {
+        Some((interface(self.gicc?)?, self.virt.map(|(gich, _)| gich)))
+    }
+
+    /// Its architecture.
+    pub fn version(&self) -> GicVersion {
+        if self.gicc.is_some() { GicVersion::V2 } else { GicVersion::V3 }
+    }
 }
 
 fn push(frames: &mut Vec<Span<Pa>>, entry: Option<Span<Pa>>) {

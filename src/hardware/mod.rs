@@ -17,7 +17,7 @@ pub use depends::{Dependency, Depends};
 pub use devices::{Device, Dma};
 pub use error::HardwareError;
 pub use gic::{Gic, Timer};
-pub use known::{is_console, is_no_master, is_passive};
+pub use known::{is_no_master, is_passive, is_without_vhe};
 pub use memory::Reserved;
 
 use crate::addr::{Pa, Span};
@@ -87,12 +87,11 @@ impl Hardware {
     /// What this version can plan for but not drive: the boot is refused for it.
     pub fn not_driven(&self, tree: &Tree<'_>) -> Vec<HardwareError> {
         let path = |node| tree.node(node).path();
-        let v2 = self.gic.gicc.map(|_| HardwareError::GicV2 { node: path(self.gic.node) });
         // A single CPU runs already.
         let psci = |cpu: &&Cpu| cpu.start == Start::Psci && self.psci.is_some();
         let other = self.cpus.iter().filter(|_| self.cpus.len() > 1).find(|cpu| !psci(cpu));
         let cpu = other.map(|cpu| HardwareError::CpuStart { node: path(cpu.node) });
-        v2.into_iter().chain(cpu).collect()
+        cpu.into_iter().collect()
     }
 
     /// The device that this node is, or is a part of.

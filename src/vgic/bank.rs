@@ -2,11 +2,11 @@
 //! PPIs of one CPU in its redistributor.
 
 use super::offsets::{
-    CTLR_RWP, GICD_CTLR, GICR_CTLR, ICACTIVER, ICENABLER, ICFGR, ICPENDR, IPRIORITYR, ISPENDR, RD_CTLR_RWP,
-    SGI_BASE,
+    CPENDSGIR, CTLR_RWP, GICD_CTLR, GICR_CTLR, ICACTIVER, ICENABLER, ICFGR, ICPENDR, IPRIORITYR, ISPENDR,
+    RD_CTLR_RWP, SGI_BASE, SPENDSGIR,
 };
 use crate::cpu::PcpuId;
-use crate::ports::{GicRegisters, Width};
+use crate::ports::{GicRegisters, GicVersion, Width};
 
 /// The highest priority of a guest's interrupt: the second of the 16 levels that every GIC has (IHI 0069H 4.8). EL2's own
 /// have the first and are taken before.
@@ -77,10 +77,29 @@ impl Bank {
 
     /// Writes this bank's word of such a register; 0 is not written, as it would change nothing in the
     /// set and clear registers that this is for.
-    pub(super) fn write(self, m: &mut impl GicRegisters, register: u32, bits: u32) {
+    pub(super) fn write<M: GicRegisters>(self, m: &mut M, register: u32, bits: u32) {
+        if M::VERSION == GicVersion::V2 && register == ICPENDR && matches!(self, Self::Private(_)) {
+            // There, SGIs are pending by their senders, and ICPENDR leaves them alone (IHI 0048B 4.3.8).
+            self::bits(bits & 0xffff).for_each(|sgi| self.clear_senders(m, sgi, u8::MAX));
+        }
         if bits != 0 {
             self.store(m, register, self.word().wrapping_mul(4), Width::Word, u64::from(bits));
         }
+    }
+
+    /// By which CPU interfaces a GICv2 has an SGI pending here.
+    pub(super) fn senders(self, m: &impl GicRegisters, sgi: u32) -> u8 {
+        self.load(m, SPENDSGIR, sgi, Width::Byte) as u8
+    }
+
+    /// Makes an SGI pending by these.
+    pub(super) fn set_senders(self, m: &mut impl GicRegisters, sgi: u32, senders: u8) {
+        self.store(m, SPENDSGIR, sgi, Width::Byte, u64::from(senders));
+    }
+
+    /// Makes it pending by these no more.
+    pub(super) fn clear_senders(self, m: &mut impl GicRegisters, sgi: u32, senders: u8) {
+        self.store(m, CPENDSGIR, sgi, Width::Byte, u64::from(senders));
     }
 
     /// Waits until writes that disable or regroup have taken effect (RWP); not for ever.

@@ -2,14 +2,14 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::bank::{Bank, bits, config_mask, of_guest};
 use super::direct;
 use super::direct::Direct;
 use super::errand::{Errand, Errands};
 use super::offsets::{
-    CTLR_ENABLE_GRP1, GICD_IROUTER, ICACTIVER, ICENABLER, ICPENDR, WAKER_CHILDREN_ASLEEP,
+    CTLR_ENABLE_GRP1, GICD_IROUTER, ICACTIVER, ICENABLER, ICPENDR, ITARGETSR, WAKER_CHILDREN_ASLEEP,
     WAKER_PROCESSOR_SLEEP,
 };
 use super::shared::GicShared;
@@ -17,7 +17,7 @@ use super::spi::{VirtualSpi, Wire};
 use super::spis::VirtualSpis;
 use crate::cpu::{Affinity, PcpuId, SgiTarget, VcpuId};
 use crate::intid::{IntidSet, Spi};
-use crate::ports::{GicRegisters, Width};
+use crate::ports::{GicRegisters, GicVersion, Width};
 
 /// All 16 SGIs.
 pub(super) const SGIS: u32 = 0xffff;
@@ -29,6 +29,7 @@ pub struct CellGic {
     pub(super) owned: IntidSet,
     /// Its SPIs.
     pub(super) spis: IntidSet,
+    version: GicVersion,
     /// GICD_TYPER as the cell sees it.
     pub(super) typer: u32,
     /// GICD_CTLR.EnableGrp0 and EnableGrp1.
@@ -45,8 +46,8 @@ pub struct CellGic {
     pub(super) direct: Option<Direct>,
     /// Its SGIs that travel as bits.
     soft_sgis: u32,
-    /// How SGIs name each vCPU's CPU.
-    pub(super) targets: Vec<SgiTarget>,
+    /// How SGIs name each vCPU's CPU: [`SgiTarget::get`].
+    pub(super) targets: Vec<AtomicU64>,
     vcpus: Vec<VcpuShared>,
 }
 
@@ -59,6 +60,10 @@ pub(super) struct VcpuShared {
     pub(super) soft_enabled: AtomicU32,
     pub(super) soft_pending: AtomicU32,
     pub(super) soft_priority: [AtomicU8; 16],
+    /// Which vCPUs sent those that are pending, in a GICv2.
+    pub(super) soft_senders: [AtomicU8; 16],
+    /// Those that are enabled from the start: a GICv2 may have SGIs so, and common ones do.
+    soft_at_first: u32,
     /// GICR_WAKER.
     pub(super) waker: AtomicU32,
     /// As [`CellGic::forced`], for SGIs and PPIs.
@@ -69,10 +74,12 @@ pub(super) struct VcpuShared {
 }
 
 impl VcpuShared {
-    fn new(cpu: PcpuId, affinity: Affinity) -> Self {
+    fn new(cpu: PcpuId, affinity: Affinity, soft_at_first: u32) -> Self {
         Self {
             cpu,
             affinity,
+            soft_senders: Default::default(),
+            soft_at_first,
             soft_enabled: AtomicU32::new(0),
             soft_pending: AtomicU32::new(0),
             soft_priority: Default::default(),
@@ -87,7 +94,8 @@ impl VcpuShared {
     pub(super) fn reset(&self) {
         // First, so that who comes in between is noticed.
         self.touched.store(false, Ordering::SeqCst);
-        self.soft_enabled.store(0, Ordering::Relaxed);
+        self.soft_enabled.store(self.soft_at_first, Ordering::Relaxed);
+        self.soft_senders.iter().for_each(|senders| senders.store(0, Ordering::Relaxed));
         self.soft_pending.store(0, Ordering::Relaxed);
         self.soft_priority.iter().for_each(|priority| priority.store(of_guest(0), Ordering::Relaxed));
         self.waker.store(WAKER_PROCESSOR_SLEEP | WAKER_CHILDREN_ASLEEP, Ordering::Relaxed);
@@ -121,19 +129,29 @@ impl CellGic {
         let own = 1 << shared.ppis.maintenance.intid() | 1 << shared.ppis.alarm.intid();
         let private = ppis & !SGIS & !own | u32::from(shared.sgi.physical);
         bits(private).for_each(|id| owned.insert(id));
+        let soft_sgis = SGIS & !u32::from(shared.sgi.physical);
+        let (typer, soft_at_first) = match shared.version {
+            GicVersion::V2 => (super::identity::typer_v2(shared.typer, cpus.len()), soft_sgis),
+            GicVersion::V3 => (super::identity::typer(shared.typer), 0),
+        };
+        let target = |cpu| AtomicU64::new(shared.target(cpu).map_or(0, SgiTarget::get));
         Self {
             owned,
             spis: of_cell,
-            typer: super::identity::typer(shared.typer),
+            version: shared.version,
+            typer,
             enables: AtomicU32::new(0),
             forced: Default::default(),
             virtual_spis: VirtualSpis::default(),
             life: AtomicU32::new(0),
             direct: None,
-            soft_sgis: SGIS & !u32::from(shared.sgi.physical),
+            soft_sgis,
             everyone: u64::MAX >> 64usize.saturating_sub(cpus.len()).min(63),
-            targets: cpus.iter().map(|(_, affinity)| SgiTarget::new(*affinity)).collect(),
-            vcpus: cpus.into_iter().map(|(cpu, affinity)| VcpuShared::new(cpu, affinity)).collect(),
+            targets: cpus.iter().map(|(cpu, _)| target(*cpu)).collect(),
+            vcpus: cpus
+                .into_iter()
+                .map(|(cpu, affinity)| VcpuShared::new(cpu, affinity, soft_at_first))
+                .collect(),
         }
     }
 
@@ -159,6 +177,25 @@ impl CellGic {
         // Bits go nowhere without list registers: these SGIs are not there.
         self.soft_sgis = 0;
         self
+    }
+
+    /// The CPU of a vCPU learnt how SGIs name it ([`GicShared::learn`]).
+    pub fn learn(&self, vcpu: VcpuId, target: SgiTarget) {
+        if let Some(place) = self.targets.get(vcpu.index()) {
+            place.store(target.get(), Ordering::Relaxed);
+        }
+    }
+
+    /// How SGIs name a vCPU's CPU.
+    #[inline(always)]
+    pub(super) fn target(&self, vcpu: usize) -> Option<SgiTarget> {
+        let target = self.targets.get(vcpu)?;
+        Some(SgiTarget::from_raw(target.load(Ordering::Relaxed)))
+    }
+
+    /// Which GIC it is, the physical one and the cell's.
+    pub fn version(&self) -> GicVersion {
+        self.version
     }
 
     /// Whether its vCPUs have the physical CPU interface.
@@ -222,15 +259,21 @@ impl CellGic {
 
     /// Before each life of the cell, and best also after, while none of its vCPUs runs: its interrupts disabled, not pending,
     /// inactive, at the highest priority and level-triggered, routed to vCPU 0; the distributor disabled. Private interrupts too: those of
-    /// a vCPU that was off all the time were in the hands of the others.
-    pub fn scrub(&self, m: &mut impl GicRegisters, shared: &GicShared) {
+    /// a vCPU that was off all the time were in the hands of the others. (Not in a GICv2, where none but their own CPU reaches them:
+    /// [`VcpuGic::park`] has left them so.)
+    ///
+    /// [`VcpuGic::park`]: super::VcpuGic::park
+    pub fn scrub<M: GicRegisters>(&self, m: &mut M, shared: &GicShared) {
         self.enables.store(0, Ordering::Relaxed);
         self.life.fetch_add(1, Ordering::Relaxed);
         self.virtual_spis.iter().for_each(VirtualSpi::reset);
         for vcpu in &self.vcpus {
             vcpu.reset();
-            Bank::Private(vcpu.cpu).reset_private(m, self.private(), self.priority(0));
+            if M::VERSION == GicVersion::V3 {
+                Bank::Private(vcpu.cpu).reset_private(m, self.private(), self.priority(0));
+            }
         }
+        let first = self.target(0).map_or(0, SgiTarget::interfaces);
         let route = self.vcpus.first().map_or(0, |vcpu| vcpu.affinity.get());
         for (word, forced) in (0..32).zip(&self.forced) {
             forced.store(0, Ordering::Relaxed);
@@ -250,7 +293,11 @@ impl CellGic {
             bank.reset_priorities(m, owned, self.priority(0));
             for bit in bits(owned) {
                 let intid = word.wrapping_mul(32).wrapping_add(bit);
-                m.gicd_write(GICD_IROUTER.wrapping_add(intid.wrapping_mul(8)), Width::Double, route);
+                if M::VERSION == GicVersion::V2 {
+                    m.gicd_write(ITARGETSR.wrapping_add(intid), Width::Byte, u64::from(first));
+                } else {
+                    m.gicd_write(GICD_IROUTER.wrapping_add(intid.wrapping_mul(8)), Width::Double, route);
+                }
             }
             bank.write(m, ICPENDR, owned);
             bank.write(m, ICACTIVER, owned);

@@ -19,12 +19,12 @@ use arrayvec::ArrayVec;
 
 use super::bank::Bank;
 use super::offsets::{ICENABLER, ICPENDR, ISENABLER, ISPENDR};
-use super::shared::GicShared;
+use super::shared::{Ear, GicShared};
 use super::spi::Wire;
 use super::{CellGic, GicPorts};
 use crate::cpu::PcpuId;
 use crate::intid::Spi;
-use crate::ports::{CommonReg, GicRegisters};
+use crate::ports::{CommonReg, GicRegisters, GicVersion};
 
 /// ICH_HCR_EL2.TC.
 const HCR_TC: u32 = 1 << 10;
@@ -42,6 +42,10 @@ pub(super) fn of_guest(written: u8) -> u8 {
 pub(super) struct Direct {
     /// EL2's own private interrupts, a bit each.
     own: u32,
+    /// EL2's kick among them.
+    kick: u32,
+    /// [`GicShared::ears`].
+    ears: Arc<[Ear]>,
     /// The SPIs of its virtual devices, which no hardware raises.
     lines: ArrayVec<(Spi, Arc<Wire>), 2>,
     /// Held while a line is brought to the distributor, so that who saw it last has the last word. Innermost.
@@ -52,7 +56,8 @@ impl Direct {
     pub(super) fn new(shared: &GicShared) -> Self {
         let own = [shared.sgi.kick.intid(), shared.ppis.maintenance.intid(), shared.ppis.alarm.intid()];
         let own = own.into_iter().fold(0, |own, intid| own | 1 << (intid & 31));
-        Self { own, lines: ArrayVec::new(), driving: spin::Mutex::new(()) }
+        let kick = 1 << (shared.sgi.kick.intid() & 31);
+        Self { own, kick, ears: shared.ears.clone(), lines: ArrayVec::new(), driving: spin::Mutex::new(()) }
     }
 
     pub(super) fn add(&mut self, spi: Spi, wire: Arc<Wire>) {
@@ -61,8 +66,11 @@ impl Direct {
     }
 
     /// The guest gets this CPU's interface.
-    pub(super) fn lend(&self, m: &mut impl GicPorts, cpu: PcpuId) {
+    pub(super) fn lend<M: GicPorts>(&self, m: &mut M, cpu: PcpuId) {
         let bank = Bank::Private(cpu);
+        if M::VERSION == GicVersion::V2 {
+            self.stop_ears(m, cpu);
+        }
         bank.write(m, ICENABLER, self.own);
         bank.settle(m);
         m.set_ich_hcr(HCR_TC);
@@ -72,16 +80,54 @@ impl Direct {
     /// EL2 has it again.
     pub(super) fn take_back(&self, m: &mut impl GicPorts, cpu: PcpuId) {
         m.take_back();
+        if let Some(ear) = self.ears.get(cpu.index()) {
+            ear.open();
+        }
         Bank::Private(cpu).write(m, ISENABLER, self.own);
+    }
+
+    /// No kick comes to this CPU of a GICv2 any more, and none is pending.
+    fn stop_ears(&self, m: &mut impl GicPorts, cpu: PcpuId) {
+        if let Some(ear) = self.ears.get(cpu.index()) {
+            ear.close(|| Bank::Private(cpu).write(m, ICPENDR, self.kick));
+        }
     }
 }
 
 impl CellGic {
     /// EL2's kick reaches a CPU that this cell may have. For a CPU whose guest cannot go on.
-    pub fn listen(&self, m: &mut impl GicRegisters, shared: &GicShared, cpu: PcpuId) {
-        if self.is_direct() {
+    pub fn listen<M: GicRegisters>(&self, m: &mut M, shared: &GicShared, cpu: PcpuId) {
+        if M::VERSION == GicVersion::V2 {
+            // It is enabled while that CPU waits, and that CPU alone can reach where.
+            if let Some(ear) = shared.ears.get(cpu.index()) {
+                ear.open();
+            }
+        } else if self.is_direct() {
             Bank::Private(cpu).write(m, ISENABLER, 1 << (shared.sgi.kick.intid() & 31));
         }
+    }
+
+    /// Waits in the place of the guest of this CPU, unless `busy` says that something is asked of the CPU.
+    #[inline(always)]
+    pub fn wait<M: GicPorts>(&self, m: &mut M, cpu: PcpuId, busy: impl Fn() -> bool) {
+        if M::VERSION == GicVersion::V3 {
+            if !busy() {
+                m.wait_for_guest();
+            }
+            return;
+        }
+        let Some(direct) = &self.direct else { return };
+        if let Some(ear) = direct.ears.get(cpu.index()) {
+            ear.open();
+        }
+        // An SGI may be one that can be disabled; `lend` did.
+        Bank::Private(cpu).write(m, ISENABLER, direct.kick);
+        // Whoever asked before found the ear closed.
+        if !busy() {
+            m.wait_for_guest();
+        }
+        Bank::Private(cpu).write(m, ICENABLER, direct.kick);
+        direct.stop_ears(m, cpu);
     }
 
     /// Brings the line of a virtual device to the distributor, if the cell is direct: an SPI that the cell has, and that no

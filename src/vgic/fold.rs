@@ -9,6 +9,7 @@ use super::cell::CellGic;
 use super::lr::{Lr, State};
 use super::offsets::ISPENDR;
 use super::vcpu::VcpuGic;
+use crate::ports::GicVersion;
 
 /// What of 32 INTIDs is here, a bit each.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,7 +56,7 @@ impl VcpuGic {
         self.withdraw(m, cell, word, bits, Fate::Keep);
     }
 
-    fn withdraw(&mut self, m: &mut impl GicPorts, cell: &CellGic, word: u32, chosen: u32, fate: Fate) {
+    fn withdraw<M: GicPorts>(&mut self, m: &mut M, cell: &CellGic, word: u32, chosen: u32, fate: Fate) {
         self.reap(m, cell);
         for n in 0..self.lr_count {
             let lr = Lr::from(m.lr(n));
@@ -65,15 +66,17 @@ impl VcpuGic {
             let left =
                 if lr.state() == State::PendingActive { lr.with_state(State::Active) } else { Lr::new() };
             m.set_lr(n, left.into());
-            self.release(m, cell, lr.vintid(), fate);
+            self.release(m, cell, lr.vintid(), lr.sender(), fate);
         }
         for bit in bits(self.queue.take(word, chosen)) {
-            self.release(m, cell, word.wrapping_mul(32).wrapping_add(bit), fate);
+            let intid = word.wrapping_mul(32).wrapping_add(bit);
+            let senders = if M::VERSION == GicVersion::V2 { self.take_senders(intid) } else { 0 };
+            self.release(m, cell, intid, senders, fate);
         }
     }
 
-    /// Ends what holds an interrupt here physically, once no list register has it.
-    fn release(&self, m: &mut impl GicPorts, cell: &CellGic, intid: u32, fate: Fate) {
+    /// Ends what holds an interrupt here physically, once no list register has it. `senders` is of SGIs of a GICv2.
+    fn release<M: GicPorts>(&self, m: &mut M, cell: &CellGic, intid: u32, senders: u8, fate: Fate) {
         if let Some(spi) = cell.virtual_spi(intid) {
             return spi.put_back();
         }
@@ -83,6 +86,8 @@ impl VcpuGic {
                 bank.pend_again(m, intid);
             }
             m.deactivate(intid);
+        } else if fate == Fate::Keep && M::VERSION == GicVersion::V2 {
+            self.send_again(m, cell, intid, senders);
         } else if fate == Fate::Keep {
             if cell.owned.contains(intid) {
                 bank.write(m, ISPENDR, 1 << intid);
@@ -111,9 +116,9 @@ impl VcpuGic {
 
     /// ISACTIVER on what is pending here. A pending SGI in a list register becomes active and pending there; all else goes back
     /// to the physical GIC, where SPIs and PPIs still are active. The SGIs that were dealt with, and those SPIs and PPIs.
-    pub(super) fn make_active(
+    pub(super) fn make_active<M: GicPorts>(
         &mut self,
-        m: &mut impl GicPorts,
+        m: &mut M,
         cell: &CellGic,
         word: u32,
         chosen: u32,
@@ -137,7 +142,8 @@ impl VcpuGic {
         for bit in bits(self.queue.take(word, chosen)) {
             let intid = word.wrapping_mul(32).wrapping_add(bit);
             if intid < 16 {
-                self.release(m, cell, intid, Fate::Keep);
+                let senders = if M::VERSION == GicVersion::V2 { self.take_senders(intid) } else { 0 };
+                self.release(m, cell, intid, senders, Fate::Keep);
             } else {
                 forced |= 1 << bit;
                 Bank::of(intid, self.cpu).pend_again(m, intid);

@@ -3,19 +3,21 @@
 use core::sync::atomic::Ordering;
 
 use super::offsets::{
-    CTLR_ARE, CTLR_DS, CTLR_ENABLE_GRP1, CTLR_RWP, GICD_CTLR, GICR_CTLR, RD_CTLR_RWP, RD_CTLR_UWP,
+    V2_CTLR_ENABLE, CTLR_ARE, CTLR_DS, CTLR_ENABLE_GRP1, CTLR_RWP, GICD_CTLR, GICR_CTLR, RD_CTLR_RWP, RD_CTLR_UWP,
     WAKER_CHILDREN_ASLEEP, WAKER_PROCESSOR_SLEEP,
 };
 use super::registers::At;
 use super::{GicCtx, GicPorts};
 use crate::cpu::CpuSet;
 use crate::inbox::{Kick, Request};
-use crate::ports::Width;
+use crate::ports::{GicVersion, Width};
 
 /// GICD_IIDR and GICR_IIDR: product `B`, of no JEP106 implementer, so that no driver applies a workaround by it.
 pub(super) const IIDR: u64 = (b'B' as u64) << 24;
 /// GICD_PIDR2, GICR_PIDR2: ArchRev 3, GICv3.
 pub(super) const PIDR2_GICV3: u64 = 3 << 4;
+/// ICPIDR2: ArchRev 2, GICv2 (IHI 0048B 4.3.20).
+pub(super) const PIDR2_GICV2: u64 = 2 << 4;
 /// GICD_CTLR.EnableGrp0.
 const CTLR_ENABLE_GRP0: u32 = 1 << 0;
 
@@ -28,16 +30,30 @@ pub(super) fn typer(hardware: u32) -> u32 {
     hardware & IT_LINES | ID_BITS_10 | NO_1_OF_N
 }
 
-/// Reads GICD_CTLR.
+/// GICD_TYPER of a GICv2 (IHI 0048B 4.3.2) with this many vCPUs: as many SPIs, no Security Extensions.
+pub(super) fn typer_v2(hardware: u32, vcpus: usize) -> u32 {
+    const IT_LINES: u32 = 0x1f;
+    let highest = vcpus.saturating_sub(1).min(7) as u32;
+    hardware & IT_LINES | highest << 5
+}
+
+/// Reads GICD_CTLR. All that a GICv2 has of it is one enable.
 #[inline(never)]
 pub(super) fn distributor_control<M: GicPorts>(ctx: &mut GicCtx<'_, M>) -> u64 {
+    if M::VERSION == GicVersion::V2 {
+        return u64::from(if ctx.cell.is_enabled() { V2_CTLR_ENABLE } else { 0 });
+    }
     let waiting = ctx.machine.gicd_read(GICD_CTLR, Width::Word) as u32 & CTLR_RWP;
     u64::from(ctx.cell.enables.load(Ordering::Relaxed) | CTLR_ARE | CTLR_DS | waiting)
 }
 
 /// Writes GICD_CTLR: the enables, which hold at each CPU of the cell.
 pub(super) fn set_distributor_control<M: GicPorts>(ctx: &mut GicCtx<'_, M>, value: u64) -> Kick {
-    let enables = value as u32 & (CTLR_ENABLE_GRP0 | CTLR_ENABLE_GRP1);
+    let enables = match M::VERSION {
+        GicVersion::V2 if value as u32 & V2_CTLR_ENABLE != 0 => CTLR_ENABLE_GRP1,
+        GicVersion::V2 => 0,
+        GicVersion::V3 => value as u32 & (CTLR_ENABLE_GRP0 | CTLR_ENABLE_GRP1),
+    };
     let before = ctx.cell.enables.swap(enables, Ordering::Relaxed);
     let mut asked = CpuSet::default();
     if (before ^ enables) & CTLR_ENABLE_GRP1 == 0 || ctx.cell.is_direct() {

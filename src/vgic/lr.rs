@@ -44,7 +44,8 @@ impl State {
 #[derive(PartialEq, Eq)]
 pub(super) struct Lr {
     pub vintid: u32,
-    /// With HW=0, bit 9 of it is EOI: ask for maintenance when the guest deactivates.
+    /// With HW=0, bit 9 of it is EOI: ask for maintenance when the guest deactivates. Of an SGI of a GICv2, bits 0 to 2 are CPUID:
+    /// who sent it (GICH_LR`n`, IHI 0048B 5.3.8, has both at the same places).
     #[bits(13)]
     pub pintid: u16,
     #[bits(3)]
@@ -59,6 +60,7 @@ pub(super) struct Lr {
 }
 
 const EOI: u16 = 1 << 9;
+const SENDER: u16 = 7;
 
 impl Lr {
     /// A pending interrupt whose deactivation by the guest deactivates the physical one.
@@ -83,7 +85,18 @@ impl Lr {
 
     /// The same, but deactivation asks for maintenance instead of reaching the physical interrupt.
     pub(super) fn reporting(self) -> Self {
-        self.with_hw(false).with_pintid(EOI)
+        let sender = if self.hw() { 0 } else { self.pintid() };
+        self.with_hw(false).with_pintid(EOI | sender)
+    }
+
+    /// A pending SGI of a GICv2, sent by this vCPU.
+    pub(super) fn sent(intid: u32, priority: u8, sender: u32) -> Self {
+        Self::software(intid, priority).with_pintid(sender as u16 & SENDER)
+    }
+
+    /// Which vCPU sent it, as a bit.
+    pub(super) fn sender(self) -> u8 {
+        1 << (self.pintid() & SENDER)
     }
 
     /// Whether it reports its deactivation.

@@ -10,6 +10,7 @@
 //! - `direct`: cells that have the physical CPU interface.
 //! - `fold`: list registers seen as distributor state. `errand`: the same asked of another CPU.
 //! - `registers`: the tables of registers; `state`, `identity`, `word`: what their rows mean. `sgi`: ICC_SGI1R_EL1.
+//! - `targets`, `sender`: what only a GICv2 has: SPIs that name CPU interfaces, and SGIs that tell who sent them.
 //!
 //! What a guest may notice:
 //! - All its interrupts are Group 1 for good. Priorities from 0 to 0x0f become 0x10: the first of the 16 levels is EL2's.
@@ -35,11 +36,13 @@ pub mod physical;
 mod queue;
 mod refill;
 mod registers;
+mod sender;
 mod sgi;
 mod shared;
 mod spi;
 mod spis;
 mod state;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod vcpu;

@@ -13,6 +13,7 @@ use super::lr::{Lr, State};
 use super::queue::{LINE, PARKED, REPORTING};
 use super::vcpu::{HCR_NPIE, VcpuGic};
 use crate::cpu::CpuSet;
+use crate::ports::GicVersion;
 
 /// The most list registers that the architecture has.
 const MAX_LRS: usize = 16;
@@ -51,7 +52,7 @@ impl VcpuGic {
     /// and pending: once ended such a one is pending, and the guest may acknowledge it without our being asked, as only a list
     /// register that becomes invalid reports its deactivation (ICH_EISR_EL2, IHI 0069H 12.4.3). So those have to compete too:
     /// their pending half takes its turn in the queue, and comes back to the list register where the active half stayed.
-    fn fill(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
+    fn fill<M: GicPorts>(&mut self, m: &mut M, cell: &CellGic) {
         self.reap(m, cell);
         if self.queue.has(PARKED) || !self.stirred && m.empty_lrs() & self.all_lrs == 0 {
             return;
@@ -60,6 +61,15 @@ impl VcpuGic {
         self.part_active(m);
         for &lr in &self.highest(m, cell) {
             let twin = self.lrs(m).find(|(_, twin)| twin.vintid() == lr.vintid());
+            if M::VERSION == GicVersion::V2
+                && lr.vintid() < 16
+                && let Some((n, twin)) = twin
+            {
+                // One of that number is enough, and it has one sender: this one comes when that has ended.
+                m.set_lr(n, twin.reporting().into());
+                self.queue.mark(REPORTING, true);
+                continue;
+            }
             if let Some((n, twin)) = twin {
                 self.queue.remove(lr.vintid());
                 m.set_lr(n, twin.with_state(State::PendingActive).into());
@@ -70,12 +80,12 @@ impl VcpuGic {
                 empty.trailing_zeros() as usize
             } else if let Some((n, victim)) = self.lowest(m).filter(|(_, low)| low.priority() > lr.priority())
             {
-                self.queue.insert(victim.vintid());
+                self.await_turn::<M>(victim);
                 n
             } else {
                 break;
             };
-            self.queue.remove(lr.vintid());
+            let lr = self.leave_queue::<M>(lr);
             if lr.reports() {
                 self.queue.mark(REPORTING, true);
             }
@@ -85,7 +95,7 @@ impl VcpuGic {
     }
 
     /// Puts the pending half of SGIs that are active and pending into the queue, if something waits there.
-    fn part_active(&mut self, m: &mut impl GicPorts) {
+    fn part_active<M: GicPorts>(&mut self, m: &mut M) {
         if self.queue.is_empty() {
             return;
         }
@@ -93,18 +103,21 @@ impl VcpuGic {
             let lr = Lr::from(m.lr(n));
             if lr.state() == State::PendingActive {
                 m.set_lr(n, lr.with_state(State::Active).into());
-                self.queue.insert(lr.vintid());
+                self.await_turn::<M>(lr);
             }
         }
     }
 
     /// The highest of the queue, at most as many as there are list registers, in order.
-    fn highest(&self, m: &impl GicPorts, cell: &CellGic) -> ArrayVec<Lr, MAX_LRS> {
+    fn highest<M: GicPorts>(&self, m: &M, cell: &CellGic) -> ArrayVec<Lr, MAX_LRS> {
         let mut best = ArrayVec::<Lr, MAX_LRS>::new();
         for intid in self.queue.iter() {
             let mut lr = cell
                 .virtual_spi(intid)
-                .map_or_else(|| Lr::pending(intid, self.priority(m, cell, intid)), |spi| spi.lr());
+                .map_or_else(|| self.physical::<M>(intid, self.priority(m, cell, intid)), |spi| spi.lr());
+            if M::VERSION == GicVersion::V2 && intid < 16 {
+                lr = Lr::sent(intid, lr.priority(), self.senders_of(intid).trailing_zeros());
+            }
             let place = best.partition_point(|other| other.priority() <= lr.priority());
             // From there on each moves up by one.
             for after in best.iter_mut().skip(place) {

@@ -4,15 +4,16 @@
 //! (IHI 0069H 12.1.3 leaves both open). Rows that read as zero and ignore writes are written out where a reader would miss them.
 
 use super::offsets::{
-    GICD_CLRSPI_NSR, GICD_CTLR, GICD_IIDR, GICD_IROUTER, GICD_SETSPI_NSR, GICD_TYPER, GICR_CTLR, GICR_IIDR,
-    GICR_TYPER, GICR_WAKER, ICACTIVER, ICENABLER, ICFGR, ICPENDR, IGROUPR, IPRIORITYR, ISACTIVER, ISENABLER,
-    ISPENDR, PIDR2, SGI_BASE,
+    GICD_CLRSPI_NSR, GICD_CTLR, GICD_IIDR, GICD_IROUTER, GICD_SETSPI_NSR, GICD_SGIR, GICD_TYPER, GICR_CTLR,
+    GICR_IIDR, GICR_TYPER, GICR_WAKER, ICACTIVER, ICENABLER, ICFGR, ICPENDR, ICPIDR2, IGROUPR, IPRIORITYR,
+    ISACTIVER, ISENABLER, ISPENDR, ITARGETSR, PIDR2, SGI_BASE,
 };
+use super::cell::SGIS;
 use super::state::Scope;
-use super::{CellGic, GicCtx, GicPorts, identity, kick, spi, state, word};
+use super::{CellGic, GicCtx, GicPorts, identity, kick, sender, spi, state, targets, word};
 use crate::cpu::VcpuId;
 use crate::inbox::Kick;
-use crate::ports::Width;
+use crate::ports::{GicVersion, Width};
 
 /// What a register reads as.
 #[derive(Clone, Copy)]
@@ -32,6 +33,8 @@ pub(super) enum Get {
     Priority,
     Config,
     Route,
+    Targets,
+    Senders,
 }
 
 /// What a write to it does.
@@ -51,6 +54,8 @@ pub(super) enum Put {
     Priority,
     Config,
     Route,
+    Targets,
+    Sgi,
 }
 
 /// A register, or an array of them. Eight bytes, so that a row is found by a shift.
@@ -89,7 +94,7 @@ const BYTES: u8 = WORD | 1 << Width::Byte as u8;
 const LONG: u8 = WORD | 1 << Width::Double as u8;
 
 #[rustfmt::skip]
-static DISTRIBUTOR: File<544> = File::new(&[
+static DISTRIBUTOR: File<512> = File::new(&[
     reg(GICD_CTLR,           4, WORD,  Get::DistributorControl, Put::DistributorControl),
     reg(GICD_TYPER,          4, WORD,  Get::DistributorType,    Put::Nothing),
     reg(GICD_IIDR,           4, WORD,  Get::Implementer,        Put::Nothing),
@@ -111,7 +116,7 @@ static DISTRIBUTOR: File<544> = File::new(&[
 ]);
 
 #[rustfmt::skip]
-static REDISTRIBUTOR: File<1056> = File::new(&[
+static REDISTRIBUTOR: File<1024> = File::new(&[
     reg(GICR_CTLR,           4, WORD,  Get::RedistributorControl, Put::Nothing),
     reg(GICR_IIDR,           4, WORD,  Get::Implementer,          Put::Nothing),
     reg(GICR_TYPER,          8, LONG,  Get::RedistributorType,    Put::Nothing),
@@ -130,49 +135,75 @@ static REDISTRIBUTOR: File<1056> = File::new(&[
     // IGRPMODR0 (0xd00) and NSACR (0xe00) have no meaning with DS=1.
 ]);
 
+/// Bytes that have one place.
+const BLOCK: u32 = 0x80;
+
+/// That of a GICv2, whose first words, of SGIs and PPIs, are those of the CPU that asks.
+#[rustfmt::skip]
+static DISTRIBUTOR_V2: File<64> = File::new(&[
+    reg(GICD_CTLR,           4, WORD,  Get::DistributorControl, Put::DistributorControl),
+    reg(GICD_TYPER,          4, WORD,  Get::DistributorType,    Put::Nothing),
+    reg(GICD_IIDR,           4, WORD,  Get::Implementer,        Put::Nothing),
+    // IGROUPR (0x80) has no meaning without Security Extensions that a guest could see.
+    reg(IGROUPR,          0x80, WORD,  Get::Zero,               Put::Nothing),
+    reg(ISENABLER,        0x80, WORD,  Get::Enabled,            Put::Enable),
+    reg(ICENABLER,        0x80, WORD,  Get::Enabled,            Put::Disable),
+    reg(ISPENDR,          0x80, WORD,  Get::Pending,            Put::SetPending),
+    reg(ICPENDR,          0x80, WORD,  Get::Pending,            Put::ClearPending),
+    reg(ISACTIVER,        0x80, WORD,  Get::Active,             Put::SetActive),
+    reg(ICACTIVER,        0x80, WORD,  Get::Active,             Put::ClearActive),
+    reg(IPRIORITYR,      0x400, BYTES, Get::Priority,           Put::Priority),
+    reg(ITARGETSR,       0x400, BYTES, Get::Targets,            Put::Targets),
+    reg(ICFGR,           0x100, WORD,  Get::Config,             Put::Config),
+    // NSACR (0xe00) has no meaning either. SGIR, and CPENDSGIR and SPENDSGIR (0xf10, 0xf20):
+    reg(GICD_SGIR,        0x30, BYTES, Get::Senders,            Put::Sgi),
+    reg(ICPIDR2,             4, WORD,  Get::Peripheral2,        Put::Nothing),
+]);
+
 /// Most rows of a file, and one behind them that stands for "no register".
 const ROWS: usize = 32;
 
-/// Rows, and where to find each: one for each of the first 32 words, then one for each 128 bytes. No search: an emulated
+/// Rows, and where to find each: a place for each 128 bytes, and for each word of the first 128. No search: an emulated
 /// register must not cost what a search costs.
 struct File<const PLACES: usize> {
     rows: [Reg; ROWS],
-    index: [u8; PLACES],
+    words: [u8; BLOCK as usize / 4],
+    blocks: [u8; PLACES],
 }
 
 impl<const PLACES: usize> File<PLACES> {
     #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
     const fn new(listed: &[Reg]) -> Self {
-        let mut index = [ROWS as u8 - 1; PLACES];
+        let mut words = [ROWS as u8 - 1; BLOCK as usize / 4];
+        let mut blocks = [ROWS as u8 - 1; PLACES];
         let mut rows = [reg(0, 0, 0, Get::Zero, Put::Nothing); ROWS];
         assert!(listed.len() < ROWS);
         let mut row = 0;
         while row < listed.len() {
             let mut at = listed[row].at();
             while at < listed[row].at() + listed[row].bytes as u32 {
-                let place = Self::place(at);
-                assert!(
-                    index[place] == ROWS as u8 - 1 || index[place] == row as u8,
-                    "two rows share 128 bytes"
-                );
-                index[place] = row as u8;
+                let place = match at / BLOCK {
+                    0 => &mut words[at as usize / 4],
+                    block => &mut blocks[block as usize],
+                };
+                assert!(*place == ROWS as u8 - 1 || *place == row as u8, "two rows share 128 bytes");
+                *place = row as u8;
                 at += 4;
             }
             rows[row] = listed[row];
             row += 1;
         }
-        Self { rows, index }
-    }
-
-    #[inline(always)]
-    const fn place(offset: u32) -> usize {
-        if offset < 0x80 { offset as usize >> 2 } else { (offset as usize >> 7).wrapping_add(32) }
+        Self { rows, words, blocks }
     }
 
     /// The row of an access, and how far from its start the access is.
     #[inline(always)]
     fn find(&self, offset: u32, width: Width) -> Option<(&Reg, u32)> {
-        let row = self.rows.get(usize::from(*self.index.get(Self::place(offset))?) % ROWS)?;
+        let place = match offset / BLOCK {
+            0 => self.words.get(offset as usize / 4)?,
+            block => self.blocks.get(block as usize)?,
+        };
+        let row = self.rows.get(usize::from(*place) % ROWS)?;
         let rel = offset.wrapping_sub(row.at());
         (rel < u32::from(row.bytes) && row.widths >> width as u8 & 1 != 0).then_some((row, rel))
     }
@@ -189,9 +220,28 @@ pub fn gicd_access<'c, M: GicPorts>(
     width: Width,
     write: Option<u64>,
 ) -> u64 {
+    if M::VERSION == GicVersion::V2 {
+        return banked_access(&mut rest(machine), offset, width, write);
+    }
     let offset = offset as u32 & 0xffff;
     let Some((row, rel)) = DISTRIBUTOR.find(offset, width) else { return 0 };
     access(machine, cell, rest, row, At { frame: None, rel, width }, write)
+}
+
+/// An access to the distributor of a GICv2. Of each array, the first 32nd concerns the INTIDs of the vCPU that asks.
+#[inline(never)]
+fn banked_access<M: GicPorts>(
+    ctx: &mut GicCtx<'_, M>,
+    offset: u64,
+    width: Width,
+    write: Option<u64>,
+) -> u64 {
+    let Some((row, rel)) = DISTRIBUTOR_V2.find(offset as u32 & 0xffff, width) else { return 0 };
+    let frame = (rel < u32::from(row.bytes) / 32).then_some(ctx.me);
+    let at = At { frame, rel, width };
+    let Some(value) = write else { return read(ctx, row.get, at) };
+    self::write(ctx, row.put, at, value);
+    0
 }
 
 /// The same for the cell's redistributors, which lie side by side, 128 KiB for each vCPU.
@@ -256,6 +306,7 @@ fn read<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
         Get::RedistributorControl => identity::redistributor_control(ctx, at),
         Get::RedistributorType => identity::redistributor_type(ctx, at),
         Get::Implementer => identity::IIDR,
+        Get::Peripheral2 if M::VERSION == GicVersion::V2 => identity::PIDR2_GICV2,
         Get::Peripheral2 => identity::PIDR2_GICV3,
         Get::Waker => identity::waker(ctx, at),
         Get::Group => with_scope(ctx, what, at, |_, scope| scope.owned()),
@@ -265,6 +316,10 @@ fn read<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
         Get::Priority => word::priority(ctx, at),
         Get::Config => word::config(ctx, at),
         Get::Route => word::route(ctx, at),
+        Get::Targets if M::VERSION == GicVersion::V2 => targets::read(ctx, at),
+        Get::Senders if M::VERSION == GicVersion::V2 => sender::read(ctx, at),
+        // Of a GICv2's alone.
+        Get::Targets | Get::Senders => 0,
     }
 }
 
@@ -298,6 +353,10 @@ fn write_row<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64
         Put::Priority => return word::set_priority(ctx, at, value),
         Put::Config => return word::set_config(ctx, at, value),
         Put::Route => return word::set_route(ctx, at, value),
+        Put::Targets if M::VERSION == GicVersion::V2 => return targets::write(ctx, at, value),
+        Put::Sgi if M::VERSION == GicVersion::V2 => return sender::write(ctx, at, value),
+        // Of a GICv2's alone.
+        Put::Targets | Put::Sgi => return Kick::default(),
         Put::RaiseSpi => return state::message(ctx, what, value, state::set_pending),
         Put::LowerSpi => return state::message(ctx, what, value, state::clear_pending),
         Put::Enable => state::enable,
@@ -308,7 +367,14 @@ fn write_row<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64
         Put::ClearActive => state::clear_active,
     };
     let Some(scope) = Scope::of(ctx.cell, at.frame, at.rel / 4) else { return Kick::default() };
-    let bits = value as u32 & scope.owned();
+    let mut bits = value as u32 & scope.owned();
+    if M::VERSION == GicVersion::V2
+        && at.frame.is_some()
+        && matches!(what, Put::SetPending | Put::ClearPending)
+    {
+        // SGIs there are pending by their senders (IHI 0048B 4.3.7).
+        bits &= !SGIS;
+    }
     let kick = if bits == 0 { Kick::default() } else { write(ctx, scope, bits) };
     let chosen = value as u32 & scope.spi;
     if chosen == 0 { kick } else { kick.and(spi::put(ctx, what, scope.word, chosen)) }

@@ -9,7 +9,7 @@ use super::{CellGic, GicCtx, GicPorts, GicShared, VcpuGic, kick};
 use crate::cpu::{CpuSet, VcpuId};
 use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Sgi;
-use crate::ports::CpuInterface;
+use crate::ports::{CpuInterface, GicVersion};
 
 /// ICC_SGI1R_EL1 (IHI 0069H 12.2.18).
 #[bitfield(u64)]
@@ -55,10 +55,10 @@ pub fn sgi1r<M: GicPorts>(
 
 /// As the physical SGI of the same number.
 #[inline(always)]
-fn send(machine: &mut impl CpuInterface, cell: &CellGic, sgi: Sgi, targets: u64) {
+pub(super) fn send(machine: &mut impl CpuInterface, cell: &CellGic, sgi: Sgi, targets: u64) {
     for id in wide_bits(targets) {
-        if let Some(target) = cell.targets.get(id as usize) {
-            machine.send_sgi(sgi, *target);
+        if let Some(target) = cell.target(id as usize) {
+            machine.send_sgi(sgi, target);
         }
     }
 }
@@ -87,13 +87,19 @@ fn targets(request: Sgi1r, all: u64) -> u64 {
 }
 
 /// As bits, with a kick.
-fn send_soft<M: GicPorts>(ctx: &mut GicCtx<'_, M>, sgi: Sgi, targets: u64) {
+pub(super) fn send_soft<M: GicPorts>(ctx: &mut GicCtx<'_, M>, sgi: Sgi, targets: u64) {
     let mut asked = CpuSet::default();
     for (id, vcpu) in wide_bits(targets).filter_map(|id| {
         let id = VcpuId(id as u8);
         Some((id, ctx.cell.vcpu(id)?))
     }) {
-        vcpu.soft_pending.fetch_or(1 << sgi.intid(), Ordering::Relaxed);
+        if M::VERSION == GicVersion::V2
+            && let Some(senders) = vcpu.soft_senders.get(sgi.intid() as usize)
+        {
+            senders.fetch_or(1 << (ctx.me.0 & 7), Ordering::Relaxed);
+        }
+        // The senders are seen by whoever sees this.
+        vcpu.soft_pending.fetch_or(1 << sgi.intid(), Ordering::Release);
         if id == ctx.me {
             ctx.vcpu.raise_soft(ctx.machine, ctx.cell);
         } else if let Some(inbox) = ctx.inboxes.get(vcpu.cpu.index()) {

@@ -1,13 +1,15 @@
 //! What all CPUs of the machine share of its GIC.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::bank::{Bank, wide_bits};
-use super::offsets::{GICD_TYPER, ICENABLER, ISENABLER};
+use super::offsets::{GICD_TYPER, ICENABLER, ISENABLER, ITARGETSR};
 use crate::cpu::{Affinity, PcpuId, SgiTarget};
 use crate::inbox::Kick;
 use crate::intid::{Ppi, Sgi, Spi};
-use crate::ports::{CpuInterface, GicRegisters, Width};
+use crate::ports::{CpuInterface, GicRegisters, GicVersion, Width};
 
 /// Which SGIs firmware leaves to us, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,28 +55,100 @@ pub struct GicShared {
     pub console: Option<Spi>,
     /// GICD_TYPER as the hardware has it.
     pub(super) typer: u32,
-    /// How SGIs name each CPU, by [`PcpuId`].
-    targets: Vec<SgiTarget>,
+    /// Which GIC it is.
+    pub(super) version: GicVersion,
+    /// How SGIs name each CPU, by [`PcpuId`]: [`SgiTarget::get`]. Those of a GICv2 are learnt ([`GicShared::learn`]).
+    targets: Vec<AtomicU64>,
+    /// Of a GICv2, by [`PcpuId`].
+    pub(super) ears: Arc<[Ear]>,
+}
+
+/// Whether a CPU may be called: a GICv2's SGIs are always enabled, so a guest that has the physical CPU interface would take
+/// EL2's kick for its own. Held while one is called, so that no kick is on its way when the guest is entered.
+#[derive(Debug, Default)]
+pub(super) struct Ear {
+    closed: spin::Mutex<bool>,
+}
+
+impl Ear {
+    /// Nobody calls any more. Those who would have posted their requests before; so the inbox is looked into afterwards.
+    pub(super) fn close(&self, clear: impl FnOnce()) {
+        let mut closed = self.closed.lock();
+        *closed = true;
+        clear();
+    }
+
+    /// From now on kicks come.
+    pub(super) fn open(&self) {
+        *self.closed.lock() = false;
+    }
 }
 
 impl GicShared {
     /// `affinities` are those of all CPUs, by [`PcpuId`].
-    pub fn new(m: &impl GicRegisters, sgi: SgiPlan, ppis: OwnPpis, affinities: Vec<Affinity>) -> Self {
-        let targets = affinities.into_iter().map(SgiTarget::new).collect();
-        let typer = m.gicd_read(GICD_TYPER, Width::Word) as u32;
-        Self { gicd: spin::Mutex::new(()), sgi, ppis, console: None, typer, targets }
+    pub fn new<M: GicRegisters>(m: &M, sgi: SgiPlan, ppis: OwnPpis, affinities: Vec<Affinity>) -> Self {
+        let known = |affinity| match M::VERSION {
+            GicVersion::V2 => SgiTarget::of_interfaces(0),
+            GicVersion::V3 => SgiTarget::new(affinity),
+        };
+        let targets: Vec<_> = affinities.into_iter().map(|cpu| AtomicU64::new(known(cpu).get())).collect();
+        let ears = if M::VERSION == GicVersion::V2 { targets.len() } else { 0 };
+        Self {
+            gicd: spin::Mutex::new(()),
+            sgi,
+            ppis,
+            console: None,
+            typer: m.gicd_read(GICD_TYPER, Width::Word) as u32,
+            version: M::VERSION,
+            targets,
+            ears: (0..ears).map(|_| Ear::default()).collect(),
+        }
+    }
+
+    /// How SGIs name a CPU; nobody, while that is not known.
+    #[inline(always)]
+    pub(super) fn target(&self, cpu: PcpuId) -> Option<SgiTarget> {
+        let target = self.targets.get(cpu.index())?;
+        Some(SgiTarget::from_raw(target.load(Ordering::Relaxed)))
+    }
+
+    /// By each CPU of a GICv2 when it comes up: which CPU interface is its own. It reads so in ITARGETSR0 to 7, where an interrupt is
+    /// (IHI 0048B 4.3.12); they read as zero where there is only one CPU.
+    pub fn learn(&self, m: &impl GicRegisters, cpu: PcpuId) -> SgiTarget {
+        let words = (0..32).step_by(4).map(|at| m.gicd_read(ITARGETSR.wrapping_add(at), Width::Word));
+        let all = words.fold(0, |all, word| all | word as u32);
+        let mask = all.to_ne_bytes().into_iter().fold(0, |mask, byte| mask | byte).max(1);
+        let target = SgiTarget::of_interfaces(mask);
+        if let Some(place) = self.targets.get(cpu.index()) {
+            place.store(target.get(), Ordering::Relaxed);
+        }
+        target
     }
 }
 
 /// Sends the kick SGI to all whom a posted request concerns.
 #[inline]
-pub fn kick(m: &mut impl CpuInterface, kick: Kick, shared: &GicShared) {
+pub fn kick<M: CpuInterface>(m: &mut M, kick: Kick, shared: &GicShared) {
     if kick.0.is_empty() {
         return;
     }
     for cpu in wide_bits(kick.0.0) {
-        if let Some(target) = shared.targets.get(cpu as usize) {
-            m.send_sgi(shared.sgi.kick, *target);
+        let cpu = PcpuId(cpu as u8);
+        let Some(target) = shared.target(cpu) else { continue };
+        if M::VERSION == GicVersion::V2 {
+            call(m, shared, cpu, target);
+        } else {
+            m.send_sgi(shared.sgi.kick, target);
         }
+    }
+}
+
+/// Calls a CPU that may be called.
+#[inline(never)]
+fn call(m: &mut impl CpuInterface, shared: &GicShared, cpu: PcpuId, target: SgiTarget) {
+    let Some(ear) = shared.ears.get(cpu.index()) else { return };
+    let closed = ear.closed.lock();
+    if !*closed {
+        m.send_sgi(shared.sgi.kick, target);
     }
 }

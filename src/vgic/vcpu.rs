@@ -9,11 +9,13 @@ use super::errand::Errand;
 use super::lr::{Lr, State};
 use super::offsets::{ICENABLER, ICPENDR, ISENABLER};
 use super::queue::{LINE, PARKED, Queue, REPORTING};
+use super::sender;
 use super::shared::GicShared;
 use super::spi::VirtualSpi;
 use crate::cpu::{PcpuId, VcpuId};
 use crate::inbox::{Request, Requests};
 use crate::intid::Sgi;
+use crate::ports::GicVersion;
 
 /// ICH_HCR_EL2.En.
 pub(super) const HCR_EN: u32 = 1 << 0;
@@ -47,6 +49,10 @@ pub struct VcpuGic {
     /// Something came into the queue since list registers were last filled from it.
     pub(super) stirred: bool,
     life: u32,
+    /// Of each SGI that is in the queue, which vCPUs sent it, in a GICv2.
+    pub(super) senders: [u8; 16],
+    /// [`crate::ports::VirtualInterface::forgets_lines`].
+    relays: bool,
 }
 
 impl Default for VcpuGic {
@@ -58,8 +64,17 @@ impl Default for VcpuGic {
 impl VcpuGic {
     /// Of a vCPU that is off.
     pub const fn new() -> Self {
-        let (me, cpu) = (VcpuId(0), PcpuId(0));
-        Self { me, cpu, lr_count: 0, all_lrs: 0, queue: Queue::parked(), stirred: false, life: 0 }
+        Self {
+            me: VcpuId(0),
+            cpu: PcpuId(0),
+            lr_count: 0,
+            all_lrs: 0,
+            queue: Queue::parked(),
+            stirred: false,
+            life: 0,
+            senders: [0; 16],
+            relays: false,
+        }
     }
 
     /// Once, on its CPU, before anything else: whose it is, and all of it as it comes out of reset.
@@ -68,6 +83,7 @@ impl VcpuGic {
         (self.me, self.cpu) = (me, own.cpu);
         self.lr_count = m.lr_count().clamp(1, 16);
         self.all_lrs = u32::MAX.wrapping_shr(32usize.saturating_sub(self.lr_count) as u32);
+        self.relays = m.forgets_lines();
         if cell.is_direct() {
             // No list register is of any use to it.
             (self.lr_count, self.all_lrs) = (0, 0);
@@ -100,6 +116,7 @@ impl VcpuGic {
     #[inline(never)]
     fn forget(&mut self, m: &mut impl GicPorts, cell: &CellGic, own: &VcpuShared) {
         let life = cell.life.load(Ordering::Relaxed);
+        self.senders = [0; 16];
         for intid in core::mem::replace(&mut self.queue, Queue::parked()).iter().filter(|id| *id >= 32) {
             if life == self.life {
                 Bank::of(intid, self.cpu).pend_again(m, intid);
@@ -121,6 +138,7 @@ impl VcpuGic {
             self.give_back_all(m, cell);
         }
         self.queue = Queue::parked();
+        self.senders = [0; 16];
         if let Some(own) = cell.vcpu(self.me) {
             clean(m, cell, own);
         }
@@ -137,7 +155,7 @@ impl VcpuGic {
     /// Acknowledges an interrupt. One of the guest's is on its way then; another is the caller's, for
     /// [`VcpuGic::on_other_irq`].
     #[inline(always)]
-    pub fn take(&mut self, m: &mut impl GicPorts, cell: &CellGic) -> Result<(), u32> {
+    pub fn take<M: GicPorts>(&mut self, m: &mut M, cell: &CellGic) -> Result<(), u32> {
         let intid = m.acknowledge();
         if !cell.owned.contains(intid) {
             return Err(intid);
@@ -148,8 +166,19 @@ impl VcpuGic {
         } else {
             m.drop_priority(intid);
         }
-        self.raise(m, cell, Lr::pending(intid, priority));
+        let lr = self.physical::<M>(intid, priority);
+        self.raise(m, cell, lr);
+        if M::VERSION == GicVersion::V2 && lr.reports() {
+            self.queue.mark(REPORTING, true);
+        }
         Ok(())
+    }
+
+    /// How an interrupt that arrived goes into a list register.
+    #[inline(always)]
+    pub(super) fn physical<M: GicPorts>(&self, intid: u32, priority: u8) -> Lr {
+        let lr = Lr::pending(intid, priority);
+        if M::VERSION == GicVersion::V2 && self.relays && lr.hw() { lr.reporting() } else { lr }
     }
 
     /// An SGI of the guest to itself: the way through the physical GIC and back would cost it a second exit. Whether it could
@@ -221,13 +250,16 @@ impl VcpuGic {
     /// An interrupt that [`VcpuGic::take`] did not know.
     #[cold]
     #[inline(never)]
-    pub fn on_other_irq(
+    pub fn on_other_irq<M: GicPorts>(
         &mut self,
-        m: &mut impl GicPorts,
+        m: &mut M,
         cell: &CellGic,
         shared: &GicShared,
         intid: u32,
     ) -> Irq {
+        if M::VERSION == GicVersion::V2 && intid & sender::SENT != 0 {
+            return self.on_sgi(m, cell, shared, intid);
+        }
         if (1020..1024).contains(&intid) {
             return Irq::None;
         }
@@ -296,12 +328,14 @@ impl VcpuGic {
     }
 
     /// Raises those SGIs that travel as bits and are both pending and enabled.
-    pub(super) fn raise_soft(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
+    pub(super) fn raise_soft<M: GicPorts>(&mut self, m: &mut M, cell: &CellGic) {
         let Some(own) = cell.vcpu(self.me).filter(|_| !self.queue.has(PARKED)) else { return };
         let enabled = own.soft_enabled.load(Ordering::Relaxed);
-        let ready = own.soft_pending.fetch_and(!enabled, Ordering::Relaxed) & enabled;
+        let ready = own.soft_pending.fetch_and(!enabled, Ordering::Acquire) & enabled;
         for (intid, priority) in (0..16).zip(&own.soft_priority) {
-            if ready >> intid & 1 != 0 {
+            if M::VERSION == GicVersion::V2 && ready >> intid & 1 != 0 {
+                self.raise_soft_sent(m, cell, own, intid);
+            } else if ready >> intid & 1 != 0 {
                 self.raise(m, cell, Lr::software(intid, priority.load(Ordering::Relaxed)));
             }
         }

@@ -1,25 +1,24 @@
 //! One physical CPU, as policy sees it: [`bulkhead::ports::Machine`].
 
 use bulkhead::addr::Ipa;
-use bulkhead::cpu::Affinity;
+use bulkhead::cpu::{Affinity, PcpuId};
 use bulkhead::ports::TlbMaint;
 use spin::Mutex;
 
 use crate::el2::Features;
-use crate::gic::{self, Gic};
 use crate::mmu::Space;
-use crate::{interface, tlb};
+use crate::tlb;
 
 /// What a CPU knows of itself. Its ports are implemented beside the hardware that each of them drives.
 #[derive(Debug)]
-pub struct Cpu {
+pub struct Cpu<G> {
     pub(crate) features: Features,
-    pub(crate) gic: Gic,
+    pub(crate) gic: G,
     pub(crate) space: &'static Mutex<Space>,
     pub(crate) lr_count: usize,
-    /// See [`interface::priority_bits`].
+    /// See [`Facts`].
     pub(crate) priority_bits: u8,
-    /// See [`gic::rpr_shift`].
+    /// See [`Facts`].
     pub(crate) rpr_shift: u8,
     /// Whether firmware answers SMC.
     pub(crate) conduit: bool,
@@ -27,19 +26,32 @@ pub struct Cpu {
     pub(crate) seed: u64,
 }
 
-impl Cpu {
+/// What a CPU is asked once about its part of the GIC.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// How many list registers it has.
+    pub lr_count: usize,
+    /// See [`crate::interface::priority_bits`].
+    pub priority_bits: u8,
+    /// See [`crate::gic::rpr_shift`].
+    pub rpr_shift: u8,
+}
+
+/// A GIC that was mapped. The loop of a CPU is compiled for each kind, so that neither asks on its way which one it has.
+pub trait Controller: Copy {
+    /// As this CPU has it, which is the one that runs.
+    fn of(self, cpu: PcpuId) -> Self;
+    /// Brings this CPU's interface up: nothing masked, priority drop apart from deactivation.
+    fn init(&self);
+    /// What this CPU has; its interface is up.
+    fn facts(&self) -> Facts;
+}
+
+impl<G: Controller> Cpu<G> {
     /// This CPU; its EL2 and GIC interface are initialised.
-    pub fn new(gic: &'static Gic, space: &'static Mutex<Space>, conduit: bool, seed: u64) -> Self {
-        Self {
-            features: Features::read(),
-            gic: *gic,
-            space,
-            lr_count: gic::count_list_registers(),
-            priority_bits: interface::priority_bits(),
-            rpr_shift: gic::rpr_shift(gic),
-            conduit,
-            seed,
-        }
+    pub fn new(gic: G, space: &'static Mutex<Space>, conduit: bool, seed: u64) -> Self {
+        let Facts { lr_count, priority_bits, rpr_shift } = gic.facts();
+        Self { features: Features::read(), gic, space, lr_count, priority_bits, rpr_shift, conduit, seed }
     }
 }
 
@@ -49,7 +61,7 @@ pub fn affinity() -> Affinity {
     Affinity::of_mpidr(MPIDR_EL1.get())
 }
 
-impl TlbMaint for Cpu {
+impl<G> TlbMaint for Cpu<G> {
     fn invalidate_ipa(&self, vttbr: u64, ipa: Ipa) {
         tlb::invalidate_ipa(vttbr, ipa);
     }

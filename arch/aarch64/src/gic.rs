@@ -1,14 +1,18 @@
 //! The physical GICv3: memory-mapped frames and the list registers.
 
+use alloc::vec::Vec;
 use core::arch::asm;
 
 use aarch64_cpu::asm::barrier::{SY, isb};
 use aarch64_cpu::registers::{ICH_HCR_EL2, ICH_VMCR_EL2, ICH_VTR_EL2, Readable, Writeable};
 use bulkhead::addr::{Pa, Span};
 use bulkhead::cpu::PcpuId;
-use bulkhead::ports::{GicRegisters, VirtualInterface, Width};
+use bulkhead::hardware::Hardware;
+use bulkhead::paging::Window;
+use bulkhead::ports::{self, GicRegisters, GicVersion, VirtualInterface, Width};
 
-use crate::cpu::Cpu;
+use crate::cpu::{Controller, Cpu, Facts};
+use crate::mmu::{self, Space};
 use crate::interface;
 use crate::sysreg::*;
 
@@ -46,11 +50,47 @@ impl Gic {
     }
 }
 
+/// Maps the distributor and the redistributor of each CPU, which is found by its affinity (IHI 0069H 12.11.38, GICR_TYPER).
+///
+/// # Errors
+/// What cannot be mapped, or a CPU without a redistributor.
+pub fn map(space: &mut Space, hardware: &Hardware) -> Result<Gic, &'static str> {
+    const LAST: u64 = 1 << 4;
+    const VLPIS: u64 = 1 << 1;
+    let no_map = "the GIC's registers could not be mapped";
+    let gic = &hardware.gic;
+    mmu::map(space, gic.gicd, Window::Device).map_err(|_| no_map)?;
+    let mut frames: Vec<Option<Pa>> = hardware.cpus.iter().map(|_| None).collect();
+    for region in &gic.gicr {
+        mmu::map(space, *region, Window::Device).map_err(|_| no_map)?;
+        let mut at = region.start();
+        while Span::new(at, GICR_SIZE).is_some_and(|frame| region.covers(&frame)) {
+            // SAFETY: the region was mapped just now, and the frame lies inside.
+            let kind = unsafe { redistributor_type(at) };
+            if let Some(cpu) = hardware.cpus.iter().position(|c| u64::from(c.affinity.packed()) == kind >> 32)
+                && let Some(frame) = frames.get_mut(cpu)
+            {
+                *frame = Some(at);
+            }
+            let stride =
+                gic.stride.unwrap_or(if kind & VLPIS != 0 { 2 * GICR_SIZE } else { GICR_SIZE });
+            match at.checked_add(stride) {
+                Some(next) if kind & LAST == 0 && stride != 0 => at = next,
+                _ => break,
+            }
+        }
+    }
+    let frames: Option<Vec<Pa>> = frames.into_iter().collect();
+    let frames = frames.ok_or("a CPU of the board's tree has no redistributor")?;
+    // SAFETY: the tree says that these are the GIC's, and they were mapped above and stay so.
+    Ok(unsafe { Gic::new(gic.gicd, frames.leak()) })
+}
+
 /// GICR_TYPER, for the search of a CPU's redistributor.
 ///
 /// # Safety
 /// `frame` is a mapped redistributor.
-pub unsafe fn redistributor_type(frame: Pa) -> u64 {
+unsafe fn redistributor_type(frame: Pa) -> u64 {
     // SAFETY: the caller's promise.
     unsafe { load(Pa(frame.0 + 8), Width::Double) }
 }
@@ -109,7 +149,29 @@ pub unsafe fn store(at: Pa, width: Width, value: u64) {
     }
 }
 
-impl GicRegisters for Cpu {
+impl Controller for Gic {
+    fn of(self, _: PcpuId) -> Self {
+        self
+    }
+
+    fn init(&self) {
+        interface::init();
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            lr_count: count_list_registers(),
+            priority_bits: interface::priority_bits(),
+            rpr_shift: rpr_shift(self),
+        }
+    }
+}
+
+impl ports::Gic for Cpu<Gic> {
+    const VERSION: GicVersion = GicVersion::V3;
+}
+
+impl GicRegisters for Cpu<Gic> {
     #[inline(always)]
     fn gicd_read(&self, offset: u32, width: Width) -> u64 {
         // SAFETY: inside the distributor that `Gic::new` was promised.
@@ -142,7 +204,7 @@ impl GicRegisters for Cpu {
 /// How far ICC_RPR_EL1 stands from the priorities that the distributor shows: with two security states (GICD_CTLR.DS is 0) the
 /// distributor shows the Non-secure view, shifted left by one (IHI 0069H 4.8.6). So does ICC_RPR_EL1, but not where firmware
 /// left SCR_EL3.FIQ at 0. That shows in ICC_PMR_EL1: the Non-secure view of its lowest bit that is not 0 reads as 0.
-pub fn rpr_shift(gic: &Gic) -> u8 {
+fn rpr_shift(gic: &Gic) -> u8 {
     const GICD_CTLR: u32 = 0;
     const DS: u64 = 1 << 6;
     // SAFETY: inside the distributor that `Gic::new` was promised.
@@ -217,7 +279,7 @@ fn write_other_lr(n: usize, value: u64) {
     unsafe { list_register!("msr S3_4_C12_C\\half\\()_\\op2, {value}", n, in(reg) value) };
 }
 
-impl VirtualInterface for Cpu {
+impl VirtualInterface for Cpu<Gic> {
     #[inline(always)]
     fn lr_count(&self) -> usize {
         self.lr_count
@@ -267,7 +329,7 @@ impl VirtualInterface for Cpu {
 }
 
 /// How many list registers this CPU has.
-pub fn count_list_registers() -> usize {
+fn count_list_registers() -> usize {
     (ICH_VTR_EL2.get() & 0x1f) as usize + 1
 }
 

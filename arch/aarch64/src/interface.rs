@@ -7,6 +7,7 @@ use bulkhead::intid::Sgi;
 use bulkhead::ports::{CommonReg, CpuInterface, LentInterface};
 
 use crate::cpu::Cpu;
+use crate::gic::Gic;
 use crate::stop;
 use crate::sysreg::*;
 
@@ -72,7 +73,7 @@ pub fn call_all() {
     isb(SY);
 }
 
-impl CpuInterface for Cpu {
+impl CpuInterface for Cpu<Gic> {
     #[inline(always)]
     fn acknowledge(&mut self) -> u32 {
         let intid = ICC_IAR1_EL1::get() as u32;
@@ -131,7 +132,7 @@ impl CpuInterface for Cpu {
 /// which has 0x20 (`bulkhead::vgic`).
 const MASK_ALL_BUT_KICK: u64 = 0x20;
 
-impl LentInterface for Cpu {
+impl LentInterface for Cpu<Gic> {
     fn lend(&mut self) {
         reset_interface(self.priority_bits, 0, 0, 0);
     }
@@ -157,21 +158,41 @@ impl LentInterface for Cpu {
         isb(SY);
     }
 
+    #[inline]
     fn wait_for_guest(&mut self) {
-        let (mask, enable) = (ICC_PMR_EL1::get(), ICC_IGRPEN1_EL1::get());
-        let active = active_priorities(self.priority_bits);
         // Where the priorities are not shifted for us, those of Non-secure interrupts are the upper half.
         let open = if self.rpr_shift == 0 { MASK_ALL_BUT_KICK } else { 0x80 | MASK_ALL_BUT_KICK >> 1 };
-        set_active_priorities(self.priority_bits, [0; 4]);
-        ICC_PMR_EL1::set(mask.max(open));
-        ICC_IGRPEN1_EL1::set(1);
-        isb(SY);
+        if ICC_PMR_EL1::get() < open || ICC_IGRPEN1_EL1::get() == 0 || is_any_active(self.priority_bits) {
+            return wait_with_all_set_aside(self.priority_bits, open);
+        }
         dsb(SY);
         asm::wfi();
         stop::halt_if_stopped();
-        ICC_IGRPEN1_EL1::set(enable);
-        ICC_PMR_EL1::set(mask);
-        set_active_priorities(self.priority_bits, active);
-        isb(SY);
     }
+}
+
+/// Whether there is an active priority.
+#[inline(always)]
+fn is_any_active(bits: u8) -> bool {
+    let any = ICC_AP1R0_EL1::get() != 0 || bits >= 6 && ICC_AP1R1_EL1::get() != 0;
+    any || bits >= 7 && ICC_AP1R2_EL1::get() | ICC_AP1R3_EL1::get() != 0
+}
+
+/// Waits for a guest that holds something against interrupts beside PSTATE.I.
+#[cold]
+#[inline(never)]
+fn wait_with_all_set_aside(bits: u8, open: u64) {
+    let (mask, enable) = (ICC_PMR_EL1::get(), ICC_IGRPEN1_EL1::get());
+    let active = active_priorities(bits);
+    set_active_priorities(bits, [0; 4]);
+    ICC_PMR_EL1::set(mask.max(open));
+    ICC_IGRPEN1_EL1::set(1);
+    isb(SY);
+    dsb(SY);
+    asm::wfi();
+    stop::halt_if_stopped();
+    ICC_IGRPEN1_EL1::set(enable);
+    ICC_PMR_EL1::set(mask);
+    set_active_priorities(bits, active);
+    isb(SY);
 }

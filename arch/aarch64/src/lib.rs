@@ -4,8 +4,9 @@
 //! - `entry`: the image's head, relocation, the way of each CPU into Rust. `start`: from there to the policy's boot.
 //! - `sysreg`, `el2`, `el1`, `debug`: registers that `aarch64-cpu` lacks; EL2's controls; the guest's registers at the start of a life.
 //! - `world`: into the guest and back; EL2's vectors.
+//! - `regime`: with FEAT_VHE or without.
 //! - `mmu`, `cache`, `tlb`, `memory`, `heap`: EL2's own memory and the cells'.
-//! - `gic`, `interface`, `device`, `time`, `firmware`, `uart`, `entropy`: devices and firmware.
+//! - `gic`, `interface`, `gicv2`, `device`, `time`, `firmware`, `uart`, `entropy`: devices and firmware.
 //! - `errata`: what particular CPUs ask for. `cpu`: all of it as the policy's ports. `stop`: the last words.
 //!
 //! Unsafe code is denied but for the modules marked below; each of them is small, and argues at each block.
@@ -41,10 +42,14 @@ mod errata;
 mod firmware;
 #[expect(unsafe_code, reason = "memory-mapped registers of the GIC and its system registers")]
 mod gic;
+#[expect(unsafe_code, reason = "memory-mapped registers of the GIC")]
+mod gicv2;
 #[expect(unsafe_code, reason = "the global allocator's interface is unsafe")]
 mod heap;
 #[expect(unsafe_code, reason = "physical memory of cells, through windows")]
 mod memory;
+#[expect(unsafe_code, reason = "the MMU is turned off and on again under the code that runs")]
+mod regime;
 #[expect(unsafe_code, reason = "boot hands raw memory to safe code, once")]
 mod start;
 #[expect(unsafe_code, reason = "the panic printer walks frame pointers")]

@@ -13,23 +13,25 @@ use bulkhead::archive;
 use bulkhead::boot::{BootError, Survey, Translation};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
-use bulkhead::hardware::{Conduit, Hardware, is_console};
+use bulkhead::hardware::Conduit;
 use bulkhead::paging::{MapError, Table, Tables, Window};
 use bulkhead::plan::{Boot, Console, pool};
-use bulkhead::ports::Serial;
+use bulkhead::ports::{Machine, Serial};
 use bulkhead::refusal::{Code, Refusal, code};
 use bulkhead::tree;
 use bulkhead::tree::early::{self, Early};
+use bulkhead::uart::model;
 use bulkhead::vgic::{SgiPlan, physical};
 use log::{error, info};
 use spin::Mutex;
 
-use crate::cpu::Cpu;
+use crate::cpu::{Controller, Cpu};
 use crate::el2::{self, Features};
 use crate::entry::{self, MmuRegisters};
 use crate::gic::{self, Gic};
+use crate::gicv2::{self, Gicv2};
 use crate::mmu::{self, Space};
-use crate::{cache, cpu, firmware, heap, interface, stop, time, uart, world};
+use crate::{cache, cpu, firmware, heap, regime, stop, time, uart, world};
 
 // A section of its own, behind what is small and then shares a page with the data.
 // SAFETY: the link script puts it with the rest of what begins as zero.
@@ -60,8 +62,7 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
     console(&mut space, &early);
     el2::init(&features);
     info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
-    let done = reserve(&mut space, &early, tree)
-        .and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
+    let done = reserve(&mut space, &early, tree).and_then(|loaded| boot_cells(space, blob, loaded, entered));
     let Err(Refused) = done;
     error!("nothing was started");
     stop::halt()
@@ -69,7 +70,7 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
 
 /// Maps the image and the tree; `None` if `at` is no tree.
 fn first_map(features: &Features, at: u64) -> Option<(Space, Span<Pa>)> {
-    let mut space = mmu::new_space(features.pa_range(), &TABLES)?;
+    let mut space = mmu::new_space(features.pa_range(), regime::of_cpu().at_entry(), &TABLES)?;
     for (span, window) in entry::sections().into_iter().flatten() {
         mmu::map(&mut space, span, window).ok()?;
     }
@@ -95,12 +96,10 @@ unsafe fn bytes(span: Span<Pa>) -> &'static [u8] {
 /// Finds the console, before anything can go wrong that someone should read about.
 fn console(space: &mut Space, early: &Early<'_>) {
     let Some(stdout) = early.stdout else { return };
-    if !stdout.compatibles().any(is_console) {
-        return;
-    }
-    if Span::new(stdout.at, uart::SIZE).is_some_and(|span| mmu::map(space, span, Window::Device).is_ok()) {
+    let Some(model) = model(stdout.compatibles()) else { return };
+    if uart::page(stdout.at).is_some_and(|span| mmu::map(space, span, Window::Device).is_ok()) {
         // SAFETY: the tree says so, and it was mapped just now.
-        unsafe { uart::install(stdout.at) };
+        unsafe { uart::install(stdout.at, model) };
     }
 }
 
@@ -133,7 +132,6 @@ fn refuse_all(errors: Vec<BootError>) -> Refused {
 }
 
 fn boot_cells(
-    features: Features,
     mut space: Space,
     blob: &'static [u8],
     loaded: Boot,
@@ -141,26 +139,45 @@ fn boot_cells(
 ) -> Result<Infallible, Refused> {
     // SAFETY: `reserve` mapped it; it is never written.
     let archive = unsafe { bytes(loaded.archive) };
-    let tree = loaded.tree;
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
+    let features = regime::choose(survey.vhe, &mut space).map_err(|e| refuse(code::VHE, &e))?;
+    if let Some(gic) = gicv2::map(&mut space, &survey.hardware.gic).map_err(|e| refuse(e.code(), &e))? {
+        return run_cells(gic, features, space, survey, entered);
+    }
     if !features.gic() {
         let why = "this CPU has no GICv3 system registers: is it the right tree for this board?";
         return Err(refuse(code::NO_GICV3, &why));
     }
-    let gic = map_gic(&mut space, &survey.hardware).map_err(|why| refuse(code::NO_REDISTRIBUTOR, &why))?;
+    let gic = gic::map(&mut space, &survey.hardware).map_err(|why| refuse(code::NO_REDISTRIBUTOR, &why))?;
+    run_cells(gic, features, space, survey, entered)
+}
+
+/// The rest, with the GIC that the board has.
+fn run_cells<G>(
+    gic: G,
+    features: Features,
+    mut space: Space,
+    survey: Survey<'_>,
+    entered: u64,
+) -> Result<Infallible, Refused>
+where
+    G: Controller + Into<AnyGic>,
+    Cpu<G>: Machine,
+{
+    let tree = survey.plan.boot.tree;
     let own = survey.plan.console;
     let serial = own.and_then(|own| start_serial(&mut space, &own));
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
     let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
-    let context = Context { gic, space, conduit, seed: survey.seed() };
-    let mut machine = context.cpu();
-    interface::init();
+    let context = Context { gic: gic.into(), space, conduit, seed: survey.seed() };
     let mine = survey.hardware.cpus.iter().find(|c| c.affinity == cpu::affinity());
     let me = mine
         .ok_or_else(|| {
             refuse(code::BOOT_CPU, &"the board's tree has no node for the CPU that Bulkhead was started on")
         })?
         .id;
+    gic.init();
+    let mut machine = context.cpu(gic.of(me));
     physical::init_distributor(&mut machine).map_err(|e| refuse(e.code(), &e))?;
     let sgi = SgiPlan::probe(&mut machine, me).ok_or_else(|| {
         refuse(code::GIC_KEPT, &"firmware leaves no SGI to EL2: SGIs must be in non-secure Group 1")
@@ -169,8 +186,9 @@ fn boot_cells(
         .map_err(|e| refuse(e.code(), &e))?;
     let translation =
         Translation { pa_range: features.pa_range(), vmid16: features.wide_vmid(), take: heap::take_tables };
+    let shared = survey.gic(&machine, sgi);
     let mut system =
-        survey.build(&mut machine, sgi, translation, serial).map_err(|e| refuse_all(alloc::vec![e]))?;
+        survey.build(shared, translation, serial).map_err(|e| refuse_all(alloc::vec![e]))?;
     system.entered = entered;
     system.free_memory = heap::free;
     let system: &'static System = Box::leak(Box::new(system));
@@ -182,12 +200,13 @@ fn boot_cells(
     // From the first guest on, all print by way of the console.
     let console = system.console.as_ref().zip(own);
     // SAFETY: `start_serial` has mapped it, or there would be no console.
-    unsafe { uart::hand_over(console.map(|(console, own)| (console, own.at))) };
-    start_secondaries(system, me, context, &mut machine);
+    unsafe { uart::hand_over(console.map(|(console, own)| (console, own.at, own.model))) };
+    system.came(me, &machine);
+    start_secondaries(system, me, context, &mut |id| system.never_came(id, &mut machine));
     if let Some((_, own)) = console
-        && let Some((_, seat)) = system.console_cpu(me)
+        && let Some((cpu, seat)) = system.console_cpu(me)
     {
-        physical::enable_console(&mut machine, &system.gic, own.trigger, seat.affinity);
+        physical::enable_console(&mut machine, &system.gic, own.trigger, cpu, seat.affinity);
     }
     let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
@@ -198,69 +217,51 @@ fn boot_cells(
 /// The console's UART, mapped and started; `None` if it cannot be mapped.
 fn start_serial(space: &mut Space, own: &Console) -> Option<Box<dyn Serial>> {
     // The early console, which often is the same, is mapped already.
-    if let Err(e) = mmu::map(space, Span::new(own.at, uart::SIZE)?, Window::Device)
+    if let Err(e) = mmu::map(space, uart::page(own.at)?, Window::Device)
         && !matches!(e, MapError::Overlap { .. })
     {
         error!("{e}");
         return None;
     }
     // SAFETY: the board's tree says so, by way of the plan, and it is mapped.
-    let mut uart = unsafe { uart::Uart::new(own.at) };
-    uart.start(own.sbsa);
+    let mut uart = unsafe { uart::at(own.at, own.model) };
+    uart.start();
     Some(Box::new(uart))
+}
+
+/// The GIC that the board has.
+#[derive(Clone, Copy)]
+enum AnyGic {
+    V2(Gicv2),
+    V3(Gic),
+}
+
+impl From<Gicv2> for AnyGic {
+    fn from(gic: Gicv2) -> Self {
+        Self::V2(gic)
+    }
+}
+
+impl From<Gic> for AnyGic {
+    fn from(gic: Gic) -> Self {
+        Self::V3(gic)
+    }
 }
 
 /// What is the same for every CPU.
 #[derive(Clone, Copy)]
 struct Context {
-    gic: &'static Gic,
+    gic: AnyGic,
     space: &'static Mutex<Space>,
     conduit: bool,
     seed: u64,
 }
 
 impl Context {
-    fn cpu(&self) -> Cpu {
-        Cpu::new(
-            self.gic,
-            self.space,
-            self.conduit,
-            self.seed ^ cpu::affinity().get() << 32 ^ time::counter(),
-        )
+    fn cpu<G: Controller>(&self, gic: G) -> Cpu<G> {
+        let seed = self.seed ^ cpu::affinity().get() << 32 ^ time::counter();
+        Cpu::new(gic, self.space, self.conduit, seed)
     }
-}
-
-/// Maps the distributor and the redistributor of each CPU, which is found by its affinity (IHI 0069H 12.11.38, GICR_TYPER).
-fn map_gic(space: &mut Space, hardware: &Hardware) -> Result<&'static Gic, &'static str> {
-    const LAST: u64 = 1 << 4;
-    const VLPIS: u64 = 1 << 1;
-    let no_map = "the GIC's registers could not be mapped";
-    let gic = &hardware.gic;
-    mmu::map(space, gic.gicd, Window::Device).map_err(|_| no_map)?;
-    let mut frames: Vec<Option<Pa>> = hardware.cpus.iter().map(|_| None).collect();
-    for region in &gic.gicr {
-        mmu::map(space, *region, Window::Device).map_err(|_| no_map)?;
-        let mut at = region.start();
-        while Span::new(at, gic::GICR_SIZE).is_some_and(|frame| region.covers(&frame)) {
-            // SAFETY: the region was mapped just now, and the frame lies inside.
-            let kind = unsafe { gic::redistributor_type(at) };
-            if let Some(cpu) = hardware.cpus.iter().position(|c| u64::from(c.affinity.packed()) == kind >> 32)
-                && let Some(frame) = frames.get_mut(cpu)
-            {
-                *frame = Some(at);
-            }
-            let stride =
-                gic.stride.unwrap_or(if kind & VLPIS != 0 { 2 * gic::GICR_SIZE } else { gic::GICR_SIZE });
-            match at.checked_add(stride) {
-                Some(next) if kind & LAST == 0 && stride != 0 => at = next,
-                _ => break,
-            }
-        }
-    }
-    let frames: Option<Vec<Pa>> = frames.into_iter().collect();
-    let frames = frames.ok_or("a CPU of the board's tree has no redistributor")?;
-    // SAFETY: the tree says that these are the GIC's, and they were mapped above and stay so.
-    Ok(Box::leak(Box::new(unsafe { Gic::new(gic.gicd, frames.leak()) })))
 }
 
 /// What a secondary CPU finds in x0 when firmware starts it.
@@ -283,18 +284,24 @@ const TOO_NARROW: u8 = 2;
 
 const _: () = assert!(offset_of!(MmuRegisters, tcr) == 8 && offset_of!(MmuRegisters, sctlr) == 24);
 const _: () = assert!(offset_of!(Secondary, mmu) == 0);
-const _: () = assert!(offset_of!(Secondary, stack) == 32);
-const _: () = assert!(offset_of!(Secondary, emergency) == 40);
+const _: () = assert!(offset_of!(MmuRegisters, hcr) == 32);
+const _: () = assert!(offset_of!(Secondary, stack) == 40);
+const _: () = assert!(offset_of!(Secondary, emergency) == 48);
 
 /// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
-fn start_secondaries(system: &'static System, me: PcpuId, context: Context, machine: &mut Cpu) {
+fn start_secondaries(
+    system: &'static System,
+    me: PcpuId,
+    context: Context,
+    never_came: &mut dyn FnMut(PcpuId),
+) {
     let others = || system.cpus().filter(|(id, _)| *id != me);
     let mmu = mmu::registers(&context.space.lock());
     let mut called: Vec<&'static Secondary> = Vec::new();
     for (id, seat) in others() {
         let Some(pages) = heap::take_tables(STACK_PAGES).map(Tables::keep) else {
             error!("no memory for the stack of {id}");
-            system.never_came(id, machine);
+            never_came(id);
             continue;
         };
         let base = pages.first().map_or(0, |page| page.pa().get());
@@ -322,7 +329,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
             Ok(()) => called.push(secondary),
             Err(code) => {
                 error!("firmware does not start {} (affinity {}): PSCI error {code}", id, seat.affinity);
-                system.never_came(id, machine);
+                never_came(id);
             }
         }
     }
@@ -337,7 +344,7 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
             _ => "was started and did not arrive within a second",
         };
         error!("{} {why}", secondary.id);
-        system.never_came(secondary.id, machine);
+        never_came(secondary.id);
     }
 }
 
@@ -345,8 +352,19 @@ fn start_secondaries(system: &'static System, me: PcpuId, context: Context, mach
 extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
     let features = Features::read();
     el2::init(&features);
-    interface::init();
-    let mut machine = me.context.cpu();
+    match me.context.gic {
+        AnyGic::V2(gic) => arrive(me, gic, &features),
+        AnyGic::V3(gic) => arrive(me, gic, &features),
+    }
+}
+
+/// The rest of a secondary CPU's way, with the GIC that the board has.
+fn arrive<G: Controller>(me: &'static Secondary, gic: G, features: &Features) -> !
+where
+    Cpu<G>: Machine,
+{
+    gic.init();
+    let mut machine = me.context.cpu(gic.of(me.id));
     if !me.system.can_run(me.id, features.pa_range(), features.wide_vmid()) {
         me.state.store(TOO_NARROW, Ordering::Release);
         stop::halt();
@@ -356,6 +374,7 @@ extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
         error!("{}: {e}", me.id);
         stop::halt();
     }
+    me.system.came(me.id, &machine);
     me.state.store(ARRIVED, Ordering::Release);
     world::run(me.system, me.id, &mut machine)
 }
@@ -372,10 +391,11 @@ extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
         // SAFETY: as above.
         && let blob = unsafe { bytes(span) }
         && let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout)
-        && stdout.compatibles().any(is_console)
+        && let Some(model) = model(stdout.compatibles())
     {
         // SAFETY: the tree says so, and with the MMU off all of it is device memory.
-        let mut uart = unsafe { uart::Uart::new(stdout.at) };
+        let mut uart = unsafe { uart::at(stdout.at, model) };
+        uart.wake();
         let _ = writeln!(
             uart,
             "bulkhead: error: {}: entered at EL{el}; Bulkhead needs EL2. On QEMU: -M virt,virtualization=on",

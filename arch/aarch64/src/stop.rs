@@ -5,14 +5,14 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use aarch64_cpu::asm;
-use aarch64_cpu::registers::{DAIF, ESR_EL2, FAR_EL2, MPIDR_EL1, Readable, SP, Writeable};
+use aarch64_cpu::registers::{DAIF, ELR_EL2, ESR_EL2, FAR_EL2, MPIDR_EL1, Readable, SP, SPSR_EL2, Writeable};
 use bulkhead::cell::System;
 use bulkhead::inbox::{Kick, Request};
 use bulkhead::vcpu::Frame;
 use spin::Once;
 
 use crate::el2::Features;
-use crate::{entry, heap, interface, tlb, uart};
+use crate::{entry, gicv2, heap, interface, tlb, uart};
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
 /// Whose cells may have CPUs that take no interrupt of EL2's.
@@ -67,9 +67,9 @@ extern "C" fn bulkhead_own_fault(frame: &Frame, kind: u64) -> ! {
     shout!("  ESR {:#018x}  FAR {:#018x}\n", ESR_EL2.get(), FAR_EL2.get());
     shout!(
         "  ELR {:#018x} (image + {:#x})  SPSR {:#x}  SP {:#018x}\n",
-        frame.elr,
-        frame.elr.wrapping_sub(entry::base()),
-        frame.spsr,
+        ELR_EL2.get(),
+        ELR_EL2.get().wrapping_sub(entry::base()),
+        SPSR_EL2.get(),
         frame.host_sp
     );
     for n in (0..30).step_by(3) {
@@ -101,8 +101,11 @@ fn report(what: fmt::Arguments<'_>, frame_pointer: u64) {
     }
     shout!("\n");
     // Without these registers the call would be the next exception, for ever; and no other CPU has been started.
-    if Features::read().gic() {
-        interface::call_all();
+    let v2 = gicv2::call_all();
+    if v2 || Features::read().gic() {
+        if !v2 {
+            interface::call_all();
+        }
         take_memory();
         asm::sev();
     }

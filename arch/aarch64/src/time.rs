@@ -14,7 +14,7 @@ pub fn counter() -> u64 {
     CNTPCT_EL0.get()
 }
 
-impl Timer for Cpu {
+impl<G> Timer for Cpu<G> {
     fn counter(&self) -> u64 {
         counter()
     }

@@ -2,10 +2,10 @@
 
 use core::arch::{asm, global_asm};
 
-use aarch64_cpu::registers::{ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
+use aarch64_cpu::registers::{ELR_EL2, ESR_EL2, FAR_EL2, HPFAR_EL2, Readable, SPSR_EL2, Writeable};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
-use bulkhead::ports::{Exit, World};
+use bulkhead::ports::{Exit, Machine, World};
 use bulkhead::run;
 use bulkhead::vcpu::Frame;
 
@@ -36,11 +36,14 @@ pub fn drain_serror() {
 // SAFETY: the link script puts it with the rest of the text.
 #[unsafe(link_section = ".text.loop")]
 #[inline(never)]
-pub fn run(system: &System, me: PcpuId, machine: &mut Cpu) -> ! {
+pub fn run<G>(system: &System, me: PcpuId, machine: &mut Cpu<G>) -> !
+where
+    Cpu<G>: Machine,
+{
     run::cpu(system, me, machine)
 }
 
-impl World for Cpu {
+impl<G> World for Cpu<G> {
     #[inline(always)]
     fn enter(&mut self, frame: &mut Frame) -> Exit {
         let kind: u64;
@@ -62,6 +65,26 @@ impl World for Cpu {
             2 => Exit::Fiq,
             _ => Exit::SError,
         }
+    }
+
+    #[inline(always)]
+    fn pc(&self) -> u64 {
+        ELR_EL2.get()
+    }
+
+    #[inline(always)]
+    fn set_pc(&mut self, pc: u64) {
+        ELR_EL2.set(pc);
+    }
+
+    #[inline(always)]
+    fn pstate(&self) -> u64 {
+        SPSR_EL2.get()
+    }
+
+    #[inline(always)]
+    fn set_pstate(&mut self, pstate: u64) {
+        SPSR_EL2.set(pstate);
     }
 
     #[inline(always)]

@@ -1,4 +1,5 @@
-//! GICv3 as a guest drives it: distributor, redistributor and CPU interface, Group 1 only (IHI 0069H).
+//! The GIC as a guest drives it: distributor, redistributor and CPU interface, Group 1 only (GICv3, IHI 0069H); or a GICv2
+//! (IHI 0048B), whose one group stands for it, and which has in the distributor what would be a redistributor's.
 
 use crate::mmio::Mmio;
 use crate::regs::{isb, write_reg};
@@ -6,8 +7,10 @@ use crate::tree::{Span, board};
 use crate::{exception, read_reg, regs};
 
 mod interface;
+mod memory;
 
 pub use interface::*;
+pub use memory::{is_v2, sender};
 
 /// The registers of the distributor, and at `SGI_BASE` of a redistributor, that exist for every INTID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +51,7 @@ const FRAMES: u64 = 0x2_0000;
 pub fn distributor() -> Mmio {
     match board().gicd {
         Some(span) => Mmio::new(span.base),
-        None => exception::stop("the device tree has no arm,gic-v3"),
+        None => exception::stop("the device tree has no interrupt controller"),
     }
 }
 
@@ -90,8 +93,11 @@ fn word(intid: u32) -> (Mmio, u64) {
     if intid < 32 { (sgi_base(regs::cpu_index()), 0) } else { (distributor(), u64::from(intid / 32) * 4) }
 }
 
-/// A CPU's SGI and PPI registers, laid out as the distributor's.
+/// A CPU's SGI and PPI registers, laid out as the distributor's. Those of a GICv2 are always the own ones.
 pub fn sgi_base(cpu: usize) -> Mmio {
+    if is_v2() {
+        return distributor();
+    }
     Mmio::new(redistributor(cpu).base() + SGI_BASE)
 }
 
@@ -119,6 +125,9 @@ pub fn disable(intid: u32) {
 }
 
 fn wait_for_writes(intid: u32) {
+    if is_v2() {
+        return;
+    }
     if intid < 32 {
         let frame = redistributor(regs::cpu_index());
         while frame.read(GICR_CTLR) & 1 << 3 != 0 {}
@@ -151,13 +160,20 @@ pub fn is_edge(intid: u32) -> bool {
     word(intid).0.read(ICFGR + u64::from(intid / 16) * 4) >> (intid % 16 * 2) & 2 != 0
 }
 
-/// Routes an SPI to an affinity.
+/// Routes an SPI to an affinity. With a GICv2 only vCPU n has affinity n.
 pub fn set_route(spi: u32, affinity: u64) {
+    if is_v2() {
+        return memory::set_targets(spi, 1u8.checked_shl(affinity as u32).unwrap_or(0));
+    }
     distributor().write64(IROUTER + 8 * u64::from(spi), affinity);
 }
 
 /// Where an SPI is routed.
 pub fn route(spi: u32) -> u64 {
+    if is_v2() {
+        // Where there is one CPU, all go to it and the register reads as zero.
+        return u64::from(memory::targets(spi).checked_ilog2().unwrap_or(0));
+    }
     distributor().read64(IROUTER + 8 * u64::from(spi))
 }
 
@@ -173,14 +189,19 @@ pub fn control() -> u32 {
 
 /// Enables or disables Group 1 at the distributor; ARE stays on.
 pub fn enable_group1(on: bool) {
-    distributor().write(CTLR, if on { CTLR_ENABLE } else { 1 << 4 });
+    let value = match (on, is_v2()) {
+        (true, true) => 1,
+        (false, true) => 0,
+        (true, false) => CTLR_ENABLE,
+        (false, false) => 1 << 4,
+    };
+    distributor().write(CTLR, value);
     wait_for_writes(32);
 }
 
 pub(crate) fn start_distributor() {
     let block = distributor();
-    block.write(CTLR, 1 << 4);
-    wait_for_writes(32);
+    enable_group1(false);
     for spi in &board().spis {
         disable(spi.intid);
         set(Bits::ClearPending, spi.intid);
@@ -188,27 +209,35 @@ pub(crate) fn start_distributor() {
         set_priority(spi.intid, PRIORITY);
         set_edge(spi.intid, !spi.level);
         set_route(spi.intid, regs::affinity());
-        let group = Bits::Group as u64 + u64::from(spi.intid / 32) * 4;
-        block.write(group, block.read(group) | 1 << (spi.intid % 32));
+        if !is_v2() {
+            let group = Bits::Group as u64 + u64::from(spi.intid / 32) * 4;
+            block.write(group, block.read(group) | 1 << (spi.intid % 32));
+        }
     }
     enable_group1(true);
 }
 
 pub(crate) fn start_cpu(cpu: usize) {
-    let frame = redistributor(cpu);
-    frame.write(GICR_WAKER, frame.read(GICR_WAKER) & !(1 << 1));
-    while frame.read(GICR_WAKER) & 1 << 2 != 0 {}
+    if !is_v2() {
+        let frame = redistributor(cpu);
+        frame.write(GICR_WAKER, frame.read(GICR_WAKER) & !(1 << 1));
+        while frame.read(GICR_WAKER) & 1 << 2 != 0 {}
+    }
     let block = sgi_base(cpu);
     block.write(Bits::ClearEnable as u64, !0);
     block.write(Bits::ClearPending as u64, !0);
     block.write(Bits::ClearActive as u64, !0);
-    block.write(Bits::Group as u64, !0);
+    if !is_v2() {
+        block.write(Bits::Group as u64, !0);
+    }
     for intid in 0..32 {
         set_priority(intid, PRIORITY);
     }
     wait_for_writes(0);
-    write_reg!("icc_sre_el1", read_reg!("icc_sre_el1") | 1);
-    isb();
+    if !is_v2() {
+        write_reg!("icc_sre_el1", read_reg!("icc_sre_el1") | 1);
+        isb();
+    }
     set_priority_mask(0xff);
     set_binary_point(0);
     set_split_eoi(false);

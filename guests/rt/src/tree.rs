@@ -81,6 +81,8 @@ pub struct Board {
     pub memory: ArrayVec<Span, 16>,
     /// The distributor.
     pub gicd: Option<Span>,
+    /// A GICv2's CPU interface.
+    pub gicc: Option<Span>,
     /// The redistributor regions.
     pub gicr: ArrayVec<Span, 8>,
     /// Bytes from one CPU's redistributor to the next, where the tree says.
@@ -191,6 +193,10 @@ fn is_compatible(node: Node, with: &str) -> bool {
     property(node, "compatible").is_some_and(|list| list.split(|b| *b == 0).any(|c| c == with.as_bytes()))
 }
 
+fn is_gicv2(node: Node) -> bool {
+    is_compatible(node, "arm,gic-400") || is_compatible(node, "arm,cortex-a15-gic")
+}
+
 impl Reader {
     fn new(fdt: &'static Fdt<'static>) -> Self {
         let mut stdout = "";
@@ -200,12 +206,13 @@ impl Reader {
                 stdout = fdt.find_node("/aliases").and_then(|n| property(n, stdout)).map_or("", text);
             }
         }
-        let gic = fdt.all_nodes().find(|n| is_compatible(*n, "arm,gic-v3"));
+        let gic = fdt.all_nodes().find(|n| is_compatible(*n, "arm,gic-v3") || is_gicv2(*n));
         Self {
             board: Board {
                 cpus: ArrayVec::new(),
                 memory: ArrayVec::new(),
                 gicd: None,
+                gicc: None,
                 gicr: ArrayVec::new(),
                 gicr_stride: None,
                 timers: ArrayVec::new(),
@@ -276,7 +283,11 @@ impl Reader {
         bus.windows(node, |span| {
             let _ = board.spans.try_push(span);
         });
-        if is_compatible(node, "arm,gic-v3") {
+        if is_gicv2(node) {
+            let mut frames = ArrayVec::<Span, 2>::new();
+            bus.spans(node, |span| _ = frames.try_push(span));
+            (board.gicd, board.gicc) = (frames.first().copied(), frames.get(1).copied());
+        } else if is_compatible(node, "arm,gic-v3") {
             let regions = number(node, "#redistributor-regions").unwrap_or(1);
             let mut n = 0;
             bus.spans(node, |span| {

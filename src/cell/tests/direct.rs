@@ -130,10 +130,10 @@ fn el2_waits_in_the_guests_place_unless_something_is_asked() {
     let (system, board) = system_of([InterruptMode::Virtual, DIRECT], |_| None);
     let mut cpus = started(&system, &board);
     let waits = cpus[3].machine.waits;
-    let at = cpus[3].vcpu.frame.elr;
+    let at = cpus[3].machine.pc;
     cpus[3].machine.sync(WFI);
     cpus[3].step();
-    assert_eq!((cpus[3].machine.waits, cpus[3].vcpu.frame.elr), (waits + 1, at + 4));
+    assert_eq!((cpus[3].machine.waits, cpus[3].machine.pc), (waits + 1, at + 4));
     // WFE, and WFI with a timeout, end at once.
     for other in [WFI | 1, WFI | 2] {
         cpus[3].machine.sync(other);

@@ -326,7 +326,7 @@ pub fn scenarios() -> Vec<Scenario> {
     all.extend(crate::hostile::scenarios().into_iter().chain(crate::watchdog::scenarios()));
     all.extend(crate::restart::scenarios().into_iter().chain(crate::dma::scenarios()));
     let direct = crate::direct::scenarios(&all);
-    all.extend(direct);
+    all.extend(direct.into_iter().chain(crate::boards::scenarios()));
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

@@ -8,6 +8,7 @@
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
 mod answers;
+mod boards;
 mod chatter;
 mod direct;
 mod dma;

@@ -5,6 +5,7 @@ use super::*;
 use crate::cpu::PcpuId;
 use crate::intid::{Spi, Trigger};
 use crate::tree::sample::{Sample, node};
+use crate::vcpu::InterruptMode;
 
 fn span(start: u64, size: u64) -> Span<Pa> {
     Span::new(Pa(start), size).unwrap()
@@ -220,19 +221,50 @@ fn a_board_that_cannot_be_used_says_everything_that_is_wrong() {
 }
 
 #[test]
-fn a_gicv2_with_spin_tables_is_understood_but_not_driven() {
+fn a_gicv2_is_understood_and_spin_tables_are_not_driven() {
     read(&Board { v2: true, ..Board::default() }.tree(), |tree, hw| {
         assert_eq!((hw.gic.gicd, hw.gic.gicc), (span(0x800_0000, 0x1000), Some(span(0x801_0000, 0x2000))));
+        let direct = InterruptMode::Direct { own_wfi: false };
+        assert_eq!(hw.gic.interface(direct), Some(span(0x801_0000, 0x2000)));
+        assert_eq!(hw.gic.interface(InterruptMode::Virtual), Some(span(0x804_0000, 0x2000)));
+        assert_eq!(hw.gic.own_interface().unwrap().1, Some(span(0x803_0000, 0x2000)));
         assert_eq!((hw.gic.gicr.len(), hw.gic.frames.len(), hw.gic.maintenance.intid()), (0, 4, 25));
         assert_eq!((hw.cpus[3].start, hw.psci), (Start::SpinTable(Pa(0xf0)), None));
         assert_eq!(spis(hw.device(tree.at("/pl011@9000000").unwrap().id()).unwrap()), [1]);
         let not_driven = hw.not_driven(tree);
-        let (gic, cpu) = ("/intc@8000000".to_string(), "/cpus/cpu@0".to_string());
+        let cpu = "/cpus/cpu@0".to_string();
         assert_eq!(not_driven, [HardwareError::CpuStart { node: cpu }]);
     });
     read(&Board::default().tree(), |tree, hw| assert_eq!(hw.not_driven(tree), []));
     let one = Board { cpus: 1, v2: true, ..Board::default() };
-    read(&one.tree(), |tree, hw| assert_eq!(hw.not_driven(tree).len(), 1, "it runs already"));
+    read(&one.tree(), |tree, hw| assert_eq!(hw.not_driven(tree), [], "it runs already"));
+}
+
+#[test]
+fn a_gicv2_may_lack_virtualization_or_repeat_its_pages() {
+    let gic = |frames: &[u32]| {
+        let gic = node("intc").text("compatible", ["arm,cortex-a15-gic"]).flag("interrupt-controller");
+        let gic = gic.cells("#interrupt-cells", [3]).cells("phandle", [1]).cells("reg", frames.to_vec());
+        let cpu = node("cpu@0").text("device_type", ["cpu"]).cells("reg", [0]);
+        let memory = node("memory").text("device_type", ["memory"]).cells("reg", [0, 0x4000_0000]);
+        node("")
+            .cells("#address-cells", [1])
+            .cells("#size-cells", [1])
+            .cells("interrupt-parent", [1])
+            .child(node("cpus").cells("#address-cells", [1]).cells("#size-cells", [0]).child(cpu))
+            .child(memory)
+            .child(node("timer").text("compatible", ["arm,armv8-timer"]))
+            .child(gic)
+    };
+    read(&gic(&[0xf900_0000, 0x1000, 0xf901_0000, 0x2000]), |_, hw| {
+        assert_eq!(hw.gic.interface(InterruptMode::Virtual), None);
+        assert_eq!(hw.gic.own_interface(), Some((span(0xf901_0000, 0x2000), None)));
+    });
+    let wide = [0xf901_0000, 0x1_0000, 0xf902_0000, 0x2_0000, 0xf904_0000, 0x2_0000, 0xf906_0000, 0x2_0000];
+    read(&gic(&wide), |_, hw| {
+        assert_eq!(hw.gic.own_interface().unwrap().0, span(0xf902_f000, 0x2000));
+        assert_eq!(hw.gic.interface(InterruptMode::Virtual), Some(span(0xf906_f000, 0x2000)));
+    });
 }
 
 #[test]

@@ -187,8 +187,7 @@ where
     let translation =
         Translation { pa_range: features.pa_range(), vmid16: features.wide_vmid(), take: heap::take_tables };
     let shared = survey.gic(&machine, sgi);
-    let mut system =
-        survey.build(shared, translation, serial).map_err(|e| refuse_all(alloc::vec![e]))?;
+    let mut system = survey.build(shared, translation, serial).map_err(|e| refuse_all(alloc::vec![e]))?;
     system.entered = entered;
     system.free_memory = heap::free;
     let system: &'static System = Box::leak(Box::new(system));

@@ -36,8 +36,9 @@ fn build(limit: impl FnOnce()) -> Built {
     let survey = loaded.survey().unwrap();
     let board = loaded.machine(&survey);
     let serial = Some(Box::new(Sink) as Box<dyn Serial>);
+    let gic = survey.gic(&Fake::new(&board, 0), sgi());
     limit();
-    let system = survey.build(&mut Fake::new(&board, 0), sgi(), translation(BITS_44), serial);
+    let system = survey.build(gic, translation(BITS_44), serial);
     fake::allow_takes(usize::MAX);
     fake::refuse_take(usize::MAX);
     let own = |system: &System, id: usize| {

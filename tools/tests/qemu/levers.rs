@@ -163,11 +163,11 @@ pub fn all_stops() -> Result<(), String> {
             break one;
         }
         if begin.elapsed() > LIMIT {
-            return Err(format!("CPUs were {running:x?}, and go on: {one:x?}, {then:x?}"));
+            return Err(format!("CPUs go on: {one:x?}, {then:x?}; they were {running:x?}"));
         }
     };
     if stopped.len() != 3 || !levers.is_silent(Duration::from_secs(5)) || levers.places()? != stopped {
-        return Err(format!("CPUs stood at {stopped:x?}, and go on: {:x?}", levers.places()?));
+        return Err(format!("CPUs go on: {:x?}; they stood at {stopped:x?}", levers.places()?));
     }
     println!("CPUs were {running:x?}, and stand at {stopped:x?}");
     Ok(())

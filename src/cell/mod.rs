@@ -231,6 +231,7 @@ impl Cell {
     }
 
     /// CPU_ON up to the switch; the CPU is to be told afterwards.
+    #[inline(always)]
     fn switch_on(&self, vcpu: VcpuId, start: Start) -> Result<PcpuId, PsciError> {
         if !load::is_ram(&self.ram, Ipa(start.entry)) {
             return Err(PsciError::InvalidAddress);
@@ -253,10 +254,11 @@ impl Cell {
     }
 
     /// A vCPU that was asked to start, if its cell still runs.
+    #[inline(always)]
     fn take_start(&self, vcpu: VcpuId) -> Option<Start> {
         // The lock keeps a request of a life that is ending from reaching the next one.
         let life = self.life.lock();
-        (*life == Life::Running).then(|| self.sockets.get(vcpu.index())?.power.take()).flatten()
+        matches!(*life, Life::Running).then(|| self.sockets.get(vcpu.index())?.power.take()).flatten()
     }
 
     /// Its memory can be reached again, if it still is to begin a life. Whoever enters it invalidates its TLB entries first, which

@@ -103,6 +103,7 @@ impl System {
     }
 
     /// Sends kicks.
+    #[inline]
     pub fn send(&self, kick: Kick, machine: &mut impl CpuInterface) {
         vgic::kick(machine, kick, &self.gic);
     }

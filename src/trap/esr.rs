@@ -129,7 +129,7 @@ pub struct Access {
 
 impl Access {
     /// Which register or instruction.
-    #[inline]
+    #[inline(always)]
     pub fn sysreg(&self) -> Sysreg {
         Sysreg(self.0 & Sysreg::FIELDS)
     }
@@ -149,16 +149,18 @@ impl Sysreg {
     const FIELDS: u32 = Sysreg::new(3, 7, 15, 15, 7).0;
 
     /// `S<op0>_<op1>_C<crn>_C<crm>_<op2>`.
+    #[inline(always)]
     pub const fn new(op0: u8, op1: u8, crn: u8, crm: u8, op2: u8) -> Self {
         Self(Access::new().with_op0(op0).with_op1(op1).with_crn(crn).with_crm(crm).with_op2(op2).0)
     }
 
     /// CRm and op2, if this is S3_0_C0_CRm_op2, where the ID registers are.
-    #[inline]
+    #[inline(always)]
     pub fn id_register(self) -> Option<(u8, u8)> {
         const VARIES: u32 = Sysreg::new(0, 0, 0, 15, 7).0;
+        const NONE: Sysreg = Sysreg::new(3, 0, 0, 0, 0);
         let fields = Access(self.0);
-        (Self(self.0 & !VARIES) == Self::new(3, 0, 0, 0, 0)).then_some((fields.crm(), fields.op2()))
+        (Self(self.0 & !VARIES) == NONE).then_some((fields.crm(), fields.op2()))
     }
 }
 

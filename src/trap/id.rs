@@ -149,7 +149,7 @@ impl IdRegisters {
     }
 
     /// The value of S3_0_C0_CRm_op2; `None` for those that HCR_EL2.TID3 does not cover (Arm ARM D24.2.50: CRm 1 to 7).
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, crm: u8, op2: u8) -> Option<u64> {
         if !(1..8).contains(&crm) {
             return None;

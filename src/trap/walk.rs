@@ -47,6 +47,7 @@ struct Start {
 
 impl Start {
     /// Of the walk for `va`: bit 55 chooses the half.
+    #[inline(always)]
     fn new(va: u64, tcr: u64, ttbr0: u64, ttbr1: u64) -> Self {
         let upper = va & 1 << 55 != 0;
         let (half, ttbr) = if upper { (tcr >> 16, ttbr1) } else { (tcr, ttbr0) };

@@ -153,7 +153,8 @@ pub fn inject(machine: &mut (impl El1 + World), fault: GuestFault) {
     let sctlr = machine.el1(El1Reg::Sctlr);
     let cpu = Has::read(machine);
     let set = |when: bool, bit: u64| if when { bit } else { 0 };
-    let new = Pstate::new()
+    const NOTHING: Pstate = Pstate::new();
+    let new = NOTHING
         .with_mode(EL1H)
         .with_daif(0b1111)
         .with_pan(cpu.pan && (old.pan() || sctlr & SCTLR_SPAN == 0))

@@ -5,10 +5,12 @@
 
 mod irq;
 mod ports;
+mod v2;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(crate) use irq::FakeIrq;
+pub(crate) use v2::FakeV2;
 
 use super::lr::{Lr, State};
 use crate::cpu::{Affinity, PcpuId};
@@ -24,6 +26,8 @@ pub(crate) struct FakePart {
     pub(crate) affinity: Affinity,
     pub(crate) waker: u32,
     pub(crate) private: Vec<FakeIrq>,
+    /// Of a GICv2's SGIs, the CPU interfaces by which each is pending.
+    pub(crate) senders: [u8; 16],
     /// Active priorities of the physical interface, the running one last.
     pub(crate) running: Vec<u8>,
     pub(crate) lrs: Vec<u64>,
@@ -43,6 +47,8 @@ pub(crate) struct FakeGic {
     pub(crate) ds: bool,
     /// SGIs and PPIs that firmware keeps when DS=0.
     pub(crate) secure: u32,
+    /// A GICv2: routes are sets of CPU interfaces.
+    pub(crate) v2: bool,
     /// GICD_CTLR.RWP and ChildrenAsleep never clear.
     pub(crate) stuck: bool,
     pub(crate) spis: Vec<FakeIrq>,
@@ -57,6 +63,7 @@ impl FakeGic {
             affinity: Affinity::new((n as u64 & 3) | (n as u64 >> 2) << 8).unwrap(),
             waker: 6,
             private: (0..32).map(|id| FakeIrq { edge: id < 16, ..FakeIrq::default() }).collect(),
+            senders: [0; 16],
             running: vec![],
             lrs: vec![0; lrs],
             lent: None,
@@ -68,6 +75,7 @@ impl FakeGic {
             ctlr: 0,
             ds: true,
             secure: 0,
+            v2: false,
             stuck: false,
             spis: vec![FakeIrq::default(); 256],
             cpus: (0..cpus).map(part).collect(),
@@ -105,15 +113,23 @@ impl FakeGic {
     fn highest(&mut self, cpu: usize) -> Option<u32> {
         self.drive_maintenance(cpu);
         let part = &self.cpus[cpu];
-        let affinity = part.affinity.get();
+        let (affinity, interface) = (part.affinity.get(), self.interface(cpu));
         let private = part.private.iter().enumerate();
-        let shared = self.spis.iter().enumerate().skip(32).filter(|(_, irq)| irq.route == affinity);
+        let here = |irq: &FakeIrq| {
+            if self.v2 { irq.route & u64::from(interface) != 0 } else { irq.route == affinity }
+        };
+        let shared = self.spis.iter().enumerate().skip(32).filter(|(_, irq)| here(irq));
         private
             .chain(shared)
             .filter(|(_, irq)| self.ctlr & 2 != 0 && irq.signalled())
             .filter(|(_, irq)| part.running.last().is_none_or(|running| irq.priority < *running))
             .min_by_key(|(_, irq)| irq.priority)
             .map(|(id, _)| id as u32)
+    }
+
+    /// The bit of a CPU's interface, which is not its number.
+    pub(crate) fn interface(&self, cpu: usize) -> u8 {
+        1u8.checked_shl((self.cpus.len() - 1 - cpu) as u32).unwrap_or(0)
     }
 
     /// The maintenance interrupt is a level: on while its condition holds (ICH_MISR_EL2).
@@ -205,7 +221,8 @@ impl FakeCpu {
         let lr = Lr::from(*place);
         *place = lr.with_state(State::Active).into();
         part.vrunning.push(lr.priority());
-        lr.vintid()
+        // GICV_IAR has the sender of an SGI above its number.
+        if lr.hw() { lr.vintid() } else { lr.vintid() | u32::from(lr.pintid() & 7) << 10 }
     }
 
     /// The guest writes ICC_EOIR1_EL1 with EOImode 0: priority drop and deactivation.

@@ -157,7 +157,10 @@ impl VcpuGic {
         if waiting && !pending {
             for n in 0..self.lr_count {
                 let lr = Lr::from(m.lr(n));
-                m.set_lr(n, lr.reporting().into());
+                // Of a GICv2 some may be empty: what waits is an SGI behind another of its number.
+                if lr.state() != State::Invalid {
+                    m.set_lr(n, lr.reporting().into());
+                }
             }
             self.queue.mark(REPORTING, true);
         }

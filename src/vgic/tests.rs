@@ -8,3 +8,4 @@ mod neighbours;
 mod random;
 mod registers;
 mod start;
+mod v2;

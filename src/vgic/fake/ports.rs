@@ -127,7 +127,7 @@ impl VirtualInterface for FakeCpu {
 
 impl FakeGic {
     /// A register of the distributor (`cpu` is `None`) or of a redistributor's SGI_base frame.
-    fn read(&mut self, cpu: Option<usize>, offset: u32, width: Width) -> u64 {
+    pub(super) fn read(&mut self, cpu: Option<usize>, offset: u32, width: Width) -> u64 {
         let (first, secure) = (if cpu.is_some() { 0 } else { 32 }, self.hidden(cpu));
         let fields = |bits: u32, at: u32| (at * 8 / bits, width.bytes() as u32 * 8 / bits);
         let mut value = |(from, count): (u32, u32), bits: u32, get: &dyn Fn(&super::FakeIrq) -> u64| {
@@ -149,7 +149,7 @@ impl FakeGic {
         }
     }
 
-    fn write(&mut self, cpu: Option<usize>, offset: u32, width: Width, value: u64) {
+    pub(super) fn write(&mut self, cpu: Option<usize>, offset: u32, width: Width, value: u64) {
         let (first, secure, ds) = (if cpu.is_some() { 0 } else { 32 }, self.hidden(cpu), self.ds);
         let (bits, at) = match offset {
             0x080..0x400 => (1, offset & 0x7f),

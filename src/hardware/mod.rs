@@ -30,7 +30,7 @@ pub struct Hardware {
     pub cpus: Vec<Cpu>,
     /// Its memory: rising, disjoint, none touching the next.
     pub memory: Vec<Span<Pa>>,
-    /// Memory that firmware keeps to itself (the memory reservation block), as the tree has it.
+    /// Memory that firmware keeps to itself: the memory reservation block, as the tree has it, and the pages of spin tables.
     pub firmware: Vec<Span<Pa>>,
     /// The static regions of /reserved-memory, as the tree has them.
     pub reserved: Vec<Reserved>,
@@ -72,7 +72,7 @@ impl Hardware {
             (Some(gic), Some(timer)) => {
                 let psci = cpus::psci(tree);
                 let devices = devices::read(tree, &gic, &mut errors);
-                let firmware = tree.reservations().to_vec();
+                let firmware = cpus::firmware(tree, &cpus);
                 let stdout = stdout(tree);
                 let read = Self { cpus, memory, firmware, reserved, gic, timer, psci, stdout, devices };
                 if tree.is_exhausted() {
@@ -84,14 +84,16 @@ impl Hardware {
         }
     }
 
-    /// What this version can plan for but not drive: the boot is refused for it.
-    pub fn not_driven(&self, tree: &Tree<'_>) -> Vec<HardwareError> {
-        let path = |node| tree.node(node).path();
-        // A single CPU runs already.
-        let psci = |cpu: &&Cpu| cpu.start == Start::Psci && self.psci.is_some();
-        let other = self.cpus.iter().filter(|_| self.cpus.len() > 1).find(|cpu| !psci(cpu));
-        let cpu = other.map(|cpu| HardwareError::CpuStart { node: path(cpu.node) });
-        cpu.into_iter().collect()
+    /// The CPUs that nothing starts. The one that boots runs already; what has others does without them.
+    pub fn not_startable(&self, tree: &Tree<'_>) -> Vec<HardwareError> {
+        let psci = self.psci.is_some_and(|psci| psci.conduit == Conduit::Smc);
+        let stuck = |cpu: &&Cpu| match cpu.start {
+            Start::Psci => !psci,
+            Start::SpinTable(_) => false,
+            Start::Unknown => true,
+        };
+        let cpus = self.cpus.iter().filter(|_| self.cpus.len() > 1).filter(stuck);
+        cpus.map(|cpu| HardwareError::CpuStart { node: tree.node(cpu.node).path() }).collect()
     }
 
     /// The device that this node is, or is a part of.

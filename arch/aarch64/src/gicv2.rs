@@ -103,7 +103,13 @@ pub fn map(space: &mut Space, gic: &hardware::Gic) -> Result<Option<Gicv2>, MapE
     let implementer = unsafe { load(gicd, Width::Word) };
     GICD.store(gic.gicd.start().0, Ordering::Relaxed);
     let gich = gich.map(|gich| gich.start());
-    Ok(Some(Gicv2 { gicd: gic.gicd.start(), gicc: gicc.start(), gich, me: PcpuId(0), forgets_lines: implementer == IIDR_QEMU }))
+    Ok(Some(Gicv2 {
+        gicd: gic.gicd.start(),
+        gicc: gicc.start(),
+        gich,
+        me: PcpuId(0),
+        forgets_lines: implementer == IIDR_QEMU,
+    }))
 }
 
 /// Interrupts every other CPU by all SGIs that may be enabled there; whether there is a GICv2.

@@ -2,6 +2,7 @@
 //!
 //! In reading order:
 //! - `entry`: the image's head, relocation, the way of each CPU into Rust. `start`: from there to the policy's boot.
+//!   `secondary`: the other CPUs.
 //! - `sysreg`, `el2`, `el1`, `debug`: registers that `aarch64-cpu` lacks; EL2's controls; the guest's registers at the start of a life.
 //! - `world`: into the guest and back; EL2's vectors.
 //! - `mmu`, `cache`, `tlb`, `memory`, `heap`: EL2's own memory and the cells'.
@@ -47,6 +48,8 @@ mod gicv2;
 mod heap;
 #[expect(unsafe_code, reason = "physical memory of cells, through windows")]
 mod memory;
+#[expect(unsafe_code, reason = "the other CPUs' entry points, and the store that a spin table waits for")]
+mod secondary;
 #[expect(unsafe_code, reason = "boot hands raw memory to safe code, once")]
 mod start;
 #[expect(unsafe_code, reason = "the panic printer walks frame pointers")]

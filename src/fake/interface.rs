@@ -3,7 +3,11 @@
 use super::Fake;
 use crate::cpu::{PcpuId, SgiTarget};
 use crate::intid::Sgi;
-use crate::ports::{CommonReg, CpuInterface, LentInterface, VirtualInterface};
+use crate::ports::{CommonReg, CpuInterface, Gic, GicVersion, LentInterface, VirtualInterface};
+
+impl Gic for Fake {
+    const VERSION: GicVersion = GicVersion::V3;
+}
 
 impl CpuInterface for Fake {
     fn acknowledge(&mut self) -> u32 {

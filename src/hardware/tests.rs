@@ -2,6 +2,7 @@
 
 use super::sample::{Board, SOC, soc_device};
 use super::*;
+use crate::vcpu::InterruptMode;
 use crate::cpu::PcpuId;
 use crate::intid::{Spi, Trigger};
 use crate::tree::sample::{Sample, node};
@@ -223,6 +224,10 @@ fn a_board_that_cannot_be_used_says_everything_that_is_wrong() {
 fn a_gicv2_with_spin_tables_is_understood() {
     read(&Board { v2: true, ..Board::default() }.tree(), |tree, hw| {
         assert_eq!((hw.gic.gicd, hw.gic.gicc), (span(0x800_0000, 0x1000), Some(span(0x801_0000, 0x2000))));
+        let direct = InterruptMode::Direct { own_wfi: false };
+        assert_eq!(hw.gic.interface(direct), Some(span(0x801_0000, 0x2000)));
+        assert_eq!(hw.gic.interface(InterruptMode::Virtual), Some(span(0x804_0000, 0x2000)));
+        assert_eq!(hw.gic.own_interface().unwrap().1, Some(span(0x803_0000, 0x2000)));
         assert_eq!((hw.gic.gicr.len(), hw.gic.frames.len(), hw.gic.maintenance.intid()), (0, 4, 25));
         assert_eq!((hw.cpus[3].start, hw.psci), (Start::SpinTable(Pa(0xf0)), None));
         assert_eq!(spis(hw.device(tree.at("/pl011@9000000").unwrap().id()).unwrap()), [1]);
@@ -243,6 +248,33 @@ fn a_cpu_that_nothing_starts_is_named() {
         Hardware::read(&tree).unwrap().not_startable(&tree).len()
     };
     assert_eq!((lost(1), lost(4)), (0, 4), "a single one runs already");
+}
+
+#[test]
+fn a_gicv2_may_lack_virtualization_or_repeat_its_pages() {
+    let gic = |frames: &[u32]| {
+        let gic = node("intc").text("compatible", ["arm,cortex-a15-gic"]).flag("interrupt-controller");
+        let gic = gic.cells("#interrupt-cells", [3]).cells("phandle", [1]).cells("reg", frames.to_vec());
+        let cpu = node("cpu@0").text("device_type", ["cpu"]).cells("reg", [0]);
+        let memory = node("memory").text("device_type", ["memory"]).cells("reg", [0, 0x4000_0000]);
+        node("")
+            .cells("#address-cells", [1])
+            .cells("#size-cells", [1])
+            .cells("interrupt-parent", [1])
+            .child(node("cpus").cells("#address-cells", [1]).cells("#size-cells", [0]).child(cpu))
+            .child(memory)
+            .child(node("timer").text("compatible", ["arm,armv8-timer"]))
+            .child(gic)
+    };
+    read(&gic(&[0xf900_0000, 0x1000, 0xf901_0000, 0x2000]), |_, hw| {
+        assert_eq!(hw.gic.interface(InterruptMode::Virtual), None);
+        assert_eq!(hw.gic.own_interface(), Some((span(0xf901_0000, 0x2000), None)));
+    });
+    let wide = [0xf901_0000, 0x1_0000, 0xf902_0000, 0x2_0000, 0xf904_0000, 0x2_0000, 0xf906_0000, 0x2_0000];
+    read(&gic(&wide), |_, hw| {
+        assert_eq!(hw.gic.own_interface().unwrap().0, span(0xf902_f000, 0x2000));
+        assert_eq!(hw.gic.interface(InterruptMode::Virtual), Some(span(0xf906_f000, 0x2000)));
+    });
 }
 
 #[test]

@@ -253,8 +253,8 @@ impl BoardArguments {
     /// # Errors
     /// It is a file, and QEMU's machine was described beside it.
     pub fn board(&self) -> Result<Board, BoardError> {
-        let MachineArguments { cpu, cpus, memory } = &self.machine;
-        let described = cpu.is_some() || cpus.is_some() || memory.is_some();
+        let MachineArguments { cpu, cpus, memory, gic } = &self.machine;
+        let described = cpu.is_some() || cpus.is_some() || memory.is_some() || gic.is_some();
         match Board::named(&self.board, self.machine.machine()) {
             Board::File(path) if described => Err(BoardError::NoMachine { path }),
             board => Ok(board),
@@ -274,6 +274,9 @@ pub struct MachineArguments {
     /// QEMU's machine: RAM [default: 1G]
     #[arg(long)]
     pub memory: Option<String>,
+    /// QEMU's machine: the version of its GIC, 2 or 3 [default: 3]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=3))]
+    pub gic: Option<u32>,
 }
 
 impl MachineArguments {
@@ -284,6 +287,7 @@ impl MachineArguments {
             cpu: self.cpu.clone().map_or(demo.cpu, Into::into),
             smp: self.cpus.unwrap_or(demo.smp),
             memory: self.memory.clone().map_or(demo.memory, Into::into),
+            gic: self.gic.unwrap_or(demo.gic),
             ..Machine::DEMO
         }
     }

@@ -27,7 +27,7 @@ pub enum BoardError {
     #[error(transparent)]
     Qemu(#[from] QemuError),
     /// A machine is described, but not asked.
-    #[error("--cpu, --cpus and --memory describe QEMU's machine, but the board is the file {}", path.display())]
+    #[error("--cpu, --cpus, --memory and --gic describe QEMU's machine, but the board is the file {}", path.display())]
     #[diagnostic(help("a board's tree says itself what there is; `--board virt` asks QEMU"))]
     NoMachine {
         /// The file.

@@ -76,14 +76,19 @@ pub fn seconds(control: &mut Console, count: usize) -> Result<Vec<Second>, DemoE
     Ok(seen)
 }
 
-/// Runs the demo without a person: Linux reaches its shell and sees its CPUs, the control cell keeps time, Linux powers
+/// Runs the demo on this machine without a person: Linux reaches its shell and sees its CPUs, the control cell keeps time, Linux powers
 /// off, the control cell goes on. Gives the line that says so.
 ///
 /// # Errors
 /// What does not hold.
-pub fn check(kernel: PathBuf, archive: PathBuf, progress: &dyn Fn(&str)) -> Result<String, DemoError> {
+pub fn check(
+    machine: &Machine,
+    kernel: PathBuf,
+    archive: PathBuf,
+    progress: &dyn Fn(&str),
+) -> Result<String, DemoError> {
     let boot = Boot { kernel, initrd: archive, append: None };
-    let machine = Machine { disk: Disk::Scratch, ..Machine::DEMO };
+    let machine = Machine { disk: Disk::Scratch, ..machine.clone() };
     let cpus = machine.smp - 1;
     let mut qemu = Qemu::start(&machine, &boot, &["linux=1", "control"], LIMIT)?;
     let [linux, control] = qemu.consoles.as_mut_slice() else {

@@ -77,8 +77,8 @@ fn command(command: Command) -> Result<ExitCode> {
             plan::description(&cells)?;
             write(&output, &pack::pack(&cells, &images(&cells, dir.as_deref()))?)?;
         }
-        Command::Run { archive, image, check: true, .. } => {
-            match demo::check(image, archive, &|step| println!("check: {step}")) {
+        Command::Run { archive, image, check: true, machine, .. } => {
+            match demo::check(&machine.machine(), image, archive, &|step| println!("check: {step}")) {
                 Ok(line) => println!("{line}"),
                 Err(error) => {
                     println!("check: failed: {error}");

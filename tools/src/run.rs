@@ -75,7 +75,7 @@ mod tests {
         Config::parse(&Tree::parse(&blob).unwrap()).unwrap()
     }
 
-    const NONE: MachineArguments = MachineArguments { cpu: None, cpus: None, memory: None };
+    const NONE: MachineArguments = MachineArguments { cpu: None, cpus: None, memory: None, gic: None };
 
     #[test]
     fn the_machine_is_large_enough() {

@@ -111,7 +111,7 @@ proptest! {
         let Some((hardware, Ok(plan))) = random.plan() else { return Ok(()) };
         let (mut ram, mut devices) = (Vec::new(), Vec::new());
         for cell in &plan.cells {
-            let space = stage2(cell, plan.boot.pool.last(), super::translation(BITS_48)).unwrap();
+            let space = stage2(cell, None, plan.boot.pool.last(), super::translation(BITS_48)).unwrap();
             let leaves: Vec<_> = space.mappings().collect();
             maps_what_the_plan_says(cell, &leaves);
             ram.extend(behind(&leaves, Stage2Attributes::Ram));

@@ -3,8 +3,14 @@
 use super::{FakeCpu, FakeGic};
 use crate::cpu::{PcpuId, SgiTarget};
 use crate::intid::Sgi;
-use crate::ports::{CommonReg, CpuInterface, GicRegisters, LentInterface, VirtualInterface, Width};
+use crate::ports::{
+    CommonReg, CpuInterface, Gic, GicRegisters, GicVersion, LentInterface, VirtualInterface, Width,
+};
 use crate::vgic::lr::{Lr, State};
+
+impl Gic for FakeCpu {
+    const VERSION: GicVersion = GicVersion::V3;
+}
 
 impl CpuInterface for FakeCpu {
     fn acknowledge(&mut self) -> u32 {

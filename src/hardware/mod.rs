@@ -9,6 +9,7 @@ mod gic;
 mod interrupts;
 mod known;
 mod memory;
+mod power;
 
 use alloc::vec::Vec;
 
@@ -19,6 +20,7 @@ pub use error::HardwareError;
 pub use gic::{Gic, Timer};
 pub use known::{is_no_master, is_passive};
 pub use memory::Reserved;
+pub use power::PowerManager;
 
 use crate::addr::{Pa, Span};
 use crate::tree::{Node, NodeId, Tree};
@@ -40,6 +42,8 @@ pub struct Hardware {
     pub timer: Timer,
     /// How firmware is called.
     pub psci: Option<Psci>,
+    /// What switches the board off where firmware does not.
+    pub power: Option<PowerManager>,
     /// The console that firmware used.
     pub stdout: Option<Stdout>,
     /// Everything else that can have an owner, in tree order: each enabled node that says what it is
@@ -74,7 +78,9 @@ impl Hardware {
                 let devices = devices::read(tree, &gic, &mut errors);
                 let firmware = cpus::firmware(tree, &cpus);
                 let stdout = stdout(tree);
-                let read = Self { cpus, memory, firmware, reserved, gic, timer, psci, stdout, devices };
+                let power = PowerManager::of(tree, &devices);
+                let read =
+                    Self { cpus, memory, firmware, reserved, gic, timer, psci, power, stdout, devices };
                 if tree.is_exhausted() {
                     return Err(Vec::from([HardwareError::TooEntangled]));
                 }

@@ -10,7 +10,7 @@ use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use bulkhead::addr::{Address, PAGE, Pa, Span};
 use bulkhead::cell::System;
 use bulkhead::cpu::{Affinity, PcpuId};
-use bulkhead::hardware::Start;
+use bulkhead::hardware::{PowerManager, Start};
 use bulkhead::paging::{Tables, Window};
 use bulkhead::ports::Machine;
 use bulkhead::refusal::code;
@@ -61,6 +61,8 @@ pub struct Context {
     pub space: &'static Mutex<Space>,
     /// Whether firmware answers SMC.
     pub conduit: bool,
+    /// What switches the machine off where it does not.
+    pub power: Option<PowerManager>,
     /// For [`bulkhead::ports::Entropy`].
     pub seed: u64,
 }
@@ -69,7 +71,7 @@ impl Context {
     /// The CPU that this runs on.
     pub fn cpu<G: Controller>(&self, gic: G) -> Cpu<G> {
         let seed = self.seed ^ cpu::affinity().get() << 32 ^ time::counter();
-        Cpu::new(gic, self.space, self.conduit, seed)
+        Cpu { power: self.power, ..Cpu::new(gic, self.space, self.conduit, seed) }
     }
 }
 

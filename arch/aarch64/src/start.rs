@@ -160,7 +160,8 @@ where
     let serial = own.and_then(|own| start_serial(&mut space, &own));
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
     let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
-    let context = Context { gic: gic.into(), space, conduit, seed: survey.seed() };
+    let context =
+        Context { gic: gic.into(), space, conduit, power: survey.hardware.power, seed: survey.seed() };
     let mine = survey.hardware.cpus.iter().find(|c| c.affinity == cpu::affinity());
     let me = mine
         .ok_or_else(|| {

@@ -14,7 +14,7 @@ use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{Affinity, PcpuId};
 use crate::ports::*;
 use crate::vcpu::{Frame, VcpuReset};
-pub use tables::{allow_takes, tables_taken, take, take_tables};
+pub use tables::{allow_takes, refuse_take, tables_taken, take, take_tables};
 
 /// So many random cases, or as many as PROPTEST_CASES says. Miri, which is slow, runs two.
 #[cfg(test)]

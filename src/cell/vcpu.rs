@@ -95,7 +95,8 @@ impl<'a> Vcpu<'a> {
         self.cell.root_table.is_some() && self.inbox.asks(Request::Stop)
     }
 
-    /// The guest waits for an interrupt, and EL2 does so in its place.
+    /// The guest, which has the CPU's interface, waits for an interrupt, and EL2 does so in its place.
+    #[inline]
     pub fn wait(&mut self, machine: &mut impl Machine) {
         if self.system.deaf {
             self.look_at_console(machine);

@@ -11,12 +11,14 @@ mod reader;
 mod size;
 #[cfg(test)]
 mod tests;
+mod vhe;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use hypervisor::{ConsoleChoice, HypervisorConfig};
 pub use reader::MAX_NAMES;
+pub use vhe::{HasVhe, Vhe, VheError};
 
 use crate::cpu::MAX_CPUS;
 use crate::crash::OnCrash;

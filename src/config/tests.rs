@@ -266,12 +266,16 @@ fn consoles() {
     assert_eq!(of(control().text("console", ["virtual"])), CellConsole::Virtual);
 
     let hypervisor = |node| console(linux(), Some(node)).unwrap().1;
-    let default = HypervisorConfig { console: ConsoleChoice::Stdout, print_plan: false };
+    let default = HypervisorConfig { console: ConsoleChoice::Stdout, print_plan: false, vhe: Vhe::Auto };
     assert_eq!(console(linux(), None).unwrap().1, default);
     assert_eq!(hypervisor(node("hypervisor").text("console", ["stdout-path"])), default);
     let named = node("hypervisor").text("console", ["serial1"]).flag("print-plan");
-    let expected = HypervisorConfig { console: ConsoleChoice::Name("serial1".into()), print_plan: true };
+    let expected =
+        HypervisorConfig { console: ConsoleChoice::Name("serial1".into()), print_plan: true, vhe: Vhe::Auto };
     assert_eq!(hypervisor(named), expected);
+    for (word, vhe) in [("auto", Vhe::Auto), ("on", Vhe::On), ("off", Vhe::Off)] {
+        assert_eq!(hypervisor(node("hypervisor").text("vhe", [word])).vhe, vhe);
+    }
     let none = || node("hypervisor").text("console", ["none"]);
     assert_eq!(hypervisor(none()).console, ConsoleChoice::None);
 
@@ -282,10 +286,7 @@ fn consoles() {
     assert_eq!(nowhere.places(), [place("/control"), place("/hypervisor")]);
     for (wrong, text) in [
         (none().child(node("x")), "/hypervisor/x: there can be no node here"),
-        (
-            node("hypervisor").flag("vhe"),
-            "/hypervisor: `vhe`: this version of Bulkhead does not have this yet",
-        ),
+        (node("hypervisor").text("vhe", ["yes"]), "/hypervisor: `vhe`: expected \"auto\", \"on\" or \"off\""),
         (
             node("hypervisor").flag("print-plans"),
             "/hypervisor: `print-plans`: there is no such property; did you mean `print-plan`?",

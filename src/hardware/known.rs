@@ -25,6 +25,20 @@ const PASSIVE: &[&str] = &[
     "usb-nop-xceiv",
 ];
 
+/// Whether a CPU with this `compatible` is known to have no FEAT_VHE: those of Armv8.0. Cortex-A57 is left out, for QEMU's `max` gives itself
+/// that name; boot asks the CPU.
+pub fn is_without_vhe(compatible: &str) -> bool {
+    matches!(
+        compatible,
+        "arm,cortex-a34"
+            | "arm,cortex-a35"
+            | "arm,cortex-a53"
+            | "arm,cortex-a72"
+            | "arm,cortex-a73"
+            | "brcm,brahma-b53"
+    )
+}
+
 /// Whether a device with these registers never reads or writes memory on its own account.
 /// What is not known to be harmless is not.
 pub fn is_no_master(node: &Node<'_, '_>) -> bool {

@@ -106,6 +106,7 @@ impl Plan<Draft> {
     ) -> Result<Self, Vec<Refused>> {
         let draw = Draw { config, board, hardware, archive, boot };
         let mut errors = Vec::new();
+        cpus::check_vhe(&draw, &mut errors);
         let shares = cpus::assign(&draw, &mut errors);
         let ram = memory::divide(&draw, &mut errors);
         let console = console::choose(&draw, &mut errors);

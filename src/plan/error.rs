@@ -8,6 +8,7 @@ sentences! {
     NOT_A_CPU = NOT_A_CPU, "%: `cpus` has %, but % is no CPU that can be used: name one of /cpus that is enabled";
     CPU_TWICE = CPU_TWICE, "% and % both claim CPU % (%): take it out of one";
     TOO_FEW_CPUS = TOO_FEW_CPUS, "% wants % CPUs, but only % are left of the board's %: ask for fewer, or take some from another cell";
+    NO_VHE = VHE, "%: `vhe` is \"on\", but % is a CPU without FEAT_VHE: say \"auto\" or \"off\"";
     NO_CPU = NO_CPU, "% has no CPU: the other cells have them all, leave it at least one";
     ROOT_MEMORY = NOT_IN_ROOT, "% is the root cell and has all memory that the others leave: take out its `memory`";
     NO_MEMORY = MISSING, "% does not say how much `memory` it needs";

@@ -66,6 +66,8 @@ codes! {
     NO_CPU = 106;
     /// More memory wanted than is free.
     TOO_LITTLE_MEMORY = 108;
+    /// VHE on a CPU without, or none on a CPU that cannot do without.
+    VHE = 109;
 
     /// A device's name that is nothing a cell can own.
     NOT_A_DEVICE = 201;

@@ -102,7 +102,10 @@ fn synchronous<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, go: impl Go<
         Syndrome::Sysreg(access) => sysreg::handle(vcpu, machine, access, go),
         Syndrome::DataAbort(abort) => abort::data(vcpu, machine, abort, go),
         Syndrome::Other(class) => {
-            let resume = other::handle(vcpu, machine, class);
+            let resume = match class {
+                other::WAIT => other::wait(vcpu, machine),
+                _ => other::handle(vcpu, machine, class),
+            };
             go(vcpu, machine, resume)
         }
     }

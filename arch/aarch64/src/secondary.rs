@@ -99,10 +99,11 @@ const TOO_NARROW: u8 = 2;
 
 const _: () = assert!(offset_of!(MmuRegisters, tcr) == 8 && offset_of!(MmuRegisters, sctlr) == 24);
 const _: () = assert!(offset_of!(Secondary, mmu) == 0);
-const _: () = assert!(offset_of!(Secondary, stack) == 32);
-const _: () = assert!(offset_of!(Secondary, emergency) == 40);
-const _: () = assert!(offset_of!(Secondary, affinity) == 48);
-const _: () = assert!(offset_of!(Secondary, next) == 56);
+const _: () = assert!(offset_of!(MmuRegisters, hcr) == 32);
+const _: () = assert!(offset_of!(Secondary, stack) == 40);
+const _: () = assert!(offset_of!(Secondary, emergency) == 48);
+const _: () = assert!(offset_of!(Secondary, affinity) == 56);
+const _: () = assert!(offset_of!(Secondary, next) == 64);
 
 /// The address of the first [`Secondary`] of those that are to leave a spin table; 0 for none.
 // SAFETY: nothing else has this name; `entry.S` reads it.

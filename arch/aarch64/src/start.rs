@@ -25,7 +25,7 @@ use crate::cpu::{Controller, Cpu};
 use crate::el2::{self, Features};
 use crate::mmu::{self, Space};
 use crate::secondary::{self, AnyGic, Context};
-use crate::{cpu, entry, gic, gicv2, heap, stop, uart, world};
+use crate::{cpu, entry, gic, gicv2, heap, regime, stop, uart, world};
 
 // A section of its own, behind what is small and then shares a page with the data.
 // SAFETY: the link script puts it with the rest of what begins as zero.
@@ -47,13 +47,8 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
     unsafe { entry::enable_mmu(&mmu::registers(&space)) };
     // SAFETY: mapped by `first_map`; nobody writes to it before a guest runs, and none runs before it is copied.
     let blob: &'static [u8] = unsafe { bytes(tree) };
-    // Without a tree that can be read there is no console to say so on.
-    let Ok(early) = early::read(blob) else { stop::halt() };
-    console(&mut space, &early);
     el2::init(&features);
-    info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
-    let done = reserve(&mut space, &early, tree)
-        .and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
+    let done = reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(space, blob, loaded, entered));
     let Err(Refused) = done;
     error!("nothing was started");
     stop::halt()
@@ -61,7 +56,7 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
 
 /// Maps the image and the tree; `None` if `at` is no tree.
 fn first_map(features: &Features, at: u64) -> Option<(Space, Span<Pa>)> {
-    let mut space = mmu::new_space(features.pa_range(), &TABLES)?;
+    let mut space = mmu::new_space(features.pa_range(), regime::of_cpu().at_entry(), &TABLES)?;
     for (span, window) in entry::sections().into_iter().flatten() {
         mmu::map(&mut space, span, window).ok()?;
     }
@@ -94,8 +89,14 @@ fn console(space: &mut Space, early: &Early<'_>) {
     }
 }
 
-/// Maps the archive, and gives the heap its memory.
-fn reserve(space: &mut Space, early: &Early<'_>, tree: Span<Pa>) -> Result<Boot, Refused> {
+/// Finds the console, maps the archive, and gives the heap its memory. Apart from what follows: what was read early takes a good part
+/// of the boot stack.
+#[inline(never)]
+fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refused> {
+    // Without a tree that can be read there is no console to say so on.
+    let Ok(early) = &early::read(blob) else { stop::halt() };
+    console(space, early);
+    info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
     let image = entry::image().ok_or_else(|| refuse(code::MAP_BUG, &"the image has no size"))?;
     let span = pool::find_archive(early).map_err(|e| refuse(e.code(), &e))?;
     mmu::map(space, span, Window::ReadOnly).map_err(|e| refuse(e.code(), &e))?;
@@ -123,7 +124,6 @@ fn refuse_all(errors: Vec<BootError>) -> Refused {
 }
 
 fn boot_cells(
-    features: Features,
     mut space: Space,
     blob: &'static [u8],
     loaded: Boot,
@@ -132,6 +132,7 @@ fn boot_cells(
     // SAFETY: `reserve` mapped it; it is never written.
     let archive = unsafe { bytes(loaded.archive) };
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
+    let features = regime::choose(survey.vhe, &mut space).map_err(|e| refuse(code::VHE, &e))?;
     if let Some(gic) = gicv2::map(&mut space, &survey.hardware.gic).map_err(|e| refuse(e.code(), &e))? {
         return run_cells(gic, features, space, survey, entered);
     }
@@ -144,7 +145,8 @@ fn boot_cells(
 }
 
 /// The rest, with the GIC that the board has.
-fn run_cells<G: Controller>(
+#[inline(never)]
+fn run_cells<G>(
     gic: G,
     features: Features,
     mut space: Space,
@@ -152,7 +154,7 @@ fn run_cells<G: Controller>(
     entered: u64,
 ) -> Result<Infallible, Refused>
 where
-    G: Into<AnyGic>,
+    G: Controller + Into<AnyGic>,
     Cpu<G>: Machine,
 {
     let tree = survey.plan.boot.tree;

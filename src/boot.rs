@@ -178,10 +178,10 @@ impl<'a> Survey<'a> {
         else {
             return Err(errors);
         };
-        all(hardware.not_driven(&tree), &mut errors, BootError::Hardware);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        hardware
+            .not_startable(&tree)
+            .into_iter()
+            .for_each(|error| log::error!("{}", BootError::Hardware(error)));
         let plan =
             Plan::draft(&config, &tree, &hardware, &archive, boot).and_then(|plan| plan.check(&hardware));
         let plan = plan.map_err(|e| {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::HardwareError;
-use crate::addr::Pa;
+use crate::addr::{PAGE, Pa, Span};
 use crate::cpu::{Affinity, MAX_CPUS, PcpuId};
 use crate::tree::{Node, NodeId, Tree};
 
@@ -109,4 +109,15 @@ pub(super) fn psci(tree: &Tree<'_>) -> Option<Psci> {
         _ => return None,
     };
     Some(Psci { node: node.id(), conduit })
+}
+
+/// What firmware keeps: what the tree reserves, and where CPUs wait, whether that is reserved or not.
+pub(super) fn firmware(tree: &Tree<'_>, cpus: &[Cpu]) -> Vec<Span<Pa>> {
+    let mut kept = tree.reservations().to_vec();
+    for cpu in cpus {
+        let Start::SpinTable(at) = cpu.start else { continue };
+        let page = Span::new(at, 8).and_then(|word| word.widened_to(PAGE));
+        kept.extend(page.filter(|page| !kept.iter().any(|span| span.covers(page))));
+    }
+    kept
 }

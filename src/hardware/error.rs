@@ -58,7 +58,7 @@ pub enum HardwareError {
     },
     /// A CPU that PSCI does not start, at boot.
     #[error(
-        "{node} is not started by PSCI (`enable-method`): this version of Bulkhead plans for such a board, but cannot boot there yet"
+        "{node}: nothing starts this CPU, neither PSCI by SMC nor a spin table (`enable-method`, `cpu-release-addr`): correct the board's tree, or do without the CPU"
     )]
     CpuStart {
         /// The CPU's node.

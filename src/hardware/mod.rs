@@ -9,6 +9,7 @@ mod gic;
 mod interrupts;
 mod known;
 mod memory;
+mod power;
 
 use alloc::vec::Vec;
 
@@ -19,6 +20,7 @@ pub use error::HardwareError;
 pub use gic::{Gic, Timer};
 pub use known::{is_no_master, is_passive, is_without_vhe};
 pub use memory::Reserved;
+pub use power::PowerManager;
 
 use crate::addr::{Pa, Span};
 use crate::tree::{Node, NodeId, Tree};
@@ -30,7 +32,7 @@ pub struct Hardware {
     pub cpus: Vec<Cpu>,
     /// Its memory: rising, disjoint, none touching the next.
     pub memory: Vec<Span<Pa>>,
-    /// Memory that firmware keeps to itself (the memory reservation block), as the tree has it.
+    /// Memory that firmware keeps to itself: the memory reservation block, as the tree has it, and the pages of spin tables.
     pub firmware: Vec<Span<Pa>>,
     /// The static regions of /reserved-memory, as the tree has them.
     pub reserved: Vec<Reserved>,
@@ -40,6 +42,8 @@ pub struct Hardware {
     pub timer: Timer,
     /// How firmware is called.
     pub psci: Option<Psci>,
+    /// What switches the board off where firmware does not.
+    pub power: Option<PowerManager>,
     /// The console that firmware used.
     pub stdout: Option<Stdout>,
     /// Everything else that can have an owner, in tree order: each enabled node that says what it is
@@ -72,9 +76,11 @@ impl Hardware {
             (Some(gic), Some(timer)) => {
                 let psci = cpus::psci(tree);
                 let devices = devices::read(tree, &gic, &mut errors);
-                let firmware = tree.reservations().to_vec();
+                let firmware = cpus::firmware(tree, &cpus);
                 let stdout = stdout(tree);
-                let read = Self { cpus, memory, firmware, reserved, gic, timer, psci, stdout, devices };
+                let power = PowerManager::of(tree, &devices);
+                let read =
+                    Self { cpus, memory, firmware, reserved, gic, timer, psci, power, stdout, devices };
                 if tree.is_exhausted() {
                     return Err(Vec::from([HardwareError::TooEntangled]));
                 }
@@ -84,14 +90,16 @@ impl Hardware {
         }
     }
 
-    /// What this version can plan for but not drive: the boot is refused for it.
-    pub fn not_driven(&self, tree: &Tree<'_>) -> Vec<HardwareError> {
-        let path = |node| tree.node(node).path();
-        // A single CPU runs already.
-        let psci = |cpu: &&Cpu| cpu.start == Start::Psci && self.psci.is_some();
-        let other = self.cpus.iter().filter(|_| self.cpus.len() > 1).find(|cpu| !psci(cpu));
-        let cpu = other.map(|cpu| HardwareError::CpuStart { node: path(cpu.node) });
-        cpu.into_iter().collect()
+    /// The CPUs that nothing starts. The one that boots runs already; what has others does without them.
+    pub fn not_startable(&self, tree: &Tree<'_>) -> Vec<HardwareError> {
+        let psci = self.psci.is_some_and(|psci| psci.conduit == Conduit::Smc);
+        let stuck = |cpu: &&Cpu| match cpu.start {
+            Start::Psci => !psci,
+            Start::SpinTable(_) => false,
+            Start::Unknown => true,
+        };
+        let cpus = self.cpus.iter().filter(|_| self.cpus.len() > 1).filter(stuck);
+        cpus.map(|cpu| HardwareError::CpuStart { node: tree.node(cpu.node).path() }).collect()
     }
 
     /// The device that this node is, or is a part of.

@@ -221,7 +221,7 @@ fn a_board_that_cannot_be_used_says_everything_that_is_wrong() {
 }
 
 #[test]
-fn a_gicv2_is_understood_and_spin_tables_are_not_driven() {
+fn a_gicv2_with_spin_tables_is_understood() {
     read(&Board { v2: true, ..Board::default() }.tree(), |tree, hw| {
         assert_eq!((hw.gic.gicd, hw.gic.gicc), (span(0x800_0000, 0x1000), Some(span(0x801_0000, 0x2000))));
         let direct = InterruptMode::Direct { own_wfi: false };
@@ -231,13 +231,23 @@ fn a_gicv2_is_understood_and_spin_tables_are_not_driven() {
         assert_eq!((hw.gic.gicr.len(), hw.gic.frames.len(), hw.gic.maintenance.intid()), (0, 4, 25));
         assert_eq!((hw.cpus[3].start, hw.psci), (Start::SpinTable(Pa(0xf0)), None));
         assert_eq!(spis(hw.device(tree.at("/pl011@9000000").unwrap().id()).unwrap()), [1]);
-        let not_driven = hw.not_driven(tree);
-        let cpu = "/cpus/cpu@0".to_string();
-        assert_eq!(not_driven, [HardwareError::CpuStart { node: cpu }]);
+        assert_eq!(hw.not_startable(tree), []);
+        assert!(hw.firmware.contains(&span(0, 0x1000)), "where they wait is nobody's: {:?}", hw.firmware);
     });
-    read(&Board::default().tree(), |tree, hw| assert_eq!(hw.not_driven(tree), []));
-    let one = Board { cpus: 1, v2: true, ..Board::default() };
-    read(&one.tree(), |tree, hw| assert_eq!(hw.not_driven(tree), [], "it runs already"));
+    read(&Board::default().tree(), |tree, hw| assert_eq!(hw.not_startable(tree), []));
+}
+
+#[test]
+fn a_cpu_that_nothing_starts_is_named() {
+    let lost = |cpus| {
+        // Its CPUs say PSCI, and there is none.
+        let mut blob = Board { cpus, ..Board::default() }.tree().blob();
+        let psci = blob.windows(9).position(|bytes| bytes == b"arm,psci-").unwrap();
+        blob[psci..psci + 20].iter_mut().for_each(|byte| *byte = if *byte == b'p' { b'x' } else { *byte });
+        let tree = Tree::parse(&blob).unwrap();
+        Hardware::read(&tree).unwrap().not_startable(&tree).len()
+    };
+    assert_eq!((lost(1), lost(4)), (0, 4), "a single one runs already");
 }
 
 #[test]

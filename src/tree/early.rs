@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 use super::ranges::{Bus, translate};
 use super::values::{Strings, up_to};
 use super::{Blob, MAX_DEPTH, Prop, Token, TreeError, used_size};
-use crate::addr::{Pa, Span};
+use crate::addr::{PAGE, Pa, Span};
 use crate::refusal::{Code, Place, Refusal, code};
 
 /// The most banks of memory that are used before there is a heap.
@@ -105,6 +105,11 @@ pub fn read(blob: &[u8]) -> Result<Early<'_>, TreeError> {
                 ([_, node], "stdout-path" | "linux,stdout-path") if node.name == "chosen" => {
                     stdout = prop.str();
                 }
+                // Where a CPU waits (Devicetree Specification 3.8.1), whether it is reserved or not.
+                ([_, node, _], "cpu-release-addr") if node.name == "cpus" => {
+                    let word = prop.u64().and_then(|at| Span::new(Pa(at), 8)?.widened_to(PAGE));
+                    word.into_iter().for_each(|page| early.keep(page));
+                }
                 _ => path.note(&prop),
             },
             Token::End => {
@@ -128,6 +133,13 @@ impl Early<'_> {
     fn add_bank(&mut self, span: Span<Pa>) {
         if self.memory.try_push(span).is_err() {
             self.left_out = Some(EarlyError::Banks);
+        }
+    }
+
+    /// Reserves what is not yet reserved as a whole.
+    fn keep(&mut self, page: Span<Pa>) {
+        if !self.reserved.iter().any(|span| span.covers(&page)) {
+            self.reserve(page);
         }
     }
 

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::board::{Board, BoardError};
 use crate::new::CellWish;
+use crate::pack::boot::BootBoard;
 use crate::qemu::Machine;
 
 /// Divides one Arm machine into cells: describe, check, look, pack, run
@@ -103,17 +104,28 @@ Keys: cpus (how many, or a name), memory, device, image, kernel, initrd, bootarg
 Examples:
   bulkhead pack cells.dts -o my.cells
   bulkhead pack cells.dts --dir images -o my.cells
+  bulkhead pack cells.dts --board rpi4 --tree bcm2711-rpi-4-b.dtb -o /media/boot
 
-Images that are packed with gzip are unpacked. Equal ones are stored once.")]
+With --board the output is a folder, the board's boot partition: the hypervisor, the archive, the tree, and what the loader reads \
+(config.txt, boot.scr). Images that are packed with gzip are unpacked. Equal ones are stored once.")]
     Pack {
         /// The description: device-tree source, or a blob (.dtb)
         cells: PathBuf,
-        /// The archive to write
+        /// The archive to write; with --board, the folder
         #[arg(short, long)]
         output: PathBuf,
         /// The folder of the images; the description's own if left out
         #[arg(long, value_name = "IMAGES")]
         dir: Option<PathBuf>,
+        /// Write all files of this board's boot partition
+        #[arg(long, requires = "tree")]
+        board: Option<BootBoard>,
+        /// The board's tree, with --board
+        #[arg(long, requires = "board", value_name = "DTB")]
+        tree: Option<PathBuf>,
+        /// The hypervisor, with --board
+        #[arg(long, default_value = "target/bulkhead.bin")]
+        image: PathBuf,
     },
     /// Boot an archive or a description on QEMU's virt machine; Ctrl-a x ends it
     ///

@@ -73,9 +73,16 @@ fn command(command: Command) -> Result<ExitCode> {
                 None => print!("{text}"),
             }
         }
-        Command::Pack { cells, output, dir } => {
+        Command::Pack { cells, output, dir, board, tree, image } => {
             plan::description(&cells)?;
-            write(&output, &pack::pack(&cells, &images(&cells, dir.as_deref()))?)?;
+            let archive = pack::pack(&cells, &images(&cells, dir.as_deref()))?;
+            match board.zip(tree) {
+                Some((board, tree)) => {
+                    let parts = pack::boot::Parts { image: &image, tree: &tree, archive: &archive };
+                    pack::boot::write(board, &output, parts)?;
+                }
+                None => write(&output, &archive)?,
+            }
         }
         Command::Run { archive, image, check: true, machine, .. } => {
             match demo::check(&machine.machine(), image, archive, &|step| println!("check: {step}")) {

@@ -121,7 +121,7 @@ pub fn check_as_loaded(
         Undecided::Board(mistakes) => desk.refuse(vec![], mistakes),
         Undecided::Plan(errors) => desk.refuse(with_notes(Mistake::all(&errors), &missing), vec![]),
     })?;
-    notes.extend(assumed::not_bootable(&hardware, &tree));
+    notes.extend(assumed::not_startable(&hardware, &tree));
     let name = cells.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Fit { plan, config, hardware, board: board_blob, name, notes })
 }

@@ -2,6 +2,7 @@
 
 use bulkhead::addr::Ipa;
 use bulkhead::cpu::{Affinity, PcpuId};
+use bulkhead::hardware::PowerManager;
 use bulkhead::ports::TlbMaint;
 use spin::Mutex;
 
@@ -22,6 +23,8 @@ pub struct Cpu<G> {
     pub(crate) rpr_shift: u8,
     /// Whether firmware answers SMC.
     pub(crate) conduit: bool,
+    /// What switches the machine off where it does not.
+    pub(crate) power: Option<PowerManager>,
     /// The state of [`bulkhead::ports::Entropy`] where the CPU has no generator.
     pub(crate) seed: u64,
 }
@@ -51,7 +54,17 @@ impl<G: Controller> Cpu<G> {
     /// This CPU; its EL2 and GIC interface are initialised.
     pub fn new(gic: G, space: &'static Mutex<Space>, conduit: bool, seed: u64) -> Self {
         let Facts { lr_count, priority_bits, rpr_shift } = gic.facts();
-        Self { features: Features::read(), gic, space, lr_count, priority_bits, rpr_shift, conduit, seed }
+        Self {
+            features: Features::read(),
+            gic,
+            space,
+            lr_count,
+            priority_bits,
+            rpr_shift,
+            conduit,
+            power: None,
+            seed,
+        }
     }
 }
 

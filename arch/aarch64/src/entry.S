@@ -132,7 +132,28 @@ bulkhead_load_mmu:
     isb
     ret
 
-// Firmware starts the other CPUs here with x0 = their `Secondary` (see start.rs for the offsets).
+// CPUs that leave a spin table come here, with nothing in their registers. Each looks for its `Secondary` by its affinity (offsets:
+// secondary.rs). Several may share a release address, so one that is in no cell can come too: it waits for ever.
+.global bulkhead_spin_entry
+bulkhead_spin_entry:
+    msr     daifset, #0xf
+    mrs     x1, mpidr_el1
+    mov     x2, #0xffffff
+    orr     x2, x2, #(0xff << 32)
+    and     x1, x1, x2              // Aff3, Aff2 to Aff0
+    adrp    x0, bulkhead_waited_for
+    add     x0, x0, :lo12:bulkhead_waited_for
+    ldr     x0, [x0]
+1:  cbz     x0, 2f
+    ldr     x2, [x0, #56]
+    cmp     x2, x1
+    b.eq    bulkhead_secondary_entry
+    ldr     x0, [x0, #64]
+    b       1b
+2:  wfi
+    b       2b
+
+// Firmware starts the other CPUs here with x0 = their `Secondary` (offsets: secondary.rs).
 .global bulkhead_secondary_entry
 bulkhead_secondary_entry:
     msr     daifset, #0xf

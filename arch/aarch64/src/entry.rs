@@ -17,6 +17,7 @@ unsafe extern "C" {
     static bulkhead_emergency_guard: u8;
     static bulkhead_boot_stack_end: u8;
     static bulkhead_secondary_entry: u8;
+    static bulkhead_spin_entry: u8;
 
     fn bulkhead_enable_mmu(ttbr: u64, tcr: u64, mair: u64, sctlr: u64, hcr: u64, start: u64, end: u64);
     fn bulkhead_load_mmu(ttbr: u64, tcr: u64, mair: u64, sctlr: u64, hcr: u64);
@@ -53,6 +54,11 @@ pub fn sections() -> [Option<(Span<Pa>, Window)>; 5] {
 /// Where firmware is to start another CPU.
 pub fn secondary() -> Pa {
     at(&raw const bulkhead_secondary_entry)
+}
+
+/// Where a CPU goes that leaves a spin table.
+pub fn spin_entry() -> Pa {
+    at(&raw const bulkhead_spin_entry)
 }
 
 /// Registers that turn EL2's MMU on.

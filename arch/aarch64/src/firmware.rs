@@ -2,7 +2,8 @@
 
 use core::arch::asm;
 
-use bulkhead::ports::Firmware;
+use bulkhead::hardware::PowerManager;
+use bulkhead::ports::{Devices, Firmware};
 
 use crate::cpu::Cpu;
 
@@ -51,6 +52,10 @@ impl<G> Firmware for Cpu<G> {
     fn power_off(&mut self) {
         if self.conduit {
             system_off();
+        } else if let Some(power) = self.power
+            && self.open(power.page, &mut |registers| PowerManager::switch_off(registers)).is_err()
+        {
+            log::error!("no memory to reach what switches the machine off");
         }
     }
 }

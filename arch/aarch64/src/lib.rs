@@ -2,6 +2,7 @@
 //!
 //! In reading order:
 //! - `entry`: the image's head, relocation, the way of each CPU into Rust. `start`: from there to the policy's boot.
+//!   `secondary`: the other CPUs.
 //! - `sysreg`, `el2`, `el1`, `debug`: registers that `aarch64-cpu` lacks; EL2's controls; the guest's registers at the start of a life.
 //! - `world`: into the guest and back; EL2's vectors.
 //! - `regime`: with FEAT_VHE or without.
@@ -50,6 +51,8 @@ mod heap;
 mod memory;
 #[expect(unsafe_code, reason = "the MMU is turned off and on again under the code that runs")]
 mod regime;
+#[expect(unsafe_code, reason = "the other CPUs' entry points, and the store that a spin table waits for")]
+mod secondary;
 #[expect(unsafe_code, reason = "boot hands raw memory to safe code, once")]
 mod start;
 #[expect(unsafe_code, reason = "the panic printer walks frame pointers")]

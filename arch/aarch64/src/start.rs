@@ -4,17 +4,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt::{Display, Write};
-use core::mem::offset_of;
-use core::sync::atomic::{AtomicU8, Ordering};
 
-use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
-use bulkhead::addr::{Address, PAGE, Pa, Span};
+use bulkhead::addr::{Pa, Span};
 use bulkhead::archive;
 use bulkhead::boot::{BootError, Survey, Translation};
 use bulkhead::cell::System;
-use bulkhead::cpu::PcpuId;
-use bulkhead::hardware::Conduit;
-use bulkhead::paging::{MapError, Table, Tables, Window};
+use bulkhead::hardware::{Conduit, Start};
+use bulkhead::paging::{MapError, Table, Window};
 use bulkhead::plan::{Boot, Console, pool};
 use bulkhead::ports::{Machine, Serial};
 use bulkhead::refusal::{Code, Refusal, code};
@@ -27,11 +23,9 @@ use spin::Mutex;
 
 use crate::cpu::{Controller, Cpu};
 use crate::el2::{self, Features};
-use crate::entry::{self, MmuRegisters};
-use crate::gic::{self, Gic};
-use crate::gicv2::{self, Gicv2};
 use crate::mmu::{self, Space};
-use crate::{cache, cpu, firmware, heap, regime, stop, time, uart, world};
+use crate::secondary::{self, AnyGic, Context};
+use crate::{cpu, entry, gic, gicv2, heap, regime, stop, uart, world};
 
 // A section of its own, behind what is small and then shares a page with the data.
 // SAFETY: the link script puts it with the rest of what begins as zero.
@@ -40,10 +34,6 @@ static TABLES: [Table; mmu::BOOT_TABLES] = [const { Table::new() }; mmu::BOOT_TA
 
 /// The largest tree that `booting.rst` allows.
 const TREE_MAX: usize = 2 << 20;
-/// Pages of a secondary CPU's stack: a guard page, the stack, the emergency stack. The heap hands out powers of two.
-const STACK_PAGES: usize = 1 + STACK_DATA_PAGES + 1;
-const STACK_DATA_PAGES: usize = 2;
-const _: () = assert!(STACK_PAGES.is_power_of_two());
 
 /// The boot CPU, EL2, MMU and caches off: no lock and no exclusive works yet (Arm ARM B2.9.2).
 #[unsafe(no_mangle)]
@@ -172,7 +162,8 @@ where
     let serial = own.and_then(|own| start_serial(&mut space, &own));
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
     let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
-    let context = Context { gic: gic.into(), space, conduit, seed: survey.seed() };
+    let context =
+        Context { gic: gic.into(), space, conduit, power: survey.hardware.power, seed: survey.seed() };
     let mine = survey.hardware.cpus.iter().find(|c| c.affinity == cpu::affinity());
     let me = mine
         .ok_or_else(|| {
@@ -189,6 +180,7 @@ where
         .map_err(|e| refuse(e.code(), &e))?;
     let translation =
         Translation { pa_range: features.pa_range(), vmid16: features.wide_vmid(), take: heap::take_tables };
+    let starts: Vec<Start> = survey.hardware.cpus.iter().map(|cpu| cpu.start).collect();
     let shared = survey.gic(&machine, sgi);
     let mut system = survey.build(shared, translation, serial).map_err(|e| refuse_all(alloc::vec![e]))?;
     system.entered = entered;
@@ -204,7 +196,7 @@ where
     // SAFETY: `start_serial` has mapped it, or there would be no console.
     unsafe { uart::hand_over(console.map(|(console, own)| (console, own.at, own.model))) };
     system.came(me, &machine);
-    start_secondaries(system, me, context, &mut |id| system.never_came(id, &mut machine));
+    secondary::start_all(system, me, context, &starts, &mut |id| system.never_came(id, &mut machine));
     if let Some((_, own)) = console
         && let Some((cpu, seat)) = system.console_cpu(me)
     {
@@ -229,156 +221,6 @@ fn start_serial(space: &mut Space, own: &Console) -> Option<Box<dyn Serial>> {
     let mut uart = unsafe { uart::at(own.at, own.model) };
     uart.start();
     Some(Box::new(uart))
-}
-
-/// The GIC that the board has.
-#[derive(Clone, Copy)]
-enum AnyGic {
-    V2(Gicv2),
-    V3(Gic),
-}
-
-impl From<Gicv2> for AnyGic {
-    fn from(gic: Gicv2) -> Self {
-        Self::V2(gic)
-    }
-}
-
-impl From<Gic> for AnyGic {
-    fn from(gic: Gic) -> Self {
-        Self::V3(gic)
-    }
-}
-
-/// What is the same for every CPU.
-#[derive(Clone, Copy)]
-struct Context {
-    gic: AnyGic,
-    space: &'static Mutex<Space>,
-    conduit: bool,
-    seed: u64,
-}
-
-impl Context {
-    fn cpu<G: Controller>(&self, gic: G) -> Cpu<G> {
-        let seed = self.seed ^ cpu::affinity().get() << 32 ^ time::counter();
-        Cpu::new(gic, self.space, self.conduit, seed)
-    }
-}
-
-/// What a secondary CPU finds in x0 when firmware starts it.
-#[repr(C)]
-struct Secondary {
-    mmu: MmuRegisters,
-    stack: u64,
-    emergency: u64,
-    id: PcpuId,
-    context: Context,
-    system: &'static System,
-    state: AtomicU8,
-}
-
-/// What became of a CPU that was started.
-const CALLED: u8 = 0;
-const ARRIVED: u8 = 1;
-/// Its cell needs more bits of physical address than it has.
-const TOO_NARROW: u8 = 2;
-
-const _: () = assert!(offset_of!(MmuRegisters, tcr) == 8 && offset_of!(MmuRegisters, sctlr) == 24);
-const _: () = assert!(offset_of!(Secondary, mmu) == 0);
-const _: () = assert!(offset_of!(MmuRegisters, hcr) == 32);
-const _: () = assert!(offset_of!(Secondary, stack) == 40);
-const _: () = assert!(offset_of!(Secondary, emergency) == 48);
-
-/// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
-fn start_secondaries(
-    system: &'static System,
-    me: PcpuId,
-    context: Context,
-    never_came: &mut dyn FnMut(PcpuId),
-) {
-    let others = || system.cpus().filter(|(id, _)| *id != me);
-    let mmu = mmu::registers(&context.space.lock());
-    let mut called: Vec<&'static Secondary> = Vec::new();
-    for (id, seat) in others() {
-        let Some(pages) = heap::take_tables(STACK_PAGES).map(Tables::keep) else {
-            error!("no memory for the stack of {id}");
-            never_came(id);
-            continue;
-        };
-        let base = pages.first().map_or(0, |page| page.pa().get());
-        if let Some(guard) = Span::new(Pa(base), PAGE)
-            && let Err(e) = mmu::unmap(&mut context.space.lock(), guard)
-        {
-            error!("no guard page for {id}: {e}");
-        }
-        let secondary: &'static Secondary = Box::leak(Box::new(Secondary {
-            mmu,
-            stack: base + PAGE * (1 + STACK_DATA_PAGES as u64),
-            emergency: base + PAGE * STACK_PAGES as u64,
-            id,
-            context,
-            system,
-            state: AtomicU8::new(CALLED),
-        }));
-        // The other CPU reads this with its caches off.
-        cache::clean_value(secondary);
-        match firmware::cpu_on(
-            seat.affinity.get(),
-            entry::secondary().0,
-            core::ptr::from_ref(secondary).addr() as u64,
-        ) {
-            Ok(()) => called.push(secondary),
-            Err(code) => {
-                error!("firmware does not start {} (affinity {}): PSCI error {code}", id, seat.affinity);
-                never_came(id);
-            }
-        }
-    }
-    let deadline = time::counter() + CNTFRQ_EL0.get();
-    for secondary in called {
-        while secondary.state.load(Ordering::Acquire) == CALLED && time::counter() < deadline {
-            core::hint::spin_loop();
-        }
-        let why = match secondary.state.load(Ordering::Acquire) {
-            ARRIVED => continue,
-            TOO_NARROW => "reaches fewer physical addresses than its cell has: give that CPU to another cell",
-            _ => "was started and did not arrive within a second",
-        };
-        error!("{} {why}", secondary.id);
-        never_came(secondary.id);
-    }
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
-    let features = Features::read();
-    el2::init(&features);
-    match me.context.gic {
-        AnyGic::V2(gic) => arrive(me, gic, &features),
-        AnyGic::V3(gic) => arrive(me, gic, &features),
-    }
-}
-
-/// The rest of a secondary CPU's way, with the GIC that the board has.
-fn arrive<G: Controller>(me: &'static Secondary, gic: G, features: &Features) -> !
-where
-    Cpu<G>: Machine,
-{
-    gic.init();
-    let mut machine = me.context.cpu(gic.of(me.id));
-    if !me.system.can_run(me.id, features.pa_range(), features.wide_vmid()) {
-        me.state.store(TOO_NARROW, Ordering::Release);
-        stop::halt();
-    }
-    if let Err(e) = physical::init_redistributor(&mut machine, me.id, &me.system.gic.sgi, me.system.gic.ppis)
-    {
-        error!("{}: {e}", me.id);
-        stop::halt();
-    }
-    me.system.came(me.id, &machine);
-    me.state.store(ARRIVED, Ordering::Release);
-    world::run(me.system, me.id, &mut machine)
 }
 
 /// Entered at EL1 or EL3, MMU off: says so and stops.

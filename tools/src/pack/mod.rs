@@ -2,6 +2,7 @@
 //! initramfs. `cells.dtb` comes first, then the images in the description's order, each starting at a multiple of
 //! 4 KiB, equal ones stored once. The same input gives the same bytes on every machine.
 
+pub mod boot;
 mod images;
 #[cfg(test)]
 mod tests;

@@ -46,7 +46,7 @@ fn place(blob: &[u8], path: &str, size: usize) -> Option<usize> {
     None
 }
 
-/// What stands in the way of booting this version on the board, though it can be planned for.
-pub fn not_bootable(hardware: &Hardware, tree: &Tree<'_>) -> Vec<String> {
-    hardware.not_driven(tree).iter().map(ToString::to_string).collect()
+/// Which CPUs nothing starts.
+pub fn not_startable(hardware: &Hardware, tree: &Tree<'_>) -> Vec<String> {
+    hardware.not_startable(tree).iter().map(ToString::to_string).collect()
 }

@@ -303,9 +303,7 @@ fn a_cell_beyond_the_cpus_reach_is_refused_by_name() {
     let board = loaded.machine(&survey);
     // 32 bits of physical address, and the board has PCI windows behind them.
     let gic = survey.gic(&Fake::new(&board, 0), sgi());
-    let Err(refused) = survey.build(gic, translation(0), None) else {
-        panic!("built")
-    };
+    let Err(refused) = survey.build(gic, translation(0), None) else { panic!("built") };
     assert!(
         matches!(&refused, BootError::Cell { cell, error: CellError::Geometry(_) } if cell == "linux"),
         "{refused}"

@@ -2,10 +2,10 @@
 
 use super::sample::{Board, SOC, soc_device};
 use super::*;
-use crate::vcpu::InterruptMode;
 use crate::cpu::PcpuId;
 use crate::intid::{Spi, Trigger};
 use crate::tree::sample::{Sample, node};
+use crate::vcpu::InterruptMode;
 
 fn span(start: u64, size: u64) -> Span<Pa> {
     Span::new(Pa(start), size).unwrap()

@@ -3,12 +3,12 @@
 //! What has no row reads as zero and ignores writes, and so does an access of a width that the register does not have
 //! (IHI 0069H 12.1.3 leaves both open). Rows that read as zero and ignore writes are written out where a reader would miss them.
 
+use super::cell::SGIS;
 use super::offsets::{
     GICD_CLRSPI_NSR, GICD_CTLR, GICD_IIDR, GICD_IROUTER, GICD_SETSPI_NSR, GICD_SGIR, GICD_TYPER, GICR_CTLR,
     GICR_IIDR, GICR_TYPER, GICR_WAKER, ICACTIVER, ICENABLER, ICFGR, ICPENDR, ICPIDR2, IGROUPR, IPRIORITYR,
     ISACTIVER, ISENABLER, ISPENDR, ITARGETSR, PIDR2, SGI_BASE,
 };
-use super::cell::SGIS;
 use super::state::Scope;
 use super::{CellGic, GicCtx, GicPorts, identity, kick, sender, spi, state, targets, word};
 use crate::cpu::VcpuId;
@@ -226,12 +226,7 @@ pub fn gicd_access<'c, M: GicPorts>(
 
 /// An access to the distributor of a GICv2. Of each array, the first 32nd concerns the INTIDs of the vCPU that asks.
 #[inline(never)]
-fn banked_access<M: GicPorts>(
-    ctx: &mut GicCtx<'_, M>,
-    offset: u64,
-    width: Width,
-    write: Option<u64>,
-) -> u64 {
+fn banked_access<M: GicPorts>(ctx: &mut GicCtx<'_, M>, offset: u64, width: Width, write: Option<u64>) -> u64 {
     let Some((row, rel)) = DISTRIBUTOR_V2.find(offset as u32 & 0xffff, width) else { return 0 };
     let frame = (rel < u32::from(row.bytes) / 32).then_some(ctx.me);
     let at = At { frame, rel, width };

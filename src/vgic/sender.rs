@@ -62,9 +62,7 @@ impl CellGic {
 
     /// The vCPUs that have these CPU interfaces.
     pub(super) fn vcpus_at(&self, interfaces: u8) -> u8 {
-        let named = |id: &usize| {
-            self.target(*id).map_or(0, SgiTarget::interfaces) & interfaces != 0
-        };
+        let named = |id: &usize| self.target(*id).map_or(0, SgiTarget::interfaces) & interfaces != 0;
         (0..self.vcpu_count().min(8)).filter(named).fold(0, |mask, id| mask | 1 << (id & 7))
     }
 }
@@ -118,7 +116,8 @@ impl VcpuGic {
         intid: u32,
     ) {
         let place = intid as usize;
-        let (Some(senders), Some(priority)) = (own.soft_senders.get(place), own.soft_priority.get(place)) else {
+        let (Some(senders), Some(priority)) = (own.soft_senders.get(place), own.soft_priority.get(place))
+        else {
             return;
         };
         let priority = priority.load(Ordering::Relaxed);

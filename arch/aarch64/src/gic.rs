@@ -12,8 +12,8 @@ use bulkhead::paging::Window;
 use bulkhead::ports::{self, GicRegisters, GicVersion, VirtualInterface, Width};
 
 use crate::cpu::{Controller, Cpu, Facts};
-use crate::mmu::{self, Space};
 use crate::interface;
+use crate::mmu::{self, Space};
 use crate::sysreg::*;
 
 /// Bytes of a distributor's registers.
@@ -72,8 +72,7 @@ pub fn map(space: &mut Space, hardware: &Hardware) -> Result<Gic, &'static str> 
             {
                 *frame = Some(at);
             }
-            let stride =
-                gic.stride.unwrap_or(if kind & VLPIS != 0 { 2 * GICR_SIZE } else { GICR_SIZE });
+            let stride = gic.stride.unwrap_or(if kind & VLPIS != 0 { 2 * GICR_SIZE } else { GICR_SIZE });
             match at.checked_add(stride) {
                 Some(next) if kind & LAST == 0 && stride != 0 => at = next,
                 _ => break,

@@ -28,7 +28,7 @@ use crate::cpu::{Controller, Cpu};
 use crate::el2::{self, Features};
 use crate::entry::{self, MmuRegisters};
 use crate::gic::{self, Gic};
-use crate::gicv2::{self, Gicv2};
+use crate::gicv2::{self, AnyGic};
 use crate::mmu::{self, Space};
 use crate::{cache, cpu, firmware, heap, stop, time, uart, world};
 
@@ -189,8 +189,7 @@ where
     let translation =
         Translation { pa_range: features.pa_range(), vmid16: features.wide_vmid(), take: heap::take_tables };
     let shared = survey.gic(&machine, sgi);
-    let mut system =
-        survey.build(shared, translation, serial).map_err(|e| refuse_all(alloc::vec![e]))?;
+    let mut system = survey.build(shared, translation, serial).map_err(|e| refuse_all(alloc::vec![e]))?;
     system.entered = entered;
     system.free_memory = heap::free;
     let system: &'static System = Box::leak(Box::new(system));
@@ -229,25 +228,6 @@ fn start_serial(space: &mut Space, own: &Console) -> Option<Box<dyn Serial>> {
     let mut uart = unsafe { uart::Uart::new(own.at) };
     uart.start(own.sbsa);
     Some(Box::new(uart))
-}
-
-/// The GIC that the board has.
-#[derive(Clone, Copy)]
-enum AnyGic {
-    V2(Gicv2),
-    V3(Gic),
-}
-
-impl From<Gicv2> for AnyGic {
-    fn from(gic: Gicv2) -> Self {
-        Self::V2(gic)
-    }
-}
-
-impl From<Gic> for AnyGic {
-    fn from(gic: Gic) -> Self {
-        Self::V3(gic)
-    }
 }
 
 /// What is the same for every CPU.

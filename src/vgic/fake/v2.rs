@@ -49,9 +49,9 @@ impl GicRegisters for FakeV2 {
                 let target = if id < 32 { own } else { hw.spis.get(id).map_or(0, |irq| irq.route) };
                 value | target << (8 * n)
             }),
-            0xf10..0xf30 => {
-                bytes.fold(0, |value, n| value | u64::from(hw.cpus[me].senders[(offset as usize & 0xf) + n]) << (8 * n))
-            }
+            0xf10..0xf30 => bytes.fold(0, |value, n| {
+                value | u64::from(hw.cpus[me].senders[(offset as usize & 0xf) + n]) << (8 * n)
+            }),
             _ => hw.read(Some(me), offset, width),
         }
     }

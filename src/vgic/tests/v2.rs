@@ -84,7 +84,8 @@ impl Bench {
 
     fn access(&mut self, cpu: usize, at: u64, width: Width, write: Option<u64>) -> u64 {
         let (c, me) = self.places[cpu];
-        let (cell, shared, inboxes, vcpu) = (&self.cells[c], &self.shared, &self.inboxes, &mut self.vgics[cpu]);
+        let (cell, shared, inboxes, vcpu) =
+            (&self.cells[c], &self.shared, &self.inboxes, &mut self.vgics[cpu]);
         let rest = once(|machine| GicCtx { machine, vcpu, cell, shared, inboxes, me });
         let value = gicd_access(&mut self.cpus[cpu], cell, rest, at, width, write);
         (0..4).for_each(|cpu| self.run(cpu));
@@ -174,7 +175,12 @@ fn one_that_comes_again_while_it_is_handled_comes_after_its_end() {
 fn sgis_go_to_the_own_cell_alone() {
     let mut bench = Bench::new(false);
     // All, all others, oneself; the list names more CPUs than the cell has.
-    for (value, who) in [(0xff_0003, [1, 1, 1, 0]), (0x100_0003, [1, 0, 1, 0]), (0x200_0003, [0, 1, 0, 0]), (0x300_0003, [0; 4])] {
+    for (value, who) in [
+        (0xff_0003, [1, 1, 1, 0]),
+        (0x100_0003, [1, 0, 1, 0]),
+        (0x200_0003, [0, 1, 0, 0]),
+        (0x300_0003, [0; 4]),
+    ] {
         bench.write(1, 0xf00, value);
         for (cpu, count) in who.into_iter().enumerate() {
             assert_eq!(bench.drain(cpu), vec![(3, 1); count], "{value:#x} at {cpu}");

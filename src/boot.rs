@@ -11,8 +11,8 @@ use core::fmt;
 use crate::addr::{Ipa, Pa, Span};
 use crate::archive::{Archive, ArchiveError, DESCRIPTION};
 use crate::cell::{Cell, Space, System};
-use crate::config::{Config, ConfigError};
-use crate::console::Console;
+use crate::config::{Config, ConfigError, Vhe};
+use crate::console::{Console, Ports, RING};
 use crate::cpu::CellId;
 use crate::guest_tree::{self, GuestTree, GuestTreeError};
 use crate::hardware::{Conduit, Hardware, HardwareError};
@@ -132,12 +132,12 @@ pub struct Translation {
 }
 
 /// The cells that could be made.
-struct Made<'p> {
+struct Made {
     cells: Vec<Cell>,
     /// Their CPUs.
     cpus: Vec<CpuPlan>,
-    /// Their names, and the lines from their virtual UARTs.
-    wires: Vec<(&'p str, Option<Arc<Wire>>)>,
+    /// What of the console is theirs, and Bulkhead's, if there is one.
+    ports: Option<Ports>,
 }
 
 /// What there is and what shall become of it.
@@ -149,6 +149,8 @@ pub struct Survey<'a> {
     pub plan: Plan<Checked>,
     /// The board's tree.
     pub tree: Tree<'a>,
+    /// Whether EL2 is to run with FEAT_VHE.
+    pub vhe: Vhe,
     archive: &'a [u8],
 }
 
@@ -189,7 +191,7 @@ impl<'a> Survey<'a> {
         if config.hypervisor.print_plan {
             json::log(&plan, &tree);
         }
-        Ok(Self { hardware, plan, tree, archive: bytes })
+        Ok(Self { hardware, plan, tree, vhe: config.hypervisor.vhe, archive: bytes })
     }
 
     /// EL2's private interrupts.
@@ -223,14 +225,14 @@ impl<'a> Survey<'a> {
         translation: Translation,
         serial: Option<Box<dyn Serial>>,
     ) -> Result<System, BootError> {
-        let made = self.cells(&gic, translation)?;
+        let made = self.cells(&gic, translation, serial.is_some())?;
         Ok(self.together(made, gic, serial))
     }
 
     #[inline(never)]
-    fn together(&self, made: Made<'_>, mut gic: GicShared, serial: Option<Box<dyn Serial>>) -> System {
-        gic.console = self.plan.console.filter(|_| serial.is_some()).map(|own| own.spi);
-        let console = serial.map(|serial| Console::new(serial, made.wires.into_iter()));
+    fn together(&self, made: Made, mut gic: GicShared, serial: Option<Box<dyn Serial>>) -> System {
+        gic.console = self.plan.console.filter(|_| made.ports.is_some()).map(|own| own.spi);
+        let console = serial.zip(made.ports).map(|(serial, ports)| Console::new(serial, ports));
         let smc = self.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
         let mut system = System::new(made.cells, &made.cpus, gic, self.plan.boot.archive, smc);
         system.console = console;
@@ -239,21 +241,21 @@ impl<'a> Survey<'a> {
 
     /// Apart from what comes afterwards: the boot stack has room for one of the two at a time.
     #[inline(never)]
-    fn cells(&self, gic: &GicShared, translation: Translation) -> Result<Made<'_>, BootError> {
-        let mut cells = Vec::with_capacity(self.plan.cells.len());
-        let mut wires = Vec::with_capacity(self.plan.cells.len());
-        let mut cpus = Vec::with_capacity(self.plan.cpus.len());
+    fn cells(&self, gic: &GicShared, translation: Translation, console: bool) -> Result<Made, BootError> {
+        let count = self.plan.cells.len();
+        // Where there is no room for this there is none for a cell either, and then nothing is started.
+        let mut ports = console.then(|| Ports::new(count)).flatten();
         let mut left_out = None;
+        let mut cells = Vec::with_capacity(count);
+        let mut cpus = Vec::with_capacity(self.plan.cpus.len());
         for plan in &self.plan.cells {
             for warning in &plan.warnings {
                 log::warn!("cell {}: {warning}", plan.name);
             }
-            let wire = plan.uart.map(|_| Arc::<Wire>::default());
-            match self.cell(plan, gic, wire.clone(), translation, &mut cells) {
+            match self.cell(plan, gic, ports.as_mut(), translation, &mut cells) {
                 Ok(cell) => {
                     let own = self.plan.cpus.iter().filter(|cpu| cpu.cell == plan.id);
                     cpus.extend(own.map(|cpu| CpuPlan { cell, ..cpu.clone() }));
-                    wires.push((plan.name.as_str(), wire));
                 }
                 Err(error) => {
                     let error = BootError::Cell { cell: plan.name.clone(), error };
@@ -265,7 +267,7 @@ impl<'a> Survey<'a> {
         if let Some(error) = left_out.filter(|_| cells.is_empty()) {
             return Err(error);
         }
-        Ok(Made { cells, cpus, wires })
+        Ok(Made { cells, cpus, ports })
     }
 
     #[inline(never)]
@@ -273,7 +275,7 @@ impl<'a> Survey<'a> {
         &self,
         plan: &CellPlan,
         gic: &GicShared,
-        wire: Option<Arc<Wire>>,
+        ports: Option<&mut Ports>,
         translation: Translation,
         cells: &mut Vec<Cell>,
     ) -> Result<CellId, CellError> {
@@ -294,10 +296,16 @@ impl<'a> Survey<'a> {
             space.tables(),
             tree.bytes.len()
         );
-        if !pool::has_room(aside(plan)) {
+        let mut ring = Vec::new();
+        let own_ring = ports.is_some() && plan.uart.is_some();
+        if own_ring && !pool::reserve(&mut ring, RING) || !pool::has_room(aside(plan)) {
             return Err(CellError::NoMemory);
         }
-        let id = self.furnish(plan, gic, wire, registers, tree, cells)?;
+        let wire = plan.uart.map(|_| Arc::<Wire>::default());
+        let id = self.furnish(plan, gic, wire.clone(), registers, tree, cells)?;
+        if let Some(ports) = ports {
+            ports.add(&plan.name, wire, ring);
+        }
         // Nothing fails any more, and the tables live as long as the machine runs.
         let space = Box::leak(Box::new(space));
         if let Some(cell) = cells.last_mut().filter(|cell| cell.gic.is_direct()) {
@@ -370,9 +378,14 @@ fn aside(plan: &CellPlan) -> usize {
     const PER_VCPU: usize = 256;
     /// For a stretch of memory or a device.
     const PER_SPAN: usize = 64;
+    /// For a virtual UART beside its ring: what waits to be read.
+    const UART: usize = 512;
     let spans = plan.ram.len().wrapping_add(plan.mmio.len()).wrapping_add(plan.devices.len());
     // A plan holds thousands at most.
-    EACH.wrapping_add(plan.cpus.len().wrapping_mul(PER_VCPU)).wrapping_add(spans.wrapping_mul(PER_SPAN))
+    let uart = if plan.uart.is_some() { UART } else { 0 };
+    EACH.wrapping_add(uart)
+        .wrapping_add(plan.cpus.len().wrapping_mul(PER_VCPU))
+        .wrapping_add(spans.wrapping_mul(PER_SPAN))
 }
 
 /// A cell's stage 2: RAM, and the devices that it reaches without a trap. Its tables lie below `tables`.

@@ -37,6 +37,7 @@ impl VcpuId {
     }
 
     /// The vCPU that [`VcpuId::affinity`] gives this affinity.
+    #[inline(always)]
     pub fn from_affinity(affinity: Affinity) -> Option<Self> {
         let [aff0, aff1, aff2, aff3] = affinity.levels();
         (aff0 < 16 && aff1 < 4 && aff2 == 0 && aff3 == 0).then_some(Self(aff1 << 4 | aff0))

@@ -1,5 +1,5 @@
-//! What particular CPUs get wrong, by MIDR_EL1. Each row names Arm's number for it; the revisions are those of Arm's Software
-//! Developer Errata Notices. `arch` asks [`Errata::of_midr`] and applies what it is told. TLBIs that are complete too early need
+//! What particular CPUs get wrong, by MIDR_EL1. docs/errata.md has Arm's number and document for each
+//! row; the revisions are those of Arm's Software Developer Errata Notices. `arch` asks [`Errata::of_midr`] and applies what it is told. TLBIs that are complete too early need
 //! no row: `arch` does all of them twice, because the CPU at fault may be another than the one that asks.
 
 /// What one CPU needs.
@@ -142,6 +142,32 @@ mod tests {
     }
 
     #[test]
+    fn each_row_stands_in_the_documentation_with_its_number_and_document() {
+        let text = include_str!("../docs/errata.md");
+        // CPU, part, last revision, what, number, document.
+        let listed: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect())
+            .filter(|cells: &Vec<&str>| cells.len() == 6 && cells[1].starts_with("0xd"))
+            .collect();
+        assert_eq!(listed.len(), TABLE.len());
+        for row in TABLE {
+            let to = match row.last {
+                ALL => "all".to_string(),
+                last => format!("r{}p{}", last >> 4, last & 0xf),
+            };
+            let what = match row.what {
+                SpeculativeAt => "speculative AT".to_string(),
+                FalseStage2Fault => "false stage 2 fault".to_string(),
+                BranchHistory(count) => format!("branch history {count}"),
+            };
+            let part = format!("{:#x}", row.part);
+            let found = listed.iter().filter(|cells| cells[1..4] == [&*part, &*to, &*what]);
+            assert_eq!(found.count(), 1, "{part} {to} {what}");
+        }
+    }
+
+    #[test]
     fn a_cpu_has_one_row_for_a_thing() {
         let kind = |row: &Row| (row.part, core::mem::discriminant(&row.what));
         for (n, row) in TABLE.iter().enumerate() {
@@ -162,6 +188,10 @@ mod tests {
         let a72 = Errata { speculative_at: true, branch_history: 8, ..Errata::default() };
         assert_eq!(Errata::of_midr(0x410f_d083), a72);
         assert_eq!(Errata::of_midr(0x410f_d034), Errata { speculative_at: true, ..Errata::default() });
+        // What QEMU has of Neoverse N1 (r4p1), Neoverse V1 (r1p2) and Cortex-A710 (r2p0).
+        for (midr, branch_history) in [(0x414f_d0c1, 24), (0x411f_d402, 32), (0x412f_d470, 32)] {
+            assert_eq!(Errata::of_midr(midr), Errata { branch_history, ..Errata::default() });
+        }
         // Cortex-A76 r4p1, the Raspberry Pi 5's.
         let a76 = Errata { branch_history: 24, ..Errata::default() };
         assert_eq!(Errata::of_midr(0x414f_d0b1), a76);

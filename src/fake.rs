@@ -14,7 +14,7 @@ use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::{Affinity, PcpuId};
 use crate::ports::*;
 use crate::vcpu::{Frame, VcpuReset};
-pub use tables::{allow_takes, tables_taken, take, take_tables};
+pub use tables::{allow_takes, refuse_take, tables_taken, take, take_tables};
 
 /// So many random cases, or as many as PROPTEST_CASES says. Miri, which is slow, runs two.
 #[cfg(test)]
@@ -110,6 +110,8 @@ pub struct Fake {
     pub esr: u64,
     pub far: u64,
     pub hpfar: u64,
+    pub pc: u64,
+    pub pstate: u64,
     pub false_report: bool,
     pub entered: usize,
     el1: [u64; El1Reg::Vbar as usize + 1],
@@ -146,6 +148,8 @@ impl Fake {
             esr: 0,
             far: 0,
             hpfar: 0,
+            pc: 0,
+            pstate: 0,
             false_report: false,
             entered: 0,
             el1: Default::default(),
@@ -181,6 +185,18 @@ impl World for Fake {
         self.entered += 1;
         if !self.lent && self.board.is_pending(self.me) { Exit::Irq } else { self.exit }
     }
+    fn pc(&self) -> u64 {
+        self.pc
+    }
+    fn set_pc(&mut self, pc: u64) {
+        self.pc = pc;
+    }
+    fn pstate(&self) -> u64 {
+        self.pstate
+    }
+    fn set_pstate(&mut self, pstate: u64) {
+        self.pstate = pstate;
+    }
     fn esr(&self) -> u64 {
         self.esr
     }
@@ -204,11 +220,14 @@ impl El1 for Fake {
         self.el1[reg as usize] = value;
     }
     fn reset_vcpu(&mut self, reset: &VcpuReset) {
+        (self.pc, self.pstate) = (0, 0);
         self.el1 = Default::default();
         self.resets.push(reset.clone());
     }
     fn start_vcpu(&mut self, cntvoff: u64) {
         assert!(!self.resets.is_empty(), "never reset");
+        // As when an SError is drained.
+        (self.pc, self.pstate) = (0xbad, 0xbad);
         self.starts.push(cntvoff);
     }
     fn raise_virtual_serror(&mut self) {

@@ -6,7 +6,7 @@
 //! - [`config`]: the description. [`hardware`]: the board. [`plan`]: the two together, who owns what.
 //! - [`paging`], [`guest_tree`], [`vgic`]: what each cell is given: address space, device tree, interrupts.
 //! - [`vcpu`], [`trap`], [`mmio`], [`psci`], [`smccc`]: what its CPUs do and are answered.
-//! - [`sync`]: atomics and locks. [`console`], [`log`](mod@log): many cells on one UART, and Bulkhead's own lines. [`watchdog`]:
+//! - [`sync`]: atomics and locks. [`console`], [`uart`], [`log`](mod@log): many cells on one UART, and Bulkhead's own lines. [`watchdog`]:
 //!   cells that fall silent; [`alarm`]: EL2's timer.
 //! - [`errata`]: what particular CPUs get wrong. [`refusal`]: what all refusals have in common.
 //! - [`quiesce`]: how the DMA of a cell's devices is stopped.
@@ -62,6 +62,7 @@ mod sort;
 pub mod sync;
 pub mod trap;
 pub mod tree;
+pub mod uart;
 pub mod vcpu;
 pub mod vgic;
 pub mod watchdog;

@@ -24,6 +24,15 @@ pub enum Exit {
 pub trait World {
     /// Runs the guest until it leaves; the frame holds its state on both sides.
     fn enter(&mut self, frame: &mut Frame) -> Exit;
+    /// Where the guest was at its last exit, and goes on (ELR_EL2). It is kept in its register while the guest is out: nothing that
+    /// EL2 does then takes an exception to EL2, but [`El1::reset_vcpu`], behind which it is 0, and [`El1::start_vcpu`], behind which it is anything.
+    fn pc(&self) -> u64;
+    /// Sets where the guest goes on.
+    fn set_pc(&mut self, pc: u64);
+    /// The guest's PSTATE (SPSR_EL2), kept as [`World::pc`] is.
+    fn pstate(&self) -> u64;
+    /// Sets the guest's PSTATE.
+    fn set_pstate(&mut self, pstate: u64);
     /// ESR_EL2 of the last exit.
     fn esr(&self) -> u64;
     /// FAR_EL2 of the last exit.
@@ -276,6 +285,11 @@ pub trait TlbMaint {
 pub trait Firmware {
     /// An SMC with these arguments; x0 to x3 come back (SMCCC 1.2, DEN0028E). Only calls that `smccc` allows.
     fn smc(&mut self, args: [u64; 4]) -> [u64; 4];
+    /// The same with more arguments: a call that the description lets a cell make.
+    fn forward(&mut self, args: [u64; 8]) -> [u64; 4] {
+        let [x0, x1, x2, x3, ..] = args;
+        self.smc([x0, x1, x2, x3])
+    }
     /// Switches the machine off; comes back only if firmware refuses.
     fn power_off(&mut self);
 }

@@ -117,6 +117,7 @@ impl Args<'_> {
     fn get(&self, n: u8) -> u64 {
         if self.wide { self.frame.get(n) } else { u64::from(self.word(n)) }
     }
+    #[inline(always)]
     fn vcpu(&self, n: u8, vcpus: impl FnOnce() -> usize) -> Result<VcpuId, PsciError> {
         Affinity::new(self.get(n))
             .and_then(VcpuId::from_affinity)

@@ -6,7 +6,7 @@ use crate::crash::{Cause, is_at_vector};
 use crate::inbox::{Request, Requests};
 use crate::ports::{Exit, Machine};
 use crate::trap::{self, Resume, StopReason};
-use crate::vcpu::{GuestFault, inject};
+use crate::vcpu::{GuestFault, inject, skip};
 use crate::watchdog;
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ fn enter<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Exit {
 #[inline(always)]
 fn resume<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, resume: Resume) -> Turn {
     match resume {
-        Resume::Next => vcpu.frame.skip(),
+        Resume::Next => skip(machine),
         Resume::Again => {}
         Resume::Inject(fault) => return raise(vcpu, machine, fault),
         Resume::Park => {
@@ -102,11 +102,11 @@ fn resume<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, resume: Resume) -> T
 #[cold]
 #[inline(never)]
 fn raise<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, fault: GuestFault) -> Turn {
-    if is_at_vector(&vcpu.frame, machine) {
+    if is_at_vector(machine) {
         vcpu.end(StopReason::Crash(Cause::Vector), machine);
         return Turn::Park;
     }
-    inject(machine, &mut vcpu.frame, fault);
+    inject(machine, fault);
     Turn::Guest
 }
 

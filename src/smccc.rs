@@ -25,6 +25,15 @@ pub const EXITS: u32 = 0xc600_0000;
 /// INVALID_PARAMETER (DEN0028E 7.1).
 const INVALID_PARAMETER: u64 = -3i64 as u64;
 
+/// Whether a function ID is one of a board's own services, SiP or OEM, and a fast call (DEN0028E 2.5 and 6.1): bit 31, the owner in
+/// 29:24, and nothing in 23:16. Arm's own, PSCI and SDEI among them, are Bulkhead's to answer; those of trusted applications and
+/// OSes, and yielding calls, speak to something that knows one caller only, and runs for as long as it likes.
+pub fn is_service_of_board(id: u32) -> bool {
+    const SIP: u32 = 2;
+    const OEM: u32 = 3;
+    id >> 31 == 1 && id & 0x00ff_0000 == 0 && matches!(id >> 24 & 0x3f, SIP | OEM)
+}
+
 /// What SMCCC_VERSION answers: 1.2.
 const VERSION: u64 = 0x1_0002;
 /// SMCCC 1.1, the first with SMCCC_ARCH_FEATURES.
@@ -125,9 +134,67 @@ pub fn exits(frame: &mut Frame, exits: &Exits) -> u64 {
     0
 }
 
+/// One of the calls that the cell may make of firmware: x0, with x1 to x3 as firmware leaves them. An SMC32 call has 32 bits of each
+/// (DEN0028E 3.1).
+pub fn forward(frame: &mut Frame, firmware: &mut impl Firmware) -> u64 {
+    let wide = frame.get(0) as u32 & psci::function::SMC64 != 0;
+    let mut args = [0; 8];
+    for (n, arg) in (0..).zip(&mut args) {
+        let value = frame.get(n);
+        *arg = if wide { value } else { u64::from(value as u32) };
+    }
+    // x0 has a function ID in its lower half, whatever the guest left above.
+    args[0] = u64::from(frame.get(0) as u32);
+    let [x0, x1, x2, x3] = firmware.forward(args);
+    frame.set(1, x1);
+    frame.set(2, x2);
+    frame.set(3, x3);
+    x0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn services_of_the_board_and_nothing_else() {
+        for id in [0x8200_0000, 0xc200_0001, 0x8300_ffff, 0xc300_0000] {
+            assert!(is_service_of_board(id), "{id:#x}");
+        }
+        // Arm, CPU, PSCI, hypervisor, a yielding call, a trusted application and OS, SVE's bit, reserved bits.
+        for id in [
+            0x8000_8000,
+            0x8100_0000,
+            0x8400_0008,
+            0xc400_0003,
+            0x8600_ff01,
+            0xc600_0000,
+            0x4200_0001,
+            0xb000_0000,
+            0xb200_0000,
+            0xc201_0000,
+            0xc280_0000,
+            0,
+        ] {
+            assert!(!is_service_of_board(id), "{id:#x}");
+        }
+    }
+
+    #[test]
+    fn a_forwarded_call_has_what_its_convention_has() {
+        let mut fw = Fw::default();
+        let mut frame = Frame::default();
+        for n in 0..8 {
+            frame.set(n, 0xaaaa_0000_0000_0000 + u64::from(n));
+        }
+        frame.set(0, 0x5555_5555_8200_0004);
+        assert_eq!(forward(&mut frame, &mut fw), u64::from(u32::MAX));
+        frame.set(0, 0x5555_5555_c200_0004);
+        frame.set(2, 0xaaaa_0000_0000_0002);
+        forward(&mut frame, &mut fw);
+        assert_eq!(fw.seen[0], [0x8200_0004, 1, 2, 3]);
+        assert_eq!(fw.seen[1], [0xc200_0004, 0, 0xaaaa_0000_0000_0002, 0], "x1 and x3 as firmware left them");
+    }
 
     /// Firmware that knows PSCI 1.1, SMCCC 1.1 and the first workaround; the third has no effect on this CPU.
     #[derive(Default)]

@@ -1,5 +1,6 @@
 //! From what a loader leaves to running guests, on the fake machine.
 
+mod left_out;
 mod stage2;
 
 use std::sync::Arc;
@@ -173,7 +174,7 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
     for (load, own) in loads.iter().zip(&cells) {
         let cpu = &mut cpus[own[0].index()];
         assert_eq!(cpu.park(), Turn::Guest);
-        assert_eq!((cpu.vcpu.frame.elr, cpu.vcpu.frame.get(0)), (load.entry.0, load.tree.start().0));
+        assert_eq!((cpu.machine.pc, cpu.vcpu.frame.get(0)), (load.entry.0, load.tree.start().0));
         assert_eq!(cpu.guest(), Turn::Guest);
         assert_eq!((cpu.machine.entered, cpu.vcpu.cell.life()), (1, Life::Running));
         assert_eq!(cpu.machine.resets.last().unwrap().vttbr, cpu.vcpu.cell.vttbr());
@@ -191,7 +192,7 @@ fn boots(description: Vec<u8>, vcpus: &[usize]) {
             assert_eq!((cpu.guest(), cpu.vcpu.frame.get(0)), (Turn::Guest, 0));
             let other = &mut cpus[at.index()];
             assert_eq!(other.park(), Turn::Guest);
-            assert_eq!((other.vcpu.frame.elr, other.vcpu.frame.get(0)), (load.entry.0, 7));
+            assert_eq!((other.machine.pc, other.vcpu.frame.get(0)), (load.entry.0, 7));
             assert_eq!((other.guest(), other.machine.entered), (Turn::Guest, 1));
         }
     }
@@ -329,55 +330,4 @@ fn every_bit_of_the_loaders_randomness_counts() {
     for (n, one) in seeds.iter().enumerate() {
         assert!(*one != 0 && !seeds[..n].contains(one));
     }
-}
-
-/// Each cell's name and tree.
-type Trees = Vec<(String, Vec<u8>)>;
-
-/// The demo's cells with one more between them, built with memory that is there so often: which there are, and how many tables are in use.
-fn built_with(takes: usize) -> (Result<Trees, BootError>, usize) {
-    let before = fake::tables_taken();
-    let second = linux("second").text("cpus", ["cpu@1", "cpu@2"]).text("memory", ["32M"]);
-    let loaded = Loaded::new(description([root(), second, control("control", "cpu@3")]));
-    let survey = loaded.survey().unwrap();
-    let board = loaded.machine(&survey);
-    fake::allow_takes(takes);
-    let gic = survey.gic(&Fake::new(&board, 0), sgi());
-    let system = survey.build(gic, translation(BITS_44), None);
-    fake::allow_takes(usize::MAX);
-    let named = |system: System| {
-        let own = |id: usize| {
-            let cpus = system.cpus().filter(move |(_, seat)| seat.cell.index() == id);
-            cpus.map(|(cpu, _)| cpu.0).collect::<Vec<_>>()
-        };
-        let cells = system.cells.iter().enumerate();
-        cells
-            .inspect(|(at, cell)| assert_eq!(cell.id.index(), *at))
-            .map(|(at, cell)| (cell.name.clone(), own(at)))
-            .collect()
-    };
-    (system.map(named), fake::tables_taken() - before)
-}
-
-#[test]
-fn a_cell_that_cannot_be_made_is_left_out_and_gives_back_what_it_took() {
-    let whole = |name: &str, cpus: &[u8]| (name.to_string(), cpus.to_vec());
-    let all = vec![whole("linux", &[0]), whole("second", &[1, 2]), whole("control", &[3])];
-    let (cells, tables) = built_with(usize::MAX);
-    assert_eq!(cells.unwrap(), all);
-    let Err(none) = built_with(0).0 else { panic!("built of nothing") };
-    assert!(none.to_string().starts_with("BH0506: cell `control`: "), "{none}");
-    // With one piece of memory more each time: first there is none, then more and more, but never half a cell.
-    let (mut takes, mut last, mut steps) = (0, Vec::new(), Vec::new());
-    while last != all {
-        takes += 1;
-        let (cells, taken) = built_with(takes);
-        last = cells.unwrap_or_default();
-        assert!(last.iter().all(|cell| all.contains(cell)), "{last:?}");
-        assert!(taken <= tables && (taken == 0) == last.is_empty(), "{taken} tables for {last:?}");
-        if steps.last() != Some(&(last.len(), taken)) {
-            steps.push((last.len(), taken));
-        }
-    }
-    assert!(steps.len() > 3 && steps.last() == Some(&(3, tables)), "{steps:?}");
 }

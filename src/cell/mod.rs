@@ -77,6 +77,8 @@ pub struct Cell {
     pub interrupts: InterruptMode,
     /// What is taken away from CPUs that run it when they are to come back; a cell that takes no interrupt of EL2's has one.
     pub root_table: Option<Root>,
+    /// Function IDs of the calls that firmware answers it.
+    pub smc_allow: Box<[u32]>,
     /// Its RAM, by rising IPA.
     pub ram: Box<[Region]>,
     space: Space,
@@ -129,6 +131,7 @@ impl Cell {
             uart: plan.uart.map(|uart| uart.spi),
             interrupts: plan.interrupts,
             root_table: None,
+            smc_allow: plan.smc_allow.as_slice().into(),
             ram: plan.ram.as_slice().into(),
             space,
             root: plan.root,

@@ -21,7 +21,7 @@ use crate::vgic::{self, GicShared};
 /// The machine as it runs: made at boot from a checked plan, shared by all CPUs.
 pub struct System {
     /// By [`CellId`].
-    pub cells: Box<[Cell]>,
+    pub cells: Vec<Cell>,
     /// By [`PcpuId`].
     pub inboxes: Box<[Inbox]>,
     /// By [`PcpuId`]; CPUs that nobody owns have none.
@@ -59,7 +59,8 @@ impl System {
         let alive = AtomicU32::new(u32::try_from(cells.len()).unwrap_or(u32::MAX));
         let deaf = cells.iter().all(|cell| cell.gic.is_direct());
         let system = Self {
-            cells: cells.into(),
+            // Made smaller, it might need memory where there is none: one was left out for that.
+            cells,
             inboxes: ids.map(|_| Inbox::default()).collect(),
             seats: seats.collect(),
             gic,
@@ -102,6 +103,7 @@ impl System {
     }
 
     /// Sends kicks.
+    #[inline]
     pub fn send(&self, kick: Kick, machine: &mut impl CpuInterface) {
         vgic::kick(machine, kick, &self.gic);
     }

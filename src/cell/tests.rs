@@ -48,7 +48,7 @@ fn a_cell_starts_on_the_cpu_of_its_first_vcpu() {
     settle(&mut cpus);
     assert_eq!(running(&cpus), [false, false, true, true, false]);
     let (cpu, machine) = (&cpus[3].vcpu, &cpus[3].machine);
-    assert_eq!((cpu.frame.elr, cpu.frame.spsr), (0x4000_1000, 0x3c5));
+    assert_eq!((machine.pc, machine.pstate), (0x4000_1000, 0x3c5));
     assert_eq!((cpu.frame.get(0), cpu.frame.get(1), cpu.frame.get(30)), (0x4000_4000, 0, 0));
     let reset = machine.resets.last().unwrap();
     assert_eq!((reset.affinity.get(), reset.vttbr), (0, 1 << 48 | 0x1000));
@@ -74,7 +74,7 @@ fn cpu_on_and_off_as_psci_says() {
     assert_eq!(info(&mut cpus, 1), 2);
     settle(&mut cpus);
     assert_eq!(running(&cpus), [true, false, true, true, false], "vCPU 1 is CPU 0");
-    assert_eq!((cpus[0].vcpu.frame.elr, cpus[0].vcpu.frame.get(0)), (ENTRY, 0xc0ffee));
+    assert_eq!((cpus[0].machine.pc, cpus[0].vcpu.frame.get(0)), (ENTRY, 0xc0ffee));
     assert_eq!(cpus[0].machine.resets.last().unwrap().affinity.get(), 1);
     assert_eq!(info(&mut cpus, 1), 0);
     assert_eq!(cpus[2].call(function::CPU_ON_64, [1, ENTRY, 0]), -4);
@@ -104,7 +104,7 @@ fn a_reset_is_a_new_life_and_touches_nobody_else() {
     assert!(matches!(system.cells[1].life(), Life::Stopping { .. }), "CPU 3 has not heard of it");
     settle(&mut cpus);
     assert_eq!(running(&cpus), [false, false, true, true, false]);
-    assert_eq!((cpus[3].vcpu.frame.elr, cpus[3].vcpu.frame.get(0)), (0x4000_1000, 0x4000_4000));
+    assert_eq!((cpus[3].machine.pc, cpus[3].vcpu.frame.get(0)), (0x4000_1000, 0x4000_4000));
     assert!(*cpus[3].machine.starts.last().unwrap() > first);
     assert_eq!((peek(&board, 0x4_8000), peek(&board, 0x4_1000)), (0, KERNEL[0]));
     assert_eq!(cpus[3].call(function::AFFINITY_INFO, [1, 0, 0]), 1);

@@ -95,7 +95,8 @@ impl<'a> Vcpu<'a> {
         self.cell.root_table.is_some() && self.inbox.asks(Request::Stop)
     }
 
-    /// The guest waits for an interrupt, and EL2 does so in its place.
+    /// The guest, which has the CPU's interface, waits for an interrupt, and EL2 does so in its place.
+    #[inline]
     pub fn wait(&mut self, machine: &mut impl Machine) {
         if self.system.deaf {
             self.look_at_console(machine);
@@ -199,7 +200,9 @@ impl<'a> Vcpu<'a> {
         self.gic.start(machine, &self.cell.gic);
         self.exits.start(self.cell.lives());
         self.look_at_clock(machine);
-        (self.frame.elr, self.frame.spsr) = (start.entry, SPSR_START);
+        // Behind `start_vcpu`, which may leave anything there.
+        machine.set_pc(start.entry);
+        machine.set_pstate(SPSR_START);
         self.frame.set(0, start.context);
     }
 

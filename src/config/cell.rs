@@ -1,6 +1,7 @@
 //! One cell of a description.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::reader::Reader;
 use super::{
@@ -9,6 +10,7 @@ use super::{
 use super::{error, names};
 use crate::addr::BLOCK_2M;
 use crate::crash::{Limit, OnCrash};
+use crate::smccc;
 use crate::vcpu::InterruptMode;
 
 /// Behind this no cell sees anything: what the tables of the largest CPU translate.
@@ -53,6 +55,7 @@ pub(super) fn parse(mut cell: Reader<'_, '_, '_>, hypervisor: &HypervisorConfig)
         watchdog: cell.flag("watchdog"),
         on_crash: on_crash(cell),
         interrupts: interrupts(cell),
+        smc_allow: smc_allow(cell),
     };
     Some(config)
 }
@@ -88,6 +91,25 @@ fn interrupts(cell: &mut Reader<'_, '_, '_>) -> InterruptMode {
         }
     }
     if direct { InterruptMode::Direct { own_wfi } } else { InterruptMode::Virtual }
+}
+
+/// Calls that firmware may answer the cell.
+fn smc_allow(cell: &mut Reader<'_, '_, '_>) -> Vec<u32> {
+    const MOST: usize = 32;
+    let Some(prop) = cell.node().prop("smc-allow") else { return Vec::new() };
+    let mut allowed: Vec<u32> = Vec::new();
+    for id in prop.cells().take(MOST.saturating_add(1)) {
+        if !smccc::is_service_of_board(id) {
+            cell.fail(Some("smc-allow"), &error::SMC_KEPT).address(id.into());
+        } else if !allowed.contains(&id) {
+            allowed.push(id);
+        }
+    }
+    let bytes = prop.bytes().len();
+    if bytes == 0 || !bytes.is_multiple_of(4) || bytes / 4 > MOST {
+        cell.expected("smc-allow", "1 to 32 function IDs, like <0xc2000001>");
+    }
+    allowed
 }
 
 fn cpus(cell: &mut Reader<'_, '_, '_>, root: bool) -> Option<CpuChoice> {

@@ -16,6 +16,7 @@ sentences! {
     CONFLICT = CONFLICT, "%: this and % exclude each other";
     NOT_IN_ROOT = NOT_IN_ROOT, "%: the root cell has all that is left, where it is, so it cannot say this";
     WFI_OF_VIRTUAL = WFI_OF_VIRTUAL, "%: this is for `interrupt-mode = \"direct\"`: in the other mode WFI never exits";
+    SMC_KEPT = SMC_KEPT, "%: % is no fast call of a SiP or OEM service (0x82000000 to 0x8300ffff, 0xc2000000 to 0xc300ffff): no other may reach firmware";
     LISTED_TWICE = LISTED_TWICE, "%: % is there twice";
     NO_CONSOLE = NO_CONSOLE, "%: the hypervisor has no console to put this on; take out `console = \"none\"` of /hypervisor";
 }

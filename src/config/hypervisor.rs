@@ -2,8 +2,8 @@
 
 use alloc::string::String;
 
-use super::names;
 use super::reader::Reader;
+use super::{Vhe, names};
 
 /// The node `hypervisor`; without one, all defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct HypervisorConfig {
     pub console: ConsoleChoice,
     /// Whether the plan is printed at boot.
     pub print_plan: bool,
+    /// Whether it runs with FEAT_VHE.
+    pub vhe: Vhe,
 }
 
 /// Which UART is the hypervisor's.
@@ -34,5 +36,15 @@ pub(super) fn parse(mut node: Reader<'_, '_, '_>) -> HypervisorConfig {
         Some("none") => ConsoleChoice::None,
         Some(name) => ConsoleChoice::Name(name.into()),
     };
-    HypervisorConfig { console, print_plan: node.flag("print-plan") }
+    const VHE: &str = "\"auto\", \"on\" or \"off\"";
+    let vhe = match node.word("vhe", VHE) {
+        None | Some("auto") => Vhe::Auto,
+        Some("on") => Vhe::On,
+        Some("off") => Vhe::Off,
+        Some(_) => {
+            node.expected("vhe", VHE);
+            Vhe::Auto
+        }
+    };
+    HypervisorConfig { console, print_plan: node.flag("print-plan"), vhe }
 }

@@ -11,12 +11,14 @@ mod reader;
 mod size;
 #[cfg(test)]
 mod tests;
+mod vhe;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use hypervisor::{ConsoleChoice, HypervisorConfig};
 pub use reader::MAX_NAMES;
+pub use vhe::{HasVhe, Vhe, VheError};
 
 use crate::cpu::MAX_CPUS;
 use crate::crash::OnCrash;
@@ -76,6 +78,8 @@ pub struct CellConfig {
     pub on_crash: OnCrash,
     /// How its interrupts reach it.
     pub interrupts: InterruptMode,
+    /// Function IDs of the calls that firmware answers it, none of them twice.
+    pub smc_allow: Vec<u32>,
 }
 
 impl CellConfig {

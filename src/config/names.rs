@@ -13,7 +13,7 @@ pub(super) const IGNORED: &[&str] = &["#address-cells", "#size-cells", "phandle"
 
 pub(super) static ROOT: Names = Names { known: &["compatible"], later: &[] };
 
-pub(super) static HYPERVISOR: Names = Names { known: &["console", "print-plan"], later: &["vhe"] };
+pub(super) static HYPERVISOR: Names = Names { known: &["console", "print-plan", "vhe"], later: &[] };
 
 pub(super) static CELL: Names = Names {
     known: &[
@@ -39,8 +39,9 @@ pub(super) static CELL: Names = Names {
         "on-crash",
         "restart-limit",
         "watchdog",
+        "smc-allow",
     ],
-    later: &["cache-colours", "memory-map", "smc-allow"],
+    later: &["cache-colours", "memory-map"],
 };
 
 /// A node below the root.

@@ -31,6 +31,22 @@ fn errors(cell: Sample) -> Vec<String> {
 }
 
 #[test]
+fn calls_of_firmware_are_listed_once_each() {
+    let with = |ids: &[u32]| parse(&schema().child(linux().cells("smc-allow", ids.iter().copied())));
+    assert_eq!(
+        with(&[0xc200_0001, 0x8300_0000, 0xc200_0001]).unwrap().cells[0].smc_allow,
+        [0xc200_0001, 0x8300_0000]
+    );
+    let said = |ids: &[u32]| with(ids).unwrap_err()[0].to_string();
+    let kept = "/linux: `smc-allow`: 0x84000008 is no fast call of a SiP or OEM service (0x82000000 to 0x8300ffff, 0xc2000000 to \
+                0xc300ffff): no other may reach firmware";
+    assert_eq!(said(&[0x8400_0008, 0xc200_0001]), kept);
+    let odd = "/linux: `smc-allow`: expected 1 to 32 function IDs, like <0xc2000001>";
+    assert_eq!(said(&[]), odd);
+    assert_eq!(said(&[0xc200_0001; 33]), odd);
+}
+
+#[test]
 fn the_demo_is_understood() {
     let linux = linux()
         .text("initrd", ["linux/initrd.cpio.gz"])
@@ -59,6 +75,7 @@ fn the_demo_is_understood() {
             watchdog: false,
             on_crash: OnCrash::Stop,
             interrupts: InterruptMode::Virtual,
+            smc_allow: Vec::new(),
         },
         CellConfig {
             name: "control".into(),
@@ -76,6 +93,7 @@ fn the_demo_is_understood() {
             watchdog: true,
             on_crash: OnCrash::Stop,
             interrupts: InterruptMode::Virtual,
+            smc_allow: Vec::new(),
         },
     ];
     assert_eq!(config.cells, expected);
@@ -248,12 +266,16 @@ fn consoles() {
     assert_eq!(of(control().text("console", ["virtual"])), CellConsole::Virtual);
 
     let hypervisor = |node| console(linux(), Some(node)).unwrap().1;
-    let default = HypervisorConfig { console: ConsoleChoice::Stdout, print_plan: false };
+    let default = HypervisorConfig { console: ConsoleChoice::Stdout, print_plan: false, vhe: Vhe::Auto };
     assert_eq!(console(linux(), None).unwrap().1, default);
     assert_eq!(hypervisor(node("hypervisor").text("console", ["stdout-path"])), default);
     let named = node("hypervisor").text("console", ["serial1"]).flag("print-plan");
-    let expected = HypervisorConfig { console: ConsoleChoice::Name("serial1".into()), print_plan: true };
+    let expected =
+        HypervisorConfig { console: ConsoleChoice::Name("serial1".into()), print_plan: true, vhe: Vhe::Auto };
     assert_eq!(hypervisor(named), expected);
+    for (word, vhe) in [("auto", Vhe::Auto), ("on", Vhe::On), ("off", Vhe::Off)] {
+        assert_eq!(hypervisor(node("hypervisor").text("vhe", [word])).vhe, vhe);
+    }
     let none = || node("hypervisor").text("console", ["none"]);
     assert_eq!(hypervisor(none()).console, ConsoleChoice::None);
 
@@ -264,10 +286,7 @@ fn consoles() {
     assert_eq!(nowhere.places(), [place("/control"), place("/hypervisor")]);
     for (wrong, text) in [
         (none().child(node("x")), "/hypervisor/x: there can be no node here"),
-        (
-            node("hypervisor").flag("vhe"),
-            "/hypervisor: `vhe`: this version of Bulkhead does not have this yet",
-        ),
+        (node("hypervisor").text("vhe", ["yes"]), "/hypervisor: `vhe`: expected \"auto\", \"on\" or \"off\""),
         (
             node("hypervisor").flag("print-plans"),
             "/hypervisor: `print-plans`: there is no such property; did you mean `print-plan`?",

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use arrayvec::ArrayVec;
 
@@ -13,7 +14,7 @@ use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 use crate::vgic::Wire;
 
 /// Bytes of output that wait; a longer line is printed in pieces.
-pub(super) const RING: usize = 4096;
+pub const RING: usize = 4096;
 /// Bytes of an unfinished line that can be drawn again.
 const SHOWN: usize = 512;
 
@@ -56,12 +57,12 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    pub(super) fn new(name: &str, colour: Option<u8>, uart: bool) -> Self {
+    pub(super) fn new(name: &str, colour: Option<u8>, uart: bool, room: Vec<u8>) -> Self {
         let capacity = if uart || colour.is_none() { RING } else { 0 };
         Self {
             name: name.into(),
             colour,
-            out: Ring::new(capacity),
+            out: Ring::new(room, capacity),
             uart: uart.then(Pl011::new),
             scan: Scan::new(),
             shown: ArrayVec::new(),

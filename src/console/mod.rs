@@ -24,10 +24,12 @@ mod tests;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use crate::cell::Vcpu;
 use crate::cpu::CellId;
+use crate::plan::pool;
 use crate::ports::{Machine, Serial, Timer, Width};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence};
 use crate::vgic::Wire;
@@ -35,6 +37,7 @@ use channel::{Channel, Look, Port};
 use mux::Mux;
 use pl011::FR;
 
+pub use channel::RING;
 pub use orders::{interrupt, show_counts};
 
 /// The most bytes that one event moves to the UART.
@@ -50,7 +53,7 @@ const COLOURS: [u8; 6] = [6, 3, 2, 5, 4, 1];
 /// The console.
 pub struct Console {
     /// Bulkhead's own, then one for each cell.
-    ports: Box<[Port]>,
+    ports: Vec<Port>,
     mux: Mutex<Mux>,
     /// Somebody wants the mux to look.
     wanted: AtomicBool,
@@ -65,19 +68,37 @@ fn port_of(cell: CellId) -> usize {
     cell.index().saturating_add(1)
 }
 
+/// What a console is made of: Bulkhead's own port, then one for each cell.
+pub struct Ports(Vec<Port>);
+
+impl Ports {
+    /// Bulkhead's own, with room for those of so many cells; none if EL2's memory does not suffice.
+    pub fn new(cells: usize) -> Option<Self> {
+        let count = cells.saturating_add(1);
+        let mut ring = Vec::new();
+        // The larger one first: then there is room for what is small, too.
+        if !pool::reserve(&mut ring, RING) || !pool::has_room(count.saturating_mul(size_of::<Port>())) {
+            return None;
+        }
+        let mut ports = Vec::with_capacity(count);
+        ports.push(Port::new(Channel::new("bulkhead", None, false, ring), Arc::default()));
+        Some(Self(ports))
+    }
+
+    /// Puts the next cell's behind the others: with its name, and the line to its GIC if it has a virtual UART. Then `room` is for
+    /// its ring and has [`RING`] bytes, or they are allocated.
+    pub fn add(&mut self, name: &str, wire: Option<Arc<Wire>>, room: Vec<u8>) {
+        let colour = COLOURS.iter().cycle().nth(self.0.len().saturating_sub(1)).copied();
+        let channel = Channel::new(name, colour, wire.is_some(), room);
+        self.0.push(Port::new(channel, wire.unwrap_or_default()));
+    }
+}
+
 impl Console {
-    /// On this UART, whose receive interrupt is armed; with the name of each cell, and the line to its GIC if it has a virtual
-    /// UART.
-    pub fn new<'n>(
-        serial: Box<dyn Serial>,
-        cells: impl Iterator<Item = (&'n str, Option<Arc<Wire>>)>,
-    ) -> Self {
-        let own = Port::new(Channel::new("bulkhead", None, false), Arc::default());
-        let cells = cells.zip(COLOURS.iter().cycle()).map(|((name, wire), colour)| {
-            Port::new(Channel::new(name, Some(*colour), wire.is_some()), wire.unwrap_or_default())
-        });
+    /// On this UART, whose receive interrupt is armed.
+    pub fn new(serial: Box<dyn Serial>, ports: Ports) -> Self {
         Self {
-            ports: core::iter::once(own).chain(cells).collect(),
+            ports: ports.0,
             mux: Mutex::new(Mux::new(serial)),
             wanted: AtomicBool::new(false),
             input: AtomicUsize::new(NOBODY),

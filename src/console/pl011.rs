@@ -4,6 +4,8 @@
 //! format and enables are kept and mean nothing; it comes out of reset as firmware leaves a console: enabled, with FIFOs.
 //! No modem lines (all are asserted), no DMA, no IrDA: these registers read as zero and ignore writes.
 
+use alloc::vec::Vec;
+
 use super::ring::Ring;
 use crate::ports::Width;
 
@@ -133,7 +135,7 @@ pub(super) struct Pl011 {
 impl Pl011 {
     /// One that came out of reset.
     pub(super) fn new() -> Self {
-        Self { kept: RESET, raw: 0, overrun: false, full: false, rx: Ring::new(RX) }
+        Self { kept: RESET, raw: 0, overrun: false, full: false, rx: Ring::new(Vec::new(), RX) }
     }
 
     /// Resets it; whether there is room to transmit stays.

@@ -1,7 +1,7 @@
 //! Bytes on their way, as many as there is room for.
 
 use alloc::boxed::Box;
-use alloc::vec;
+use alloc::vec::Vec;
 
 /// A queue of bytes.
 #[derive(Debug)]
@@ -14,9 +14,10 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Of this capacity.
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { bytes: vec![0; capacity].into(), first: 0, len: 0, lines: 0 }
+    /// Of this capacity. Where `room` has as much, nothing is allocated.
+    pub(super) fn new(mut room: Vec<u8>, capacity: usize) -> Self {
+        room.resize(capacity, 0);
+        Self { bytes: room.into(), first: 0, len: 0, lines: 0 }
     }
 
     /// The place that is so many behind the first.
@@ -55,6 +56,12 @@ impl Ring {
             let at = self.place(self.len);
             self.lines = self.lines.wrapping_sub(usize::from(self.bytes.get(at) == Some(&b'\n')));
         }
+    }
+
+    /// How many there is room for.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Forgets all.
@@ -96,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_ring_without_room_takes_nothing() {
-        let mut ring = Ring::new(0);
+        let mut ring = Ring::new(Vec::new(), 0);
         assert!(ring.is_full() && ring.is_empty() && !ring.push(1));
         assert_eq!(ring.pop(), None);
     }
@@ -104,7 +111,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_bounded_queue(capacity in 1usize..9, ops in prop::collection::vec(0u8..20, 0..200)) {
-            let (mut ring, mut model) = (Ring::new(capacity), VecDeque::new());
+            let (mut ring, mut model) = (Ring::new(Vec::new(), capacity), VecDeque::new());
             for op in ops {
                 match op {
                     0..12 => {

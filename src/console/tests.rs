@@ -42,6 +42,27 @@ impl Serial for FakeSerial {
     }
 }
 
+/// A console on this line, of these cells.
+fn console<'n>(
+    serial: &FakeSerial,
+    cells: impl IntoIterator<Item = (&'n str, Option<Arc<Wire>>)>,
+) -> Console {
+    let mut ports = Ports::new(2).unwrap();
+    cells.into_iter().for_each(|(name, wire)| ports.add(name, wire, Vec::new()));
+    Console::new(Box::new(serial.clone()), ports)
+}
+
+impl Console {
+    /// Who prints here, and how much may wait.
+    pub(crate) fn rings(&self) -> Vec<(String, usize)> {
+        let ring = |port: &Port| {
+            let channel = port.lock();
+            (channel.name.to_string(), channel.out.capacity())
+        };
+        self.ports.iter().map(ring).collect()
+    }
+}
+
 /// A console with cells `a` and `b`, and `c`, which has no virtual UART.
 struct Desk {
     console: Console,
@@ -53,7 +74,7 @@ impl Desk {
         let serial = FakeSerial::default();
         let wire = || Some(Arc::<Wire>::default());
         let cells = [("a", wire()), ("b", wire()), ("c", None)];
-        Self { console: Console::new(Box::new(serial.clone()), cells.into_iter()), serial }
+        Self { console: console(&serial, cells), serial }
     }
 
     /// A cell prints; how many bytes found room.

@@ -39,11 +39,11 @@ impl fmt::Display for Cause {
 /// Whether a guest that is to take a synchronous exception is at the vector for it: EL1 with its own stack pointer comes to VBAR_EL1 +
 /// 0x200 (Arm ARM D1.3.1.2). What no memory or no device answered there will be there again.
 #[cold]
-pub fn is_at_vector(frame: &Frame, machine: &impl El1) -> bool {
+pub fn is_at_vector(machine: &(impl El1 + World)) -> bool {
     const CURRENT_EL_SPX: u64 = 0x200;
     let vector = (machine.el1(El1Reg::Vbar) & !0x7ff).wrapping_add(CURRENT_EL_SPX);
-    let pstate = Pstate::from_bits(frame.spsr);
-    frame.elr == vector && pstate.mode() == EL1H && !pstate.aarch32()
+    let pstate = Pstate::from_bits(machine.pstate());
+    machine.pc() == vector && pstate.mode() == EL1H && !pstate.aarch32()
 }
 
 /// The state in which a cell died.
@@ -57,8 +57,12 @@ pub struct Record {
     pub cpu: PcpuId,
     /// Whether the registers below are the vCPU's. They are not where another cell's CPU noticed the death.
     pub seen: bool,
-    /// Its x0 to x30, where it was (ELR_EL2) and its PSTATE (SPSR_EL2).
+    /// Its x0 to x30.
     pub frame: Frame,
+    /// Where it was (ELR_EL2).
+    pub pc: u64,
+    /// Its PSTATE (SPSR_EL2).
+    pub pstate: u64,
     /// ESR_EL2 of its last exit.
     pub esr: u64,
     /// FAR_EL2 of its last exit.
@@ -87,6 +91,8 @@ impl Record {
             cpu: vcpu.cpu,
             seen: true,
             frame: vcpu.frame.clone(),
+            pc: machine.pc(),
+            pstate: machine.pstate(),
             esr: machine.esr(),
             far: machine.far(),
             hpfar: machine.hpfar(),
@@ -101,11 +107,23 @@ impl Record {
     /// Of a cell that still runs, and whose registers nobody sees.
     #[cold]
     pub fn unseen(cell: &Cell, cpu: PcpuId, timer: &impl Timer, cause: Cause) -> Self {
-        let (esr, far, hpfar, elr_el1, esr_el1, far_el1) = (0, 0, 0, 0, 0, 0);
-        let (life, age) = (cell.lives(), milliseconds(cell.age(timer), timer));
-        let frame = Frame::default();
-        let vcpu = VcpuId(0);
-        Self { cause, vcpu, cpu, seen: false, frame, esr, far, hpfar, elr_el1, esr_el1, far_el1, life, age }
+        Self {
+            cause,
+            vcpu: VcpuId(0),
+            cpu,
+            seen: false,
+            frame: Frame::default(),
+            pc: 0,
+            pstate: 0,
+            esr: 0,
+            far: 0,
+            hpfar: 0,
+            elr_el1: 0,
+            esr_el1: 0,
+            far_el1: 0,
+            life: cell.lives(),
+            age: milliseconds(cell.age(timer), timer),
+        }
     }
 
     /// The page of the guest's address that HPFAR_EL2 names, with the offset of FAR_EL2.
@@ -137,8 +155,8 @@ struct Place<'r>(&'r Record);
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(record) = self;
-        let (pc, spsr) = (record.frame.elr, record.frame.spsr);
-        write!(f, "PC {pc:#x}, PSTATE {spsr:#x}, ESR_EL2 {:#x}", record.esr)?;
+        let (pc, pstate) = (record.pc, record.pstate);
+        write!(f, "PC {pc:#x}, PSTATE {pstate:#x}, ESR_EL2 {:#x}", record.esr)?;
         write!(f, ", FAR_EL2 {:#x}, IPA {}", record.far, record.ipa())
     }
 }

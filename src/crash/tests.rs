@@ -6,7 +6,7 @@ fn record(life: u32) -> Record {
     let (system, board) = system();
     let mut cpu = Cpu::new(&system, &board, 3);
     cpu.step();
-    cpu.vcpu.frame.elr = 0x4000_1234;
+    cpu.machine.pc = 0x4000_1234;
     (0..31).for_each(|n| cpu.vcpu.frame.set(n, u64::from(n) << 8));
     (cpu.machine.esr, cpu.machine.far, cpu.machine.hpfar) = (0x9600_0046, 0xffff_0000_0000_0abc, 0x0009_0000);
     cpu.machine.set_el1(El1Reg::Elr, 0x4000_1000);

@@ -59,7 +59,7 @@ fn each_exit_is_counted_once_by_its_reason() {
         let before = (of(&cpu).unwrap(), all(&cpu));
         // PSCI_VERSION, and no SGI to anybody.
         (0..4).for_each(|n| cpu.vcpu.frame.set(n, 0));
-        cpu.vcpu.frame.elr = 0x1_2340;
+        cpu.machine.pc = 0x1_2340;
         trap(&mut cpu, esr, ipa);
         assert_eq!((of(&cpu).unwrap(), all(&cpu)), (before.0 + 1, before.1 + 1), "{name} {esr:#x}");
     }

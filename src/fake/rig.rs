@@ -88,6 +88,7 @@ pub fn system_of(
             },
             on_crash: OnCrash::Stop,
             interrupts: mode,
+            smc_allow: Vec::new(),
             warnings: Vec::new(),
         };
         let pairs: Vec<(PcpuId, Affinity)> = own.iter().map(|c| (PcpuId(*c), affinity(*c))).collect();

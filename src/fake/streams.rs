@@ -206,7 +206,7 @@ pub fn registers(bytes: &[u8]) {
         };
         cpu.machine.far = value;
         cpu.machine.hpfar = if kind & 8 != 0 { value >> 8 & !0xf } else { bytes.value() };
-        cpu.vcpu.frame.spsr = [0x3c5, 0x3c4, 0, 0x10][usize::from(kind >> 4 & 3)];
+        cpu.machine.pstate = [0x3c5, 0x3c4, 0, 0x10][usize::from(kind >> 4 & 3)];
         exit(cpu, class << 26 | 1 << 25 | syndrome & 0x1ff_ffff);
     });
 }

@@ -10,6 +10,8 @@ thread_local! {
     static TAKEN: Cell<usize> = const { Cell::new(0) };
     /// How often this thread may still take memory.
     static TAKES: Cell<usize> = const { Cell::new(usize::MAX) };
+    /// After how many times more it may not, once.
+    static REFUSE: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 /// Tables aligned as `arch` aligns them (see [`crate::paging::TakeTables`]). Their memory is never used again.
@@ -26,12 +28,19 @@ pub fn take_tables(count: usize) -> Option<Tables> {
 /// Takes memory of whatever kind, if this thread may.
 pub fn take() -> Option<()> {
     TAKES.set(TAKES.get().checked_sub(1)?);
-    Some(())
+    let refused = REFUSE.get() == 0;
+    REFUSE.set(REFUSE.get().checked_sub(1).unwrap_or(usize::MAX));
+    (!refused).then_some(())
 }
 
 /// The tables that this thread has taken and not given back.
 pub fn tables_taken() -> usize {
     TAKEN.get()
+}
+
+/// This thread takes memory so often, then once in vain, then again.
+pub fn refuse_take(after: usize) {
+    REFUSE.set(after);
 }
 
 /// From now on this thread may take memory so often.

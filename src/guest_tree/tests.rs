@@ -9,7 +9,7 @@ use crate::addr::{Ipa, Pa, Span};
 use crate::cpu::PcpuId;
 use crate::crash::OnCrash;
 use crate::intid::{IntidSet, Spi};
-use crate::plan::{Load, Region, VirtualWatchdog};
+use crate::plan::{Load, Region, VirtualUart, VirtualWatchdog};
 use crate::tree::Node;
 use crate::tree::sample::node;
 use crate::vcpu::InterruptMode;
@@ -44,6 +44,7 @@ fn cell(root: bool, cpus: &[u8], devices: Vec<NodeId>) -> CellPlan {
         },
         on_crash: OnCrash::Stop,
         interrupts: InterruptMode::Virtual,
+        smc_allow: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -56,7 +57,9 @@ fn divide(blob: &[u8], other: &[&str]) -> Result<[GuestTree; 2], GuestTreeError>
     let mut devices = [Vec::new(), Vec::new()];
     // The UART that the hypervisor keeps is in neither list.
     let claimed = tree.at("/soc").into_iter().flat_map(|soc| soc.children()).chain(tree.at("/gpio-keys"));
-    for device in claimed.filter(|n| n.is_available() && n.name() != "serial@9000000") {
+    for device in
+        claimed.filter(|n| n.is_available() && n.name() != "serial@9000000" && n.name() != "serial@9005040")
+    {
         devices[usize::from(other.contains(&device.name()))].push(device.id());
     }
     let [root, other] = devices;
@@ -136,6 +139,30 @@ fn a_console_and_keys_that_the_root_cell_has_stay() {
     assert!(tree.at("/chosen").unwrap().prop("stdout-path").is_none());
     let serial = tree.at("/soc/serial@9040000").unwrap();
     assert!(serial.prop("memory-region").is_some());
+}
+
+#[test]
+fn a_pl011_stands_in_the_place_of_another_uart() {
+    let blob = board().blob();
+    let tree = Tree::parse(&blob).unwrap();
+    let [gic, cpu, uart] =
+        ["/intc@8000000", "/cpus/cpu@0", "/soc/serial@9005040"].map(|p| tree.at(p).unwrap());
+    let mut plan = cell(true, &[0], Vec::new());
+    plan.uart = Some(VirtualUart {
+        at: Span::new(Ipa(0x900_5000), 0x1000).unwrap(),
+        spi: Spi::new(93).unwrap(),
+        node: Some(uart.id()),
+    });
+    let made = build_cell(&tree, gic.id(), &plan, Owners::new(&tree), &[cpu.id()]).unwrap();
+    let made = Tree::parse(&made.bytes).unwrap();
+    let uart = made.at("/soc/serial@9005040").unwrap();
+    assert!(uart.is_compatible("arm,pl011") && !uart.is_compatible("brcm,bcm2835-aux-uart"));
+    assert_eq!(cells(uart, "reg"), [0x900_5000, 0x1000], "from the beginning of its page");
+    assert_eq!(cells(uart, "interrupts-extended"), [1, 0, 61, 4]);
+    let clock = made.at("/virtual-uart-clock").unwrap();
+    assert_eq!(cells(uart, "clocks"), [cells(clock, "phandle"), cells(clock, "phandle")].concat());
+    assert_eq!(cells(uart, "phandle"), [0x41], "who refers to it finds it");
+    assert!(!uart.has("pinctrl-0") && !uart.has("status"));
 }
 
 #[test]

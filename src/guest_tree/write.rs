@@ -108,6 +108,7 @@ impl<'w, 't, 'a> Writer<'w, 't, 'a> {
         match (fate, self.role(node)) {
             (Fate::Whole, Role::Gic) => self.gic_properties(node),
             (Fate::Whole, Role::Timer) => self.timer_properties(node),
+            (Fate::Whole, _) if let Some(uart) = self.replaced(node) => self.in_its_place(node, uart),
             (Fate::Whole, _) => self.whole(node),
             (Fate::Bus, _) => self.bus(node),
             (Fate::Stub, _) => self.stub(node),

@@ -25,9 +25,18 @@ const PASSIVE: &[&str] = &[
     "usb-nop-xceiv",
 ];
 
-/// Whether Bulkhead can drive a UART with this `compatible`: a PL011 (DDI 0183G), or the part of one that SBSA asks for.
-pub fn is_console(compatible: &str) -> bool {
-    matches!(compatible, "arm,pl011" | "arm,sbsa-uart")
+/// Whether a CPU with this `compatible` is known to have no FEAT_VHE: those of Armv8.0. Cortex-A57 is left out, for QEMU's `max` gives itself
+/// that name; boot asks the CPU.
+pub fn is_without_vhe(compatible: &str) -> bool {
+    matches!(
+        compatible,
+        "arm,cortex-a34"
+            | "arm,cortex-a35"
+            | "arm,cortex-a53"
+            | "arm,cortex-a72"
+            | "arm,cortex-a73"
+            | "brcm,brahma-b53"
+    )
 }
 
 /// Whether a device with these registers never reads or writes memory on its own account.

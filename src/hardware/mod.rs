@@ -17,7 +17,7 @@ pub use depends::{Dependency, Depends};
 pub use devices::{Device, Dma};
 pub use error::HardwareError;
 pub use gic::{Gic, Timer};
-pub use known::{is_console, is_no_master, is_passive};
+pub use known::{is_no_master, is_passive, is_without_vhe};
 pub use memory::Reserved;
 
 use crate::addr::{Pa, Span};

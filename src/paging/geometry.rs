@@ -1,6 +1,7 @@
 //! How big an address space is and at which level its walk starts (Arm ARM D8.2.1, D24.2.176 TCR_EL2, D24.2.190
 //! VTCR_EL2).
 
+use super::el2::Regime;
 use super::table::{ENTRIES, Level};
 use crate::addr::Pa;
 
@@ -29,6 +30,8 @@ pub struct Geometry {
     output_bits: u8,
     start: Level,
     root_tables: u8,
+    /// Of EL2's own map; it says nothing about a stage 2.
+    regime: Regime,
 }
 
 impl Geometry {
@@ -46,7 +49,7 @@ impl Geometry {
             0..=CONCATENATED => (Level::L1, 1 << concatenated),
             _ => (Level::L0, 1),
         };
-        Ok(Self { input_bits, output_bits, start, root_tables })
+        Ok(Self { input_bits, output_bits, start, root_tables, regime: Regime::El2 })
     }
 
     /// The same with no more bits of output than it takes to reach `highest`, for CPUs with fewer. Where this CPU has too few, it
@@ -61,11 +64,11 @@ impl Geometry {
     ///
     /// # Errors
     /// If the address is beyond the CPU's physical address space.
-    pub fn for_el2(pa_range: u8, highest: u64) -> Result<Self, GeometryError> {
+    pub fn for_el2(pa_range: u8, highest: u64, regime: Regime) -> Result<Self, GeometryError> {
         let output_bits = physical_bits(pa_range);
         let input_bits = bits_for(highest, output_bits)?;
         let start = if u32::from(input_bits) <= Level::L0.shift() { Level::L1 } else { Level::L0 };
-        Ok(Self { input_bits, output_bits, start, root_tables: 1 })
+        Ok(Self { input_bits, output_bits, start, root_tables: 1, regime })
     }
 
     /// Bits of the addresses that are translated.
@@ -105,17 +108,41 @@ impl Geometry {
         u64::from(vmid) << 48 | root.0 & super::table::ADDRESS
     }
 
-    /// TCR_EL2 for the non-VHE regime of [`super::El2Stage1`].
-    pub fn tcr_el2(&self) -> u64 {
-        const RES1: u64 = 1 << 31 | 1 << 23;
-        self.size_and_walks() | RES1
+    /// The regime of EL2's own map.
+    pub fn regime(&self) -> Regime {
+        self.regime
     }
 
-    /// What VTCR_EL2 and TCR_EL2 have in the same places: T0SZ, IRGN0 and ORGN0 write-back with allocation, SH0 inner,
-    /// TG0 4 KiB, PS.
+    pub(super) fn set_regime(&mut self, regime: Regime) {
+        self.regime = regime;
+    }
+
+    /// TCR_EL2 for the regime of EL2's own map. With E2H it has the layout of TCR_EL1: EPD1 set, since TTBR1_EL2 is not used, T1SZ and TG1
+    /// (4 KiB) legal nevertheless, A1 clear (the ASID, 0, is that of TTBR0_EL2), IPS where the other has reserved bits.
+    pub fn tcr_el2(&self) -> u64 {
+        const RES1: u64 = 1 << 31 | 1 << 23;
+        const EPD1: u64 = 1 << 23;
+        const TG1_4K: u64 = 0b10 << 30;
+        match self.regime {
+            Regime::El2 => self.size_and_walks() | RES1,
+            Regime::El2And0 => {
+                self.walks() | self.t0sz() << 16 | EPD1 | TG1_4K | pa_size(self.output_bits) << 32
+            }
+        }
+    }
+
+    fn t0sz(&self) -> u64 {
+        u64::from(64u8.saturating_sub(self.input_bits))
+    }
+
+    /// What all of these registers have in the same places: T0SZ, IRGN0 and ORGN0 write-back with allocation, SH0 inner, TG0 4 KiB.
+    fn walks(&self) -> u64 {
+        self.t0sz() | 0b01 << 8 | 0b01 << 10 | 0b11 << 12
+    }
+
+    /// The same with PS, as VTCR_EL2 and TCR_EL2 have it.
     fn size_and_walks(&self) -> u64 {
-        let t0sz = u64::from(64u8.saturating_sub(self.input_bits));
-        t0sz | 0b01 << 8 | 0b01 << 10 | 0b11 << 12 | pa_size(self.output_bits) << 16
+        self.walks() | pa_size(self.output_bits) << 16
     }
 
     /// Bytes of the root.
@@ -227,8 +254,11 @@ mod tests {
         let g = Geometry::for_stage2(6, (1 << 48) - 1).unwrap();
         assert_eq!(g.vtcr(false), 0x8005_3590);
         assert_eq!(g.vttbr(0x1234, Pa(0x8_7654_3000)), 0x1234_0008_7654_3000);
-        let g = Geometry::for_el2(4, (1 << 40) - 1).unwrap();
+        let mut g = Geometry::for_el2(4, (1 << 40) - 1, Regime::El2).unwrap();
         assert_eq!((g.start(), g.root_tables()), (Level::L0, 1), "stage 1 concatenates nothing");
         assert_eq!(g.tcr_el2(), 0x8084_3518);
+        g.set_regime(Regime::El2And0);
+        // IPS 44 bits, TG1 4 KiB, EPD1, T1SZ 24, then the same as above.
+        assert_eq!(g.tcr_el2(), 0x4_8098_3518);
     }
 }

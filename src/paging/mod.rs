@@ -24,7 +24,7 @@ mod unmap;
 mod walk;
 mod walker;
 
-pub use el2::{El2Stage1, MAIR_EL2, Va, Window};
+pub use el2::{El2Stage1, MAIR_EL2, Regime, Va, Window};
 pub use format::Format;
 pub use geometry::{Geometry, GeometryError, can_use};
 pub use root::Root;

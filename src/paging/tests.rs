@@ -234,10 +234,20 @@ fn entries_are_what_the_manual_says() {
 
 #[test]
 fn el2_entries_are_never_writable_and_executable() {
-    let encoded = [Window::Code, Window::ReadOnly, Window::Data, Window::Device].map(El2Stage1::encode);
-    assert_eq!(encoded, [0x7c0, 0x40_0000_0000_07c0, 0x40_0000_0000_0740, 0x40_0000_0000_0444]);
-    for bits in encoded {
-        let (read_only, never) = (bits >> 7 & 1 == 1, bits >> 54 & 1 == 1);
+    let encoded = |regime| {
+        let windows = [Window::Code, Window::ReadOnly, Window::Data, Window::Device];
+        windows.map(|window| El2Stage1::encode((regime, window)))
+    };
+    let one = encoded(Regime::El2);
+    assert_eq!(one, [0x7c0, 0x40_0000_0000_07c0, 0x40_0000_0000_0740, 0x40_0000_0000_0444]);
+    let two = encoded(Regime::El2And0);
+    assert_eq!(two, [0x780, 0x60_0000_0000_0780, 0x60_0000_0000_0700, 0x60_0000_0000_0404]);
+    assert!(
+        two.iter().all(|bits| bits >> 6 & 1 == 0),
+        "AP[1]: nothing is EL0's, so PAN keeps nothing from EL2"
+    );
+    for (bits, never) in one.into_iter().zip([54; 4]).chain(two.into_iter().zip([53; 4])) {
+        let (read_only, never) = (bits >> 7 & 1 == 1, bits >> never & 1 == 1);
         assert!(read_only || never);
         assert_eq!(El2Stage1::decode(bits).map(El2Stage1::encode), Some(bits));
     }
@@ -320,12 +330,43 @@ fn roots_of_all_sizes_are_aligned_to_themselves() {
 }
 
 #[test]
+fn a_space_of_el2_moves_to_the_other_regime_as_it_is() {
+    let geometry = Geometry::for_el2(2, (1 << 40) - 1, Regime::El2).unwrap();
+    let mut space: El2Space = AddressSpace::new(geometry, HeapStore::new(&geometry, take).unwrap()).unwrap();
+    let spans = [
+        (0x4020_0000, 0x1_0000, Window::Code),
+        (0x4021_0000, 0x1000, Window::ReadOnly),
+        (0x4040_0000, 3 << 21, Window::Data),
+        (0x80_0000_0000, BLOCK_1G, Window::Data),
+        (0x0900_0000, 0x1000, Window::Device),
+    ];
+    for (at, size, window) in spans {
+        space.map_identity(Span::new(Pa(at), size).unwrap(), window).unwrap();
+    }
+    let all = |space: &El2Space| -> Vec<_> {
+        space.mappings().map(|m| (m.from, m.to, m.attributes.0, m.attributes.1)).collect()
+    };
+    let before = all(&space);
+    space.move_to(Regime::El2And0);
+    let after = all(&space);
+    assert!(before.len() >= spans.len() && before.len() == after.len());
+    for (old, new) in before.into_iter().zip(after) {
+        assert_eq!((old.0, old.1, old.3), (new.0, new.1, new.3));
+        assert_eq!((old.2, new.2), (Regime::El2, Regime::El2And0));
+    }
+    // What comes later is of the new regime, too.
+    space.map_identity(Span::new(Pa(0x5000_0000), PAGE).unwrap(), Window::Data).unwrap();
+    let later = space.translate(Va(0x5000_0000)).unwrap();
+    assert_eq!((later.1.0, space.geometry().tcr_el2() >> 32), (Regime::El2And0, 2));
+}
+
+#[test]
 fn el2_maps_one_to_one() {
-    let geometry = Geometry::for_el2(2, (1 << 40) - 1).unwrap();
+    let geometry = Geometry::for_el2(2, (1 << 40) - 1, Regime::El2).unwrap();
     let mut space: El2Space = AddressSpace::new(geometry, HeapStore::new(&geometry, take).unwrap()).unwrap();
     let code = Span::new(Pa(0x4020_0000), 0x1_0000).unwrap();
     space.map_identity(code, Window::Code).unwrap();
-    assert_eq!(space.translate(Va(0x4020_1234)), Some((Pa(0x4020_1234), Window::Code)));
+    assert_eq!(space.translate(Va(0x4020_1234)), Some((Pa(0x4020_1234), (Regime::El2, Window::Code))));
     assert_eq!(space.translate(Va(0x4021_0000)), None);
     let cell_root = HeapStore::new(&Geometry::for_stage2(4, 1 << 42).unwrap(), take).unwrap();
     assert!(AddressSpace::<El2Stage1, _>::new(geometry, cell_root).is_none(), "a root of another shape");

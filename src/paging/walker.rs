@@ -129,6 +129,18 @@ impl<S: Store> Walker<S> {
         }
     }
 
+    /// Writes every block and page anew.
+    pub(super) fn rewrite(&self, change: impl Fn(u64) -> u64) {
+        let (mut at, end) = (0u64, 1u64.wrapping_shl(u32::from(self.geometry.input_bits())));
+        while at < end {
+            let (slot, entry) = self.find(at);
+            if let Entry::Leaf(raw) = entry {
+                self.save(slot, change(raw));
+            }
+            at = slot.base(at).wrapping_add(slot.level.size());
+        }
+    }
+
     /// The blocks and pages that have an address in the span.
     pub(super) fn leaves(&self, span: Span<Input>) -> Mappings<'_, S> {
         Mappings { walker: self, at: span.start().0, end: span.end().0 }

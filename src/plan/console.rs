@@ -7,10 +7,11 @@ use super::draft::Draw;
 use super::error;
 use crate::addr::{Ipa, PAGE, Pa, Span};
 use crate::config::{CellConfig, CellConsole, ConsoleChoice};
-use crate::hardware::{Device, is_console};
+use crate::hardware::Device;
 use crate::intid::{Spi, Trigger};
 use crate::refusal::{Refused, refuse};
 use crate::tree::NodeId;
+use crate::uart::{self, Model};
 
 /// Where a cell other than root sees its virtual UART.
 pub const CELL_UART: Ipa = Ipa(0x0900_0000);
@@ -28,19 +29,19 @@ pub struct Console {
     pub spi: Spi,
     /// What that is.
     pub trigger: Trigger,
-    /// Whether it has no more than SBSA asks for.
-    pub sbsa: bool,
+    /// What kind of UART it is.
+    pub model: &'static Model,
 }
 
 impl Console {
-    fn of(device: &Device, sbsa: bool) -> Option<Self> {
+    fn of(device: &Device, model: &'static Model) -> Option<Self> {
         let (spi, trigger) = *device.spis.first()?;
-        Some(Self { node: device.node, at: device.spans.first()?.start(), spi, trigger, sbsa })
+        Some(Self { node: device.node, at: device.spans.first()?.start(), spi, trigger, model })
     }
 
-    /// The pages that it takes.
+    /// The page that it takes.
     pub fn page(&self) -> Option<Span<Pa>> {
-        Span::new(self.at, UART_SIZE)?.widened_to(PAGE)
+        Span::new(self.at, 1)?.widened_to(PAGE)
     }
 }
 
@@ -62,12 +63,26 @@ pub(super) fn choose(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) -> Option<C
         ConsoleChoice::Stdout => draw.board.node(draw.hardware.stdout?.node),
         ConsoleChoice::Name(name) => draw.resolve_for("hypervisor", "console", name, errors)?,
     };
-    let device = draw.hardware.device(node.id()).filter(|_| node.compatibles().any(is_console));
-    let console = device.and_then(|device| Console::of(device, !node.is_compatible("arm,pl011")));
+    let device = draw.hardware.device(node.id());
+    let model = uart::model(node.compatibles());
+    let console = device.zip(model).and_then(|(device, model)| Console::of(device, model));
     if console.is_none() && draw.config.hypervisor.console != ConsoleChoice::Stdout {
         refuse(errors, &error::CONSOLE_UNFIT).cell("hypervisor", "console").node(&node);
     }
     console
+}
+
+/// What shares the console's page is the hypervisor's, too, where it is something that the console needs (the mini-UART's
+/// `brcm,bcm2835-aux`), and no cell claims it by name.
+pub(super) fn keeps(draw: &Draw<'_, '_>, console: &Console, device: &Device) -> bool {
+    let needed = || {
+        draw.hardware.device(console.node).is_some_and(|own| own.depends.iter().any(|d| d.on == device.node))
+    };
+    let on_its_page = || {
+        let page = console.page();
+        page.is_some_and(|page| devices::pages(device).into_iter().all(|span| page.covers(&span)))
+    };
+    needed() && on_its_page()
 }
 
 /// Refuses cells' devices that cannot be apart from the console: on its page, or on its interrupt.
@@ -109,7 +124,8 @@ pub(super) fn of_cell(
         }
         return None;
     };
-    let (at, node) = if cell.root { (Ipa(console.at.0), Some(console.node)) } else { (CELL_UART, None) };
+    let (at, node) =
+        if cell.root { (Ipa(console.page()?.start().0), Some(console.node)) } else { (CELL_UART, None) };
     Some(VirtualUart { at: Span::new(at, UART_SIZE)?, spi: console.spi, node })
 }
 

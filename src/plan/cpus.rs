@@ -5,9 +5,22 @@ use alloc::vec::Vec;
 
 use super::draft::Draw;
 use super::error;
-use crate::config::CpuChoice;
+use crate::config::{CpuChoice, Vhe};
 use crate::cpu::{CellId, PcpuId};
+use crate::hardware::is_without_vhe;
 use crate::refusal::{Refused, refuse};
+
+/// Refuses VHE where a CPU is known to have none; what a tree does not tell, boot finds.
+#[inline(never)]
+pub(super) fn check_vhe(draw: &Draw<'_, '_>, errors: &mut Vec<Refused>) {
+    if draw.config.hypervisor.vhe != Vhe::On {
+        return;
+    }
+    let mut nodes = draw.hardware.cpus.iter().map(|cpu| draw.board.node(cpu.node));
+    if let Some(node) = nodes.find(|node| node.compatibles().any(is_without_vhe)) {
+        refuse(errors, &error::NO_VHE).cell("hypervisor", "vhe").node(&node);
+    }
+}
 
 /// Each cell's CPUs, in the order of its vCPUs.
 #[inline(never)]

@@ -40,6 +40,8 @@ pub(super) fn claim(draw: &Draw<'_, '_>, console: Option<Console>, errors: &mut 
         // The claim that is nearest above the device counts: claims nest, so it is the last that has it.
         if let Some(claim) = named.iter().rev().find(|c| c.node <= device.node && device.node < c.end) {
             *owner = Some(claim.cell);
+        } else if console.is_some_and(|console| console::keeps(draw, &console, device)) {
+            *owner = None;
         }
         if console.is_some_and(|console| console.node == device.node) {
             *owner = None;

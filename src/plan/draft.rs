@@ -15,7 +15,7 @@ use crate::addr::{Ipa, Span};
 use crate::archive::Archive;
 use crate::config::{CellConfig, Config};
 use crate::cpu::{CellId, VcpuId};
-use crate::hardware::Hardware;
+use crate::hardware::{Conduit, Hardware};
 use crate::refusal::{Refused, refuse};
 use crate::tree::{Node, ResolveError, Tree};
 use crate::vcpu::InterruptMode;
@@ -106,6 +106,7 @@ impl Plan<Draft> {
     ) -> Result<Self, Vec<Refused>> {
         let draw = Draw { config, board, hardware, archive, boot };
         let mut errors = Vec::new();
+        cpus::check_vhe(&draw, &mut errors);
         let shares = cpus::assign(&draw, &mut errors);
         let ram = memory::divide(&draw, &mut errors);
         let console = console::choose(&draw, &mut errors);
@@ -148,6 +149,7 @@ impl Plan<Draft> {
                 load,
                 on_crash: cell.on_crash,
                 interrupts: cell.interrupts,
+                smc_allow: cell.smc_allow.clone(),
                 warnings: claims.warnings(&draw, (id, cell)),
             });
         }
@@ -156,6 +158,7 @@ impl Plan<Draft> {
             return Err(errors);
         }
         tell_deaf(console, &mut cells);
+        tell_forwarded(hardware, &mut cells);
         let cpus = owned_cpus(&draw, &mut cells);
         let timer = &hardware.timer;
         let own_ppis =
@@ -163,6 +166,21 @@ impl Plan<Draft> {
         let reserved = memory::reserved(hardware).iter().collect();
         Ok(Self { cells, cpus, boot: draw.boot, console, own_ppis, reserved, state: PhantomData })
     }
+}
+
+/// Warns of what firmware does for a cell: it knows one caller only.
+fn tell_forwarded(hardware: &Hardware, cells: &mut [CellPlan]) {
+    let takes = hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
+    let why = match takes {
+        true => {
+            "`smc-allow`: firmware acts for it on all of the machine, and takes addresses for physical ones"
+        }
+        false => "`smc-allow` does nothing: the board's tree names no firmware that takes SMCs",
+    };
+    cells
+        .iter_mut()
+        .filter(|cell| !cell.smc_allow.is_empty())
+        .for_each(|cell| cell.warnings.push(why.to_string()));
 }
 
 /// Where a cell sees the GIC: root where it is, the others where the ABI says. With a GICv2 the CPU interface stands in

@@ -8,6 +8,7 @@ sentences! {
     NOT_A_CPU = NOT_A_CPU, "%: `cpus` has %, but % is no CPU that can be used: name one of /cpus that is enabled";
     CPU_TWICE = CPU_TWICE, "% and % both claim CPU % (%): take it out of one";
     TOO_FEW_CPUS = TOO_FEW_CPUS, "% wants % CPUs, but only % are left of the board's %: ask for fewer, or take some from another cell";
+    NO_VHE = VHE, "%: `vhe` is \"on\", but % is a CPU without FEAT_VHE: say \"auto\" or \"off\"";
     NO_CPU = NO_CPU, "% has no CPU: the other cells have them all, leave it at least one";
     ROOT_MEMORY = NOT_IN_ROOT, "% is the root cell and has all memory that the others leave: take out its `memory`";
     NO_MEMORY = MISSING, "% does not say how much `memory` it needs";
@@ -31,8 +32,8 @@ sentences! {
     NO_SPARE_INTERRUPT = NO_SPARE_INTERRUPT, "%: `%`: a direct cell takes this interrupt from hardware, and the board's devices have every SPI: disable one in the board's tree, or let the cell have `interrupt-mode = \"virtual\"`";
     CONSOLE_CLAIMED = CONSOLE_CLAIMED, "%: `%` has %, but % is the hypervisor's console: write `console = \"virtual\"` instead, or name another one with `hypervisor { console = NAME; }`, or \"none\"";
     CONSOLE_SHARED = CONSOLE_SHARED, "%: % shares % with %, the hypervisor's console: disable it in the board's tree, or name another console with `hypervisor { console = NAME; }`";
-    CONSOLE_UNFIT = CONSOLE_UNFIT, "%: `console`: % cannot be the console: it must be an enabled arm,pl011 or arm,sbsa-uart with an SPI";
-    CONSOLE_MISSING = CONSOLE_MISSING, "%: `console`: the hypervisor has no console here: name an arm,pl011 with `hypervisor { console = NAME; }`, or give the cell a UART of its own";
+    CONSOLE_UNFIT = CONSOLE_UNFIT, "%: `console`: % cannot be the console: it must be an enabled UART that Bulkhead can drive (`bulkhead explain BH0212` lists them), with an SPI";
+    CONSOLE_MISSING = CONSOLE_MISSING, "%: `console`: the hypervisor has no console here: name a UART with `hypervisor { console = NAME; }`, or give the cell a UART of its own";
 
     NO_FILE = NO_FILE, "%: `%`: the archive has no file %";
     BAD_IMAGE = IMAGE_EMPTY, "%: %: %";

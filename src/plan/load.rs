@@ -239,7 +239,11 @@ impl<'a> Loader<'_, 'a, '_> {
         let small =
             self.size.checked_div(8).and_then(|eighth| eighth.checked_ilog2()).map_or(0, |bits| 1 << bits);
         let size = if self.size >= FULL_TREE_FROM { TREE_ROOM } else { small.clamp(PAGE, TREE_ROOM) };
+        // Linux takes a tree at address 0 for none.
+        let first = Span::new(Ipa(0), PAGE).filter(|first| self.free.covers(first));
+        first.into_iter().for_each(|first| self.free.remove(first));
         let place = if low { self.free.lowest(size, size) } else { self.free.highest(size, size) };
+        first.into_iter().for_each(|first| self.free.insert(first));
         self.taken(place, size, "its device tree", "")
     }
 

@@ -178,6 +178,8 @@ pub struct CellPlan {
     pub on_crash: OnCrash,
     /// How its interrupts reach it.
     pub interrupts: InterruptMode,
+    /// Function IDs of the calls that firmware answers it.
+    pub smc_allow: Vec<u32>,
     /// Things its owner should know that do not stop the boot: a dependency that another cell controls, say.
     pub warnings: Vec<String>,
 }

@@ -29,9 +29,10 @@ const ALIGN: u64 = 64 << 10;
 pub fn size(cpus: usize, cells: usize, tree: usize) -> u64 {
     let part = |n: usize, each: u64| (n as u64).wrapping_mul(each);
     let beyond = tree.saturating_sub(SMALL_TREE);
-    // With one CPU there are no stacks, but the root cell's tree still wants as much in one piece while it is made.
+    // With one CPU there are no stacks, but the root cell's tree still wants as much in one piece while it is made; with two, that
+    // and the tables of a board like Versal, whose small tree has devices far apart, leave no room for the stack.
     let all = BASE
-        .wrapping_add(part(cpus.max(2).wrapping_sub(1), PER_CPU))
+        .wrapping_add(part(cpus.max(3).wrapping_sub(1), PER_CPU))
         .wrapping_add(part(cells, PER_CELL))
         .wrapping_add(part(tree.wrapping_add(beyond), PER_TREE_BYTE));
     all.next_multiple_of(UNIT)

@@ -69,6 +69,7 @@ fn root() -> CellConfig {
         watchdog: false,
         on_crash: OnCrash::Stop,
         interrupts: InterruptMode::Virtual,
+        smc_allow: Vec::new(),
     }
 }
 
@@ -89,6 +90,7 @@ fn cell(name: &str, cpu: &str, devices: &[&str]) -> CellConfig {
         watchdog: false,
         on_crash: OnCrash::Stop,
         interrupts: InterruptMode::Virtual,
+        smc_allow: Vec::new(),
     }
 }
 

@@ -88,3 +88,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn firmware_is_asked_what_the_description_allows_and_nothing_else() {
+    use crate::cell::tests::{rig, settle, system};
+
+    let (mut system, board) = system();
+    system.cells[0].smc_allow = [0xc200_0001].into();
+    let mut cpus = rig(&system, &board);
+    settle(&mut cpus);
+    let calls =
+        [(0, 0xc200_0001, true), (0, 0xc200_0002, false), (0, 0x8200_0001, false), (1, 0xc200_0001, false)];
+    for (cell, id, reaches) in calls {
+        // The CPU of its vCPU 0, which runs.
+        let cpu = cpus.iter_mut().find(|cpu| cpu.vcpu.cell.id.0 == cell && cpu.vcpu.id.0 == 0).unwrap();
+        cpu.machine.smcs.clear();
+        assert_eq!(cpu.call(id, [1, 2, 3]), -1);
+        let wanted: &[[u64; 4]] = if reaches { &[[0xc200_0001, 1, 2, 3]] } else { &[] };
+        assert_eq!(cpu.machine.smcs, wanted, "{id:#x}");
+    }
+}

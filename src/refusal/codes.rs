@@ -49,6 +49,8 @@ codes! {
     NO_CONSOLE = 14;
     /// `wfi` in a cell whose interrupts are virtual.
     WFI_OF_VIRTUAL = 15;
+    /// `smc-allow` with a call that no cell may make of firmware.
+    SMC_KEPT = 16;
 
     /// A name that stands for nothing.
     NAME_UNKNOWN = 101;
@@ -64,6 +66,8 @@ codes! {
     NO_CPU = 106;
     /// More memory wanted than is free.
     TOO_LITTLE_MEMORY = 108;
+    /// VHE on a CPU without, or none on a CPU that cannot do without.
+    VHE = 109;
 
     /// A device's name that is nothing a cell can own.
     NOT_A_DEVICE = 201;

@@ -16,24 +16,24 @@ fn a_turn_ends_where_its_answer_says() {
     cpu.step();
     assert_eq!((cpu.turn, cpu.machine.entered), (Turn::Guest, 0));
     // Next: behind the SMC.
-    cpu.vcpu.frame.elr = PC;
+    cpu.machine.pc = PC;
     cpu.vcpu.frame.set(0, function::VERSION.into());
     cpu.machine.sync(SMC);
     cpu.step();
-    assert_eq!((cpu.vcpu.frame.elr, cpu.machine.entered), (PC + 4, 1));
+    assert_eq!((cpu.machine.pc, cpu.machine.entered), (PC + 4, 1));
     // Inject: at the vector, EL1h.
     cpu.machine.sync(0);
     cpu.step();
-    assert_eq!((cpu.vcpu.frame.elr, cpu.vcpu.frame.spsr & 0xf), (0x200, 5));
+    assert_eq!((cpu.machine.pc, cpu.machine.pstate & 0xf), (0x200, 5));
     // Again.
     cpu.machine.exit = Exit::Fiq;
     cpu.step();
-    assert_eq!((cpu.vcpu.frame.elr, cpu.turn), (0x200, Turn::Guest));
+    assert_eq!((cpu.machine.pc, cpu.turn), (0x200, Turn::Guest));
     // Park, and no word of an SMC's skip.
     cpu.vcpu.frame.set(0, function::CPU_OFF.into());
     cpu.machine.sync(SMC);
     cpu.step();
-    assert_eq!((cpu.turn, cpu.vcpu.frame.elr), (Turn::Park, 0));
+    assert_eq!((cpu.turn, cpu.machine.pc), (Turn::Park, 0));
     let life = system.cells[0].life();
     assert!(matches!(life, Life::Stopping { then: Then::Off, .. }), "it was the only one: {life:?}");
 }
@@ -46,13 +46,13 @@ fn a_fault_at_the_vector_for_it_ends_the_cell() {
     cpu.machine.set_el1(El1Reg::Vbar, PC & !0x7ff | 0x7);
     // The vector of faults from EL0, and of faults with SP_EL0: they go on to the one below.
     for (elr, mode) in [(0x400, 5), (0, 5), (0x200, 4), (0x200, 0), (0x200, 0x10)] {
-        (cpu.vcpu.frame.elr, cpu.vcpu.frame.spsr) = ((PC & !0x7ff) + elr, mode);
+        (cpu.machine.pc, cpu.machine.pstate) = ((PC & !0x7ff) + elr, mode);
         cpu.machine.sync(0);
         cpu.step();
         assert_eq!(cpu.turn, Turn::Guest, "{elr:#x} {mode}");
     }
     cpu.machine.set_el1(El1Reg::Elr, PC);
-    (cpu.vcpu.frame.elr, cpu.vcpu.frame.spsr) = ((PC & !0x7ff) + 0x200, 0x3c5);
+    (cpu.machine.pc, cpu.machine.pstate) = ((PC & !0x7ff) + 0x200, 0x3c5);
     cpu.step();
     assert_eq!((cpu.turn, system.cells[0].deaths().unwrap().count()), (Turn::Park, 1));
     let deaths = system.cells[0].deaths().unwrap();

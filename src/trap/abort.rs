@@ -8,7 +8,7 @@ use crate::console;
 use crate::exits::Reason;
 use crate::mmio::Device;
 use crate::ports::{Machine, Width};
-use crate::vcpu::{Access, EXTERNAL, EXTERNAL_ON_WALK, GuestFault, Pstate, aarch32};
+use crate::vcpu::{Access, EXTERNAL, EXTERNAL_ON_WALK, GuestFault};
 use crate::vgic;
 use crate::watchdog;
 
@@ -38,18 +38,7 @@ pub fn data<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbor
     if !abort.write() {
         vcpu.frame.set(abort.register(), loaded(value, abort));
     }
-    if Pstate::from_bits(vcpu.frame.spsr).aarch32() {
-        let resume = narrow(vcpu, machine);
-        return go(vcpu, machine, resume);
-    }
     go(vcpu, machine, Resume::Next)
-}
-
-/// Behind an access from AArch32. Its condition held, or there would have been none.
-#[cold]
-fn narrow<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &M) -> Resume {
-    aarch32::skip(&mut vcpu.frame, machine.esr());
-    Resume::Again
 }
 
 /// A device's answer to a load, no wider than the access.

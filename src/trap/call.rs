@@ -1,4 +1,4 @@
-//! HVC and SMC: the two ways into PSCI and SMCCC, which answer alike. Nothing else reaches EL3.
+//! HVC and SMC: the two ways into PSCI and SMCCC, which answer alike. Nothing else reaches EL3 but what a description allows.
 
 use super::{Go, Resume, StopReason};
 use crate::addr::Ipa;
@@ -30,16 +30,20 @@ fn other<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> u64 {
     match vcpu.frame.get(0) as u32 >> 24 {
         0x80 => smccc::architecture(&vcpu.frame, &vcpu.workarounds, machine),
         0x86 => smccc::vendor_hypervisor(&mut vcpu.frame),
-        _ => rare(vcpu),
+        _ => rare(vcpu, machine),
     }
 }
 
 /// What is not worth a comparison before the others; x1 to x3 keep what the guest had there, if it is nothing at all.
 #[cold]
 #[inline(never)]
-fn rare(vcpu: &mut Vcpu<'_>) -> u64 {
-    if vcpu.frame.get(0) as u32 == smccc::EXITS {
+fn rare<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> u64 {
+    let id = vcpu.frame.get(0) as u32;
+    if id == smccc::EXITS {
         return smccc::exits(&mut vcpu.frame, &vcpu.exits);
+    }
+    if vcpu.cell.smc_allow.contains(&id) {
+        return smccc::forward(&mut vcpu.frame, machine);
     }
     PsciError::NotSupported.code()
 }

@@ -20,7 +20,7 @@ use crate::console;
 use crate::crash::Cause;
 use crate::exits::Reason;
 use crate::ports::{Exit, Machine};
-use crate::vcpu::GuestFault;
+use crate::vcpu::{GuestFault, skip};
 use crate::vgic::Irq;
 use crate::watchdog;
 use esr::Syndrome;
@@ -96,13 +96,16 @@ fn synchronous<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, go: impl Go<
         }
         Syndrome::Smc(immediate) => {
             vcpu.exits.count(Reason::Smc);
-            vcpu.frame.skip();
+            skip(machine);
             call::handle(vcpu, machine, immediate, go)
         }
         Syndrome::Sysreg(access) => sysreg::handle(vcpu, machine, access, go),
         Syndrome::DataAbort(abort) => abort::data(vcpu, machine, abort, go),
         Syndrome::Other(class) => {
-            let resume = other::handle(vcpu, machine, class);
+            let resume = match class {
+                other::WAIT => other::wait(vcpu, machine),
+                _ => other::handle(vcpu, machine, class),
+            };
             go(vcpu, machine, resume)
         }
     }

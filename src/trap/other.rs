@@ -5,13 +5,27 @@ use super::{Resume, abort};
 use crate::cell::Vcpu;
 use crate::exits::Reason;
 use crate::ports::Machine;
-use crate::vcpu::{GuestFault, Pstate, aarch32};
+use crate::vcpu::{GuestFault, Pstate, aarch32, skip};
 
 /// WFI, WFE and their kin (HCR_EL2.TWI, TWE).
-const WAIT: u32 = 0x01;
+pub const WAIT: u32 = 0x01;
 /// ISS.TI of those: which of them it is.
 const TI: u32 = 3;
 const WFI: u32 = 0;
+
+/// Answers WFI and WFE, which trap in cells with the physical CPU interface: EL2 waits in the guest's place.
+#[inline(never)]
+pub fn wait<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
+    let narrow = Pstate::from_bits(machine.pstate()).aarch32();
+    if narrow || esr::iss(machine.esr()) & TI != WFI || !vcpu.cell.gic.is_direct() {
+        return handle(vcpu, machine, WAIT);
+    }
+    vcpu.exits.count(Reason::Wait);
+    // Behind the instruction beforehand: what is left for afterwards delays the interrupt.
+    skip(machine);
+    vcpu.wait(machine);
+    Resume::Again
+}
 
 /// Answers what is not decoded further. But for instruction aborts, all that traps on purpose is decoded, so the guest has no such
 /// instruction:
@@ -33,22 +47,14 @@ pub fn handle<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, class: u32) -> R
     if class == esr::INSTRUCTION_ABORT {
         return abort::instruction(vcpu, machine, InstructionAbort::from_bits(esr::iss(esr)));
     }
-    let narrow = Pstate::from_bits(vcpu.frame.spsr).aarch32();
+    let narrow = Pstate::from_bits(machine.pstate()).aarch32();
     let conditional = narrow && has_condition(class);
-    if class == WAIT && !narrow && esr::iss(esr) & TI == WFI && vcpu.cell.gic.is_direct() {
-        vcpu.wait(machine);
+    if class == WAIT || conditional && !aarch32::is_to_be_run(machine.pstate(), esr) {
         return Resume::Next;
-    }
-    if class == WAIT || conditional && !aarch32::is_to_be_run(vcpu.frame.spsr, esr) {
-        if !narrow {
-            return Resume::Next;
-        }
-        aarch32::skip(&mut vcpu.frame, esr);
-        return Resume::Again;
     }
     let hidden = has_condition(class) || matches!(class, 0x09 | 0x0a | 0x19 | 0x1d);
     if !hidden {
-        let line = format_args!("ESR_EL2 {esr:#x} at {:#x} is of no known class; undefined", vcpu.frame.elr);
+        let line = format_args!("ESR_EL2 {esr:#x} at {:#x} is of no known class; undefined", machine.pc());
         vcpu.cell.tell(machine, line);
     }
     Resume::Inject(GuestFault::UNDEFINED)

@@ -123,7 +123,7 @@ fn set_way<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, operand: u64) -> Re
     // While another vCPU does the same, this one tries again.
     let Some(_turn) = vcpu.cell.cleaner.try_lock() else { return Resume::Again };
     // Between two steps the guest may take an interrupt, and do the same in its handler: that begins anew.
-    let at = vcpu.frame.elr;
+    let at = machine.pc();
     let done = vcpu.cleaning.filter(|(elr, _)| *elr == at).map_or(Progress::default(), |(_, done)| done);
     vcpu.cleaning = done.clean(&vcpu.cell.ram, STEP, machine).map(|done| (at, done));
     if vcpu.cleaning.is_some() { Resume::Again } else { Resume::Next }

@@ -2,21 +2,24 @@
 //!
 //! EL1 is AArch64 always, so nothing else of AArch32 reaches EL2.
 
-use super::{Frame, Pstate};
+use super::Pstate;
+use crate::ports::World;
 
 /// ESR_ELx.IL: the instruction has 32 bits, not 16.
 const IL: u64 = 1 << 25;
 /// ISS.CV: COND is valid. It is always with A32 (Arm ARM D24.2.40, encoding of an MCR or MRC).
 const CV: u64 = 1 << 24;
 
-/// Past the instruction that trapped with this ESR_EL2, as if the CPU had run it, or had passed it by.
-pub fn skip(frame: &mut Frame, esr: u64) {
-    let length = if esr & IL == 0 { 2 } else { 4 };
-    frame.elr = frame.elr.wrapping_add(length) & u64::from(u32::MAX);
-    let state = Pstate::from_bits(frame.spsr);
+/// Past the instruction that trapped, as if the CPU had run it, or had passed it by: [`super::skip`] of AArch32.
+#[cold]
+#[inline(never)]
+pub fn skip(machine: &mut impl World) {
+    let length = if machine.esr() & IL == 0 { 2 } else { 4 };
+    machine.set_pc(machine.pc().wrapping_add(length) & u64::from(u32::MAX));
+    let state = Pstate::from_bits(machine.pstate());
     let it = advanced(it(state));
-    // A software step of it is done, as in `Frame::skip`.
-    frame.spsr = state.with_it_high(it >> 2).with_it_low(it & 3).with_step(false).into_bits();
+    // A software step of it is done, as in [`super::skip`].
+    machine.set_pstate(state.with_it_high(it >> 2).with_it_low(it & 3).with_step(false).into_bits());
 }
 
 /// Whether the instruction that trapped with this ESR_EL2 was to be run at all: a CPU may trap a conditional one whose condition
@@ -61,6 +64,7 @@ fn holds(condition: u8, nzcv: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::{Board, Fake};
 
     const USER: u64 = 0x10;
     const THUMB: u64 = 1 << 5;
@@ -71,9 +75,10 @@ mod tests {
     }
 
     fn skipped(elr: u64, spsr: u64, esr: u64) -> (u64, u64) {
-        let mut frame = Frame { elr, spsr, ..Frame::default() };
-        skip(&mut frame, esr);
-        (frame.elr, frame.spsr)
+        let mut cpu = Fake::new(&Board::new(1, 0), 0);
+        (cpu.pc, cpu.pstate, cpu.esr) = (elr, spsr, esr);
+        skip(&mut cpu);
+        (cpu.pc, cpu.pstate)
     }
 
     #[test]

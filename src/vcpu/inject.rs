@@ -2,7 +2,6 @@
 
 use bitfield_struct::bitfield;
 
-use super::Frame;
 use crate::ports::{El1, El1Reg, World};
 
 #[cfg(test)]
@@ -126,8 +125,8 @@ const ISS_CM: u64 = 1 << 8;
 /// What the guest's ID registers hide counts where an exception of the guest's own would show it: the CPU has it. (GCS's EXLOCK stays
 /// 0: HCRX_EL2 keeps it shut.)
 #[cold]
-pub fn inject(machine: &mut (impl El1 + World), frame: &mut Frame, fault: GuestFault) {
-    let old = Pstate::from_bits(frame.spsr);
+pub fn inject(machine: &mut (impl El1 + World), fault: GuestFault) {
+    let old = Pstate::from_bits(machine.pstate());
     let (vector, same_el) = match (old.aarch32(), old.mode()) {
         (true, _) => (0x600, false),
         (false, EL1T) => (0x000, true),
@@ -147,15 +146,15 @@ pub fn inject(machine: &mut (impl El1 + World), frame: &mut Frame, fault: GuestF
     if fault != GuestFault::UNDEFINED {
         machine.set_el1(El1Reg::Far, machine.far());
     }
-    machine.set_el1(El1Reg::Spsr, frame.spsr);
-    machine.set_el1(El1Reg::Elr, frame.elr);
+    machine.set_el1(El1Reg::Spsr, old.into_bits());
+    machine.set_el1(El1Reg::Elr, machine.pc());
     // VBAR_EL1[10:0] are RES0 and read as the guest wrote them on some CPUs.
-    frame.elr = (machine.el1(El1Reg::Vbar) & !0x7ff).wrapping_add(vector);
+    machine.set_pc((machine.el1(El1Reg::Vbar) & !0x7ff).wrapping_add(vector));
     let sctlr = machine.el1(El1Reg::Sctlr);
     let cpu = Has::read(machine);
     let set = |when: bool, bit: u64| if when { bit } else { 0 };
     const NOTHING: Pstate = Pstate::new();
-    frame.spsr = NOTHING
+    let new = NOTHING
         .with_mode(EL1H)
         .with_daif(0b1111)
         .with_pan(cpu.pan && (old.pan() || sctlr & SCTLR_SPAN == 0))
@@ -165,6 +164,7 @@ pub fn inject(machine: &mut (impl El1 + World), frame: &mut Frame, fault: GuestF
         | set(cpu.ssbs && sctlr & SCTLR_DSSBS != 0, SSBS)
         | set(cpu.nmi && sctlr & SCTLR_SPINTMASK == 0, ALLINT)
         | set(cpu.mte, TCO);
+    machine.set_pstate(new);
 }
 
 /// The features that put a bit into PSTATE when an exception is taken.

@@ -8,17 +8,15 @@ pub use inject::{Access, EL1H, EXTERNAL, EXTERNAL_ON_WALK, GuestFault, Pstate, i
 use core::hint::select_unpredictable;
 
 use crate::cpu::Affinity;
+use crate::ports::World;
 
-/// A guest's general registers while it is out. Assembly in `arch/aarch64` knows this layout.
+/// A guest's general registers while it is out. Assembly in `arch/aarch64` knows this layout. Where the guest goes on and its PSTATE
+/// stay where the CPU has put them: see [`World::pc`].
 #[repr(C, align(16))]
 #[derive(Clone, Debug, Default)]
 pub struct Frame {
     /// x0 to x30, and a place that is written where an instruction writes XZR, and never read.
     x: [u64; 32],
-    /// Where the guest goes on (ELR_EL2).
-    pub elr: u64,
-    /// Its PSTATE (SPSR_EL2).
-    pub spsr: u64,
     /// EL2's stack pointer while the guest runs; of no meaning to policy.
     pub host_sp: u64,
     /// What else the assembly keeps of EL2's: x19, x29, x30.
@@ -26,10 +24,8 @@ pub struct Frame {
 }
 
 const _: () = assert!(core::mem::offset_of!(Frame, x) == 0);
-const _: () = assert!(core::mem::offset_of!(Frame, elr) == 32 * 8);
-const _: () = assert!(core::mem::offset_of!(Frame, spsr) == 33 * 8);
-const _: () = assert!(core::mem::offset_of!(Frame, host_sp) == 34 * 8);
-const _: () = assert!(size_of::<Frame>() == 38 * 8);
+const _: () = assert!(core::mem::offset_of!(Frame, host_sp) == 32 * 8);
+const _: () = assert!(size_of::<Frame>() == 36 * 8);
 
 impl Frame {
     /// Register `n`, below 32, as an instruction reads it: 31 is XZR.
@@ -47,16 +43,20 @@ impl Frame {
             *x = value;
         }
     }
+}
 
-    /// Past the 32-bit A64 instruction that trapped, as if the CPU had run it: a software step of it is done, so that the debugger is
-    /// called before the next one (Arm ARM D2.11, SSAdvance), and it was no branch.
-    #[inline]
-    pub fn skip(&mut self) {
-        const SS: u64 = 1 << 21;
-        const BTYPE: u64 = 3 << 10;
-        self.elr = self.elr.wrapping_add(4);
-        self.spsr &= !(SS | BTYPE);
+/// Past the instruction that trapped, as if the CPU had run it: a software step of it is done, so that the debugger is called before
+/// the next one (Arm ARM D2.11, SSAdvance), and it was no branch.
+#[inline(always)]
+pub fn skip(machine: &mut impl World) {
+    const SS: u64 = 1 << 21;
+    const BTYPE: u64 = 3 << 10;
+    let state = machine.pstate();
+    if Pstate::from_bits(state).aarch32() {
+        return aarch32::skip(machine);
     }
+    machine.set_pc(machine.pc().wrapping_add(4));
+    machine.set_pstate(state & !(SS | BTYPE));
 }
 
 /// How a cell's interrupts reach it.

@@ -94,7 +94,7 @@ const BYTES: u8 = WORD | 1 << Width::Byte as u8;
 const LONG: u8 = WORD | 1 << Width::Double as u8;
 
 #[rustfmt::skip]
-static DISTRIBUTOR: File<544> = File::new(&[
+static DISTRIBUTOR: File<512> = File::new(&[
     reg(GICD_CTLR,           4, WORD,  Get::DistributorControl, Put::DistributorControl),
     reg(GICD_TYPER,          4, WORD,  Get::DistributorType,    Put::Nothing),
     reg(GICD_IIDR,           4, WORD,  Get::Implementer,        Put::Nothing),
@@ -116,7 +116,7 @@ static DISTRIBUTOR: File<544> = File::new(&[
 ]);
 
 #[rustfmt::skip]
-static REDISTRIBUTOR: File<1056> = File::new(&[
+static REDISTRIBUTOR: File<1024> = File::new(&[
     reg(GICR_CTLR,           4, WORD,  Get::RedistributorControl, Put::Nothing),
     reg(GICR_IIDR,           4, WORD,  Get::Implementer,          Put::Nothing),
     reg(GICR_TYPER,          8, LONG,  Get::RedistributorType,    Put::Nothing),
@@ -134,6 +134,9 @@ static REDISTRIBUTOR: File<1056> = File::new(&[
     sgi(ICFGR,               8, WORD,  Get::Config,               Put::Config),
     // IGRPMODR0 (0xd00) and NSACR (0xe00) have no meaning with DS=1.
 ]);
+
+/// Bytes that have one place.
+const BLOCK: u32 = 0x80;
 
 /// That of a GICv2, whose first words, of SGIs and PPIs, are those of the CPU that asks.
 #[rustfmt::skip]
@@ -160,46 +163,47 @@ static DISTRIBUTOR_V2: File<64> = File::new(&[
 /// Most rows of a file, and one behind them that stands for "no register".
 const ROWS: usize = 32;
 
-/// Rows, and where to find each: one for each of the first 32 words, then one for each 128 bytes. No search: an emulated
+/// Rows, and where to find each: a place for each 128 bytes, and for each word of the first 128. No search: an emulated
 /// register must not cost what a search costs.
 struct File<const PLACES: usize> {
     rows: [Reg; ROWS],
-    index: [u8; PLACES],
+    words: [u8; BLOCK as usize / 4],
+    blocks: [u8; PLACES],
 }
 
 impl<const PLACES: usize> File<PLACES> {
     #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
     const fn new(listed: &[Reg]) -> Self {
-        let mut index = [ROWS as u8 - 1; PLACES];
+        let mut words = [ROWS as u8 - 1; BLOCK as usize / 4];
+        let mut blocks = [ROWS as u8 - 1; PLACES];
         let mut rows = [reg(0, 0, 0, Get::Zero, Put::Nothing); ROWS];
         assert!(listed.len() < ROWS);
         let mut row = 0;
         while row < listed.len() {
             let mut at = listed[row].at();
             while at < listed[row].at() + listed[row].bytes as u32 {
-                let place = Self::place(at);
-                assert!(
-                    index[place] == ROWS as u8 - 1 || index[place] == row as u8,
-                    "two rows share 128 bytes"
-                );
-                index[place] = row as u8;
+                let place = match at / BLOCK {
+                    0 => &mut words[at as usize / 4],
+                    block => &mut blocks[block as usize],
+                };
+                assert!(*place == ROWS as u8 - 1 || *place == row as u8, "two rows share 128 bytes");
+                *place = row as u8;
                 at += 4;
             }
             rows[row] = listed[row];
             row += 1;
         }
-        Self { rows, index }
-    }
-
-    #[inline(always)]
-    const fn place(offset: u32) -> usize {
-        if offset < 0x80 { offset as usize >> 2 } else { (offset as usize >> 7).wrapping_add(32) }
+        Self { rows, words, blocks }
     }
 
     /// The row of an access, and how far from its start the access is.
     #[inline(always)]
     fn find(&self, offset: u32, width: Width) -> Option<(&Reg, u32)> {
-        let row = self.rows.get(usize::from(*self.index.get(Self::place(offset))?) % ROWS)?;
+        let place = match offset / BLOCK {
+            0 => self.words.get(offset as usize / 4)?,
+            block => self.blocks.get(block as usize)?,
+        };
+        let row = self.rows.get(usize::from(*place) % ROWS)?;
         let rel = offset.wrapping_sub(row.at());
         (rel < u32::from(row.bytes) && row.widths >> width as u8 & 1 != 0).then_some((row, rel))
     }

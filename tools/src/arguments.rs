@@ -207,6 +207,12 @@ Examples:
         /// Where the instructions of this case go, by function
         #[arg(long, value_name = "CASE")]
         profile: Option<String>,
+        /// Traps on another CPU of QEMU's, without Xen
+        #[arg(long)]
+        cpu: Option<String>,
+        /// `vhe` of the description whose traps are counted
+        #[arg(long, value_parser = ["auto", "on", "off"])]
+        vhe: Option<String>,
     },
 }
 

@@ -90,6 +90,10 @@ pub struct Subject {
     pub images: PathBuf,
     /// Debian's Xen; where there is none it is left out.
     pub xen: PathBuf,
+    /// Another CPU than the demo's for the figures of traps; then they are not Xen's.
+    pub cpu: Option<String>,
+    /// What the description of their cell says of `vhe`, if anything.
+    pub vhe: Option<String>,
 }
 
 /// How the figures of traps are shown.
@@ -135,7 +139,7 @@ pub fn size(subject: &Subject) -> Result<(), BenchError> {
 pub fn traps(subject: &Subject, show: &Show) -> Result<(), BenchError> {
     let mut figures = Figures::default();
     for below in Below::ALL {
-        if below != Below::Xen || subject.xen.exists() {
+        if below != Below::Xen || subject.xen.exists() && subject.cpu.is_none() {
             figures.0.insert(below, machines::run(subject, below, None)?);
         }
     }

@@ -110,13 +110,15 @@ fn command(command: Command) -> Result<ExitCode> {
             write(&output.join("initrd.cpio"), &initramfs::build(&kernel, &busybox.join("bin/busybox"))?)?;
             write(&output.join("Image"), &read(&kernel.image)?)?;
         }
-        Command::Bench { what, target, json, svg, baseline, profile } => {
+        Command::Bench { what, target, json, svg, baseline, profile, cpu, vhe } => {
             let subject = bench::Subject {
                 image: target.join("bulkhead.bin"),
                 elf: target.join("aarch64-unknown-none-softfloat/release/bulkhead-image"),
                 demo: target.join("demo.cells"),
                 images: target.join("images"),
                 xen: target.join("debian/xen/boot/xen-4.17-arm64"),
+                cpu,
+                vhe,
             };
             match (what, profile) {
                 (Figures::Size, _) => bench::size(&subject),

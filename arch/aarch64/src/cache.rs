@@ -29,17 +29,13 @@ pub fn clean_invalidate(span: Span<Pa>) {
     dsb(SY);
 }
 
-/// Cleans a value to the point of coherency, for a CPU whose caches are still off.
+/// Cleans a value to the point of coherency, for a CPU whose caches are still off. Lines are invalidated, too: on the first Cortex-A53 a
+/// clean alone may lose data (errata 819472, 824069, 826319, 827319).
 pub fn clean_value<T>(value: &T) {
-    let line = line();
-    let start = core::ptr::from_ref(value).addr() as u64;
-    let mut at = start & !(line - 1);
-    while at < start + size_of::<T>() as u64 {
-        // SAFETY: writes back a line that holds a live value; memory keeps its contents.
-        unsafe { asm!("dc cvac, {}", in(reg) at, options(nostack, preserves_flags)) };
-        at = at.wrapping_add(line);
+    let start = Pa(core::ptr::from_ref(value).addr() as u64);
+    if let Some(span) = Span::new(start, size_of::<T>() as u64) {
+        clean_invalidate(span);
     }
-    dsb(SY);
 }
 
 /// Invalidates the instruction caches of all CPUs, behind data that was cleaned (Arm ARM B2.4.4).

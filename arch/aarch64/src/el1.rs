@@ -4,16 +4,14 @@ use core::arch::asm;
 
 use aarch64_cpu::asm::barrier::{SY, dsb, isb};
 use aarch64_cpu::registers::{
-    CNTKCTL_EL1, CNTP_CTL_EL0, CNTP_CVAL_EL0, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVOFF_EL2, CPACR_EL1,
-    CSSELR_EL1, ELR_EL1, ESR_EL1, FAR_EL1, HCR_EL2, MAIR_EL1, PAR_EL1, Readable, SCTLR_EL1, SP_EL0, SP_EL1,
-    SPSR_EL1, TCR_EL1, TPIDR_EL0, TPIDR_EL1, TPIDRRO_EL0, TTBR0_EL1, TTBR1_EL1, VBAR_EL1, VMPIDR_EL2,
-    VTCR_EL2, VTTBR_EL2, Writeable,
+    CNTVOFF_EL2, CSSELR_EL1, ELR_EL2, HCR_EL2, PAR_EL1, Readable, SP_EL0, SP_EL1, SPSR_EL2, TPIDR_EL0,
+    TPIDR_EL1, TPIDRRO_EL0, VMPIDR_EL2, VTCR_EL2, VTTBR_EL2, Writeable,
 };
 use bulkhead::ports::{El1, El1Reg, Gic, GicVersion};
 use bulkhead::vcpu::{InterruptMode, VcpuReset};
 
 use crate::cpu::Cpu;
-use crate::sysreg::{SCXTNUM_EL0, SCXTNUM_EL1, ZCR_EL1};
+use crate::sysreg::*;
 use crate::{debug, errata, tlb, world};
 
 /// SCTLR_EL1 with MMU and caches off: its RES1 bits, and WFI and WFE of EL0 untrapped (D24.2.175).
@@ -33,30 +31,32 @@ where
     Self: Gic,
 {
     fn el1(&self, reg: El1Reg) -> u64 {
+        let e2h = self.features.e2h();
         match reg {
-            El1Reg::Elr => ELR_EL1.get(),
-            El1Reg::Esr => ESR_EL1.get(),
-            El1Reg::Far => FAR_EL1.get(),
-            El1Reg::Sctlr => SCTLR_EL1.get(),
-            El1Reg::Spsr => SPSR_EL1.get(),
-            El1Reg::Tcr => TCR_EL1.get(),
-            El1Reg::Ttbr0 => TTBR0_EL1.get(),
-            El1Reg::Ttbr1 => TTBR1_EL1.get(),
-            El1Reg::Vbar => VBAR_EL1.get(),
+            El1Reg::Elr => ELR_EL1::get(e2h),
+            El1Reg::Esr => ESR_EL1::get(e2h),
+            El1Reg::Far => FAR_EL1::get(e2h),
+            El1Reg::Sctlr => SCTLR_EL1::get(e2h),
+            El1Reg::Spsr => SPSR_EL1::get(e2h),
+            El1Reg::Tcr => TCR_EL1::get(e2h),
+            El1Reg::Ttbr0 => TTBR0_EL1::get(e2h),
+            El1Reg::Ttbr1 => TTBR1_EL1::get(e2h),
+            El1Reg::Vbar => VBAR_EL1::get(e2h),
         }
     }
 
     fn set_el1(&mut self, reg: El1Reg, value: u64) {
+        let e2h = self.features.e2h();
         match reg {
-            El1Reg::Elr => ELR_EL1.set(value),
-            El1Reg::Esr => ESR_EL1.set(value),
-            El1Reg::Far => FAR_EL1.set(value),
-            El1Reg::Sctlr => SCTLR_EL1.set(value),
-            El1Reg::Spsr => SPSR_EL1.set(value),
-            El1Reg::Tcr => TCR_EL1.set(value),
-            El1Reg::Ttbr0 => TTBR0_EL1.set(value),
-            El1Reg::Ttbr1 => TTBR1_EL1.set(value),
-            El1Reg::Vbar => VBAR_EL1.set(value),
+            El1Reg::Elr => ELR_EL1::set(e2h, value),
+            El1Reg::Esr => ESR_EL1::set(e2h, value),
+            El1Reg::Far => FAR_EL1::set(e2h, value),
+            El1Reg::Sctlr => SCTLR_EL1::set(e2h, value),
+            El1Reg::Spsr => SPSR_EL1::set(e2h, value),
+            El1Reg::Tcr => TCR_EL1::set(e2h, value),
+            El1Reg::Ttbr0 => TTBR0_EL1::set(e2h, value),
+            El1Reg::Ttbr1 => TTBR1_EL1::set(e2h, value),
+            El1Reg::Vbar => VBAR_EL1::set(e2h, value),
         }
     }
 
@@ -66,11 +66,15 @@ where
     }
 
     fn reset_vcpu(&mut self, reset: &VcpuReset) {
+        let e2h = self.features.e2h();
         // What the guest stored to its devices has left this CPU, before another one may stop them (Arm ARM B2.3.10, DSB): of
         // Device memory it is the system that must have it, not the inner shareable domain alone.
         dsb(SY);
         // SErrors of the life that ends: those that wait at the CPU, and the virtual one.
         world::drain_serror();
+        // Where its guest was.
+        ELR_EL2.set(0);
+        SPSR_EL2.set(0);
         let hcr = HCR_EL2.get() & !(VSE | IMO | FMO | TWI);
         // With FMO alone set the GICv3's registers of Group 0 are virtual. A GICv2 has but one group, and its guest may want FIQs.
         let lent = if Self::VERSION == GicVersion::V2 { hcr } else { hcr | FMO };
@@ -81,25 +85,25 @@ where
         });
         // First EL1 without a stage 1, then the new stage 2: with speculative AT (errata 1530924 and its kin) a walk must not
         // mix the two.
-        SCTLR_EL1.set(SCTLR_RESET);
-        TCR_EL1.set(0);
+        SCTLR_EL1::set(e2h, SCTLR_RESET);
+        TCR_EL1::set(e2h, 0);
         isb(SY);
         errata::before_new_stage2();
         VTCR_EL2.set(reset.vtcr);
         VTTBR_EL2.set(reset.vttbr);
         isb(SY);
-        TTBR0_EL1.set(0);
-        TTBR1_EL1.set(0);
-        MAIR_EL1.set(0);
+        TTBR0_EL1::set(e2h, 0);
+        TTBR1_EL1::set(e2h, 0);
+        MAIR_EL1::set(e2h, 0);
         VMPIDR_EL2.set(1 << 31 | reset.affinity.get());
         reset_system(self);
-        reset_timers();
+        reset_timers(e2h);
         scrub_vectors();
         if self.features.sve() {
             scrub_predicates();
-            ZCR_EL1::set(0);
+            ZCR_EL1::set(e2h, 0);
         }
-        CPACR_EL1.set(0);
+        CPACR_EL1::set(e2h, 0);
         tlb::invalidate_local_guest();
     }
 
@@ -142,13 +146,14 @@ where
 }
 
 fn reset_system<G>(cpu: &Cpu<G>) {
-    ELR_EL1.set(0);
-    ESR_EL1.set(0);
-    FAR_EL1.set(0);
-    SPSR_EL1.set(0);
+    let e2h = cpu.features.e2h();
+    ELR_EL1::set(e2h, 0);
+    ESR_EL1::set(e2h, 0);
+    FAR_EL1::set(e2h, 0);
+    SPSR_EL1::set(e2h, 0);
     SP_EL0.set(0);
     SP_EL1.set(0);
-    VBAR_EL1.set(0);
+    VBAR_EL1::set(e2h, 0);
     TPIDR_EL0.set(0);
     TPIDR_EL1.set(0);
     TPIDRRO_EL0.set(0);
@@ -160,11 +165,13 @@ fn reset_system<G>(cpu: &Cpu<G>) {
             unsafe { asm!(concat!("msr ", $encoding, ", xzr"), options(nomem, nostack, preserves_flags)) };
         )* };
     }
-    // CONTEXTIDR_EL1, AMAIR_EL1, AFSR0_EL1, AFSR1_EL1.
-    zero!("S3_0_C13_C0_1", "S3_0_C10_C3_0", "S3_0_C5_C1_0", "S3_0_C5_C1_1");
+    CONTEXTIDR_EL1::set(e2h, 0);
+    AMAIR_EL1::set(e2h, 0);
+    AFSR0_EL1::set(e2h, 0);
+    AFSR1_EL1::set(e2h, 0);
     if cpu.features.scxtnum() {
         SCXTNUM_EL0::set(0);
-        SCXTNUM_EL1::set(0);
+        SCXTNUM_EL1::set(e2h, 0);
     }
     if cpu.features.pauth() {
         // APIAKey, APIBKey, APDAKey, APDBKey, APGAKey, low and high.
@@ -178,12 +185,12 @@ fn reset_system<G>(cpu: &Cpu<G>) {
     debug::reset(&cpu.features);
 }
 
-fn reset_timers() {
-    CNTV_CTL_EL0.set(0);
-    CNTP_CTL_EL0.set(0);
-    CNTV_CVAL_EL0.set(0);
-    CNTP_CVAL_EL0.set(0);
-    CNTKCTL_EL1.set(0);
+fn reset_timers(e2h: bool) {
+    CNTV_CTL_EL0::set(e2h, 0);
+    CNTP_CTL_EL0::set(e2h, 0);
+    CNTV_CVAL_EL0::set(e2h, 0);
+    CNTP_CVAL_EL0::set(e2h, 0);
+    CNTKCTL_EL1::set(e2h, 0);
 }
 
 /// Zeroes the vector registers and their status; EL2 itself never uses them.

@@ -8,9 +8,9 @@ use aarch64_cpu::registers::{
 };
 
 use crate::sysreg::*;
-use crate::world;
+use crate::{regime, world};
 
-/// What the CPU can do, as far as EL2 must know.
+/// What the CPU can do, as far as EL2 must know, and whether EL2 runs with VHE.
 #[derive(Clone, Copy, Debug)]
 pub struct Features {
     pfr0: u64,
@@ -21,6 +21,7 @@ pub struct Features {
     mmfr3: u64,
     isar1: u64,
     isar2: u64,
+    e2h: bool,
 }
 
 impl Features {
@@ -35,6 +36,7 @@ impl Features {
             mmfr3: ID_AA64MMFR3_EL1::get(),
             isar1: ID_AA64ISAR1_EL1::get(),
             isar2: ID_AA64ISAR2_EL1::get(),
+            e2h: regime::is_e2h(),
         }
     }
 
@@ -51,6 +53,12 @@ impl Features {
     /// FEAT_VHE.
     pub fn vhe(&self) -> bool {
         field(self.mmfr1, 8) != 0
+    }
+
+    /// Whether EL2 runs with it (HCR_EL2.E2H).
+    #[inline(always)]
+    pub fn e2h(&self) -> bool {
+        self.e2h
     }
 
     /// The GIC's CPU interface as system registers, which a GICv2 has not.
@@ -120,6 +128,9 @@ pub fn init(features: &Features) {
         // The guest owns its keys: neither they nor the instructions trap.
         hcr += HCR_EL2::APK::SET + HCR_EL2::API::SET;
     }
+    if features.e2h {
+        hcr += HCR_EL2::E2H::EnableOsAtEl2;
+    }
     HCR_EL2.write(hcr);
     isb(SY);
 
@@ -136,22 +147,45 @@ pub fn init(features: &Features) {
     isb(SY);
 }
 
+/// CPTR_EL2: FP and SVE, where the CPU has it, are the guest's; AMU, trace and SME are nobody's; CPACR_EL1 does not trap.
+struct Cptr {
+    resting: u64,
+    /// What lets SME through when it changes.
+    sme: u64,
+}
+
+impl Cptr {
+    fn of(features: &Features) -> Self {
+        const TAM: u64 = 1 << 30;
+        if features.e2h {
+            // The layout of CPACR_EL1 (D24.2.30): FPEN and ZEN 0b11 trap nothing, SMEN 0b00 traps all of it; TTA.
+            const FPEN: u64 = 0b11 << 20;
+            const ZEN: u64 = 0b11 << 16;
+            const SMEN: u64 = 0b11 << 24;
+            const TTA: u64 = 1 << 28;
+            let zen = if features.sve() { ZEN } else { 0 };
+            return Self { resting: TAM | TTA | FPEN | zen, sme: SMEN };
+        }
+        // Without VHE: RES1 bits 13, 9, 7 to 0 with TFP clear; TZ as the CPU has SVE; TCPAC clear; TAM, TTA set; TSM is bit 12, one of the
+        // RES1 bits where there is no SME, and stays set.
+        const RES1: u64 = 0x32ff;
+        const TZ: u64 = 1 << 8;
+        const TTA: u64 = 1 << 20;
+        const TSM: u64 = 1 << 12;
+        let tz = if features.sve() { 0 } else { TZ };
+        Self { resting: RES1 | tz | TAM | TTA, sme: TSM }
+    }
+}
+
 fn init_traps(features: &Features) {
-    // CPTR_EL2 without VHE (D24.2.30): RES1 bits 13, 9, 7 to 0 with TFP clear; TZ as the CPU has SVE; TCPAC clear; TAM, TTA set;
-    // TSM is bit 12, one of the RES1 bits where there is no SME, and stays set.
-    const RES1: u64 = 0x32ff;
-    const TZ: u64 = 1 << 8;
-    const TAM: u64 = 1 << 30;
-    const TTA: u64 = 1 << 20;
-    const TSM: u64 = 1 << 12;
-    let tz = if features.sve() { 0 } else { TZ };
+    let Cptr { resting, sme } = Cptr::of(features);
     if field(features.pfr1, 24) != 0 {
-        // TSM would trap EL2's own access to SMCR_EL2.
-        CPTR_EL2.set((RES1 | tz | TAM | TTA) & !TSM);
+        // SME trapped would trap EL2's own access to SMCR_EL2.
+        CPTR_EL2.set(resting ^ sme);
         isb(SY);
         SMCR_EL2::set(0);
     }
-    CPTR_EL2.set(RES1 | tz | TAM | TTA);
+    CPTR_EL2.set(resting);
     isb(SY);
     if features.sve() {
         // The widest vectors the CPU has: the guest chooses below that.
@@ -199,10 +233,15 @@ fn init_traps(features: &Features) {
 
 fn init_timers(features: &Features) {
     // EL1PCTEN and EL1PCEN: both EL1 timers are the cell's. With FEAT_ECV the other fields (traps, CNTPOFF enable) stay 0.
-    CNTHCTL_EL2.write(CNTHCTL_EL2::EL1PCTEN::SET + CNTHCTL_EL2::EL1PCEN::SET);
+    // With VHE they are the bits 10 and 11, and those in their place are of EL0 under TGE alone.
+    const EL1PCTEN_AND_EL1PCEN: u64 = 0b11;
+    CNTHCTL_EL2.set(if features.e2h { EL1PCTEN_AND_EL1PCEN << 10 } else { EL1PCTEN_AND_EL1PCEN });
     CNTHP_CTL_EL2.set(0);
     if features.vhe() {
         CNTHV_CTL_EL2::set(0);
+        // EL2&0's own: not used, and not firmware's any more.
+        CONTEXTIDR_EL2::set(0);
+        TTBR1_EL2::set(0);
     }
     if features.ecv() >= 2 {
         CNTPOFF_EL2::set(0);

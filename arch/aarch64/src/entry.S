@@ -72,7 +72,7 @@ primary:
     cmp     x21, #2
     b.ne    bulkhead_wrong_el
 
-    // A known state: no VHE, no guest, MMU and caches off.
+    // A known state: no VHE where the CPU can do without, no guest, MMU and caches off.
     mov     x2, #(1 << 31)          // HCR_EL2.RW
     msr     hcr_el2, x2
     isb
@@ -88,29 +88,38 @@ primary:
     mov     x1, x22
     b       bulkhead_primary
 
-// fn(x0: TTBR0_EL2, x1: TCR_EL2, x2: MAIR_EL2, x3: SCTLR_EL2, x4: start, x5: end)
+// fn(x0: TTBR0_EL2, x1: TCR_EL2, x2: MAIR_EL2, x3: SCTLR_EL2, x4: HCR_EL2, x5: start, x6: end)
 //
 // Turns MMU and caches on. What was written to [start, end) with the caches off is in memory; lines that the loader left in
 // the caches would hide it, and are dropped first (Arm ARM D7.5.9: DC IVAC; booting.rst has the loader clean the image).
 .global bulkhead_enable_mmu
 bulkhead_enable_mmu:
-    mrs     x6, ctr_el0
-    ubfx    x6, x6, #16, #4
-    mov     x7, #4
-    lsl     x6, x7, x6              // bytes in a line
-    sub     x7, x6, #1
-    bic     x4, x4, x7
-1:  cmp     x4, x5
+    mrs     x7, ctr_el0
+    ubfx    x7, x7, #16, #4
+    mov     x8, #4
+    lsl     x7, x8, x7              // bytes in a line
+    sub     x8, x7, #1
+    bic     x5, x5, x8
+1:  cmp     x5, x6
     b.hs    2f
-    dc      ivac, x4
-    add     x4, x4, x6
+    dc      ivac, x5
+    add     x5, x5, x7
     b       1b
 2:  dsb     sy
     // fall through
 
-// As above, with nothing to drop.
+// As above, with nothing to drop. It begins with the MMU off, or turns it off: HCR_EL2.E2H may be cached in a TLB, and gives TCR_EL2 another
+// layout (Arm ARM D24.2.48, D24.2.188), so no walk may happen between the two. Meanwhile it accesses no data; what it fetches is text,
+// which is clean: nobody has written it since the loader.
 .global bulkhead_load_mmu
 bulkhead_load_mmu:
+    movz    x8, #0x0830             // SCTLR_EL2: its RES1 bits. With E2H and without TGE the same: what they say is of EL0
+    movk    x8, #0x30c5, lsl #16
+    dsb     sy
+    msr     sctlr_el2, x8
+    isb
+    msr     hcr_el2, x4
+    isb
     msr     mair_el2, x2
     msr     tcr_el2, x1
     msr     ttbr0_el2, x0
@@ -131,12 +140,15 @@ bulkhead_secondary_entry:
     cmp     x1, #8
     b.ne    9f
     mov     x20, x0
-    mov     x2, #(1 << 31)
-    msr     hcr_el2, x2
+    ldr     x4, [x20, #32]
+    msr     hcr_el2, x4
     isb
+    mrs     x2, hcr_el2             // E2H (bit 34) may be RES0 or RES1 on this CPU alone
+    eor     x2, x2, x4
+    tbnz    x2, #34, 9f
     ldr     x2, =0x30c50830
     msr     sctlr_el2, x2
-    ldr     x2, [x20, #40]
+    ldr     x2, [x20, #48]
     msr     tpidr_el2, x2
     adrp    x2, bulkhead_vectors
     add     x2, x2, :lo12:bulkhead_vectors
@@ -145,12 +157,12 @@ bulkhead_secondary_entry:
     ldp     x0, x1, [x20]
     ldp     x2, x3, [x20, #16]
     bl      bulkhead_load_mmu
-    ldr     x1, [x20, #32]
+    ldr     x1, [x20, #40]
     mov     sp, x1
     mov     x29, xzr
     mov     x30, xzr
     mov     x0, x20
     b       bulkhead_secondary
-    // Not EL2: this CPU cannot be used; it is reported as one that never arrived.
+    // Not EL2, or not with VHE as the others: this CPU cannot be used; it is reported as one that never arrived.
 9:  wfi
     b       9b

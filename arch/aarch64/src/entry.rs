@@ -18,7 +18,8 @@ unsafe extern "C" {
     static bulkhead_boot_stack_end: u8;
     static bulkhead_secondary_entry: u8;
 
-    fn bulkhead_enable_mmu(ttbr: u64, tcr: u64, mair: u64, sctlr: u64, start: u64, end: u64);
+    fn bulkhead_enable_mmu(ttbr: u64, tcr: u64, mair: u64, sctlr: u64, hcr: u64, start: u64, end: u64);
+    fn bulkhead_load_mmu(ttbr: u64, tcr: u64, mair: u64, sctlr: u64, hcr: u64);
 }
 
 fn at(symbol: *const u8) -> Pa {
@@ -66,6 +67,8 @@ pub struct MmuRegisters {
     pub mair: u64,
     /// SCTLR_EL2.
     pub sctlr: u64,
+    /// HCR_EL2 until [`crate::el2::init`]: it says whose translation regime the others are for.
+    pub hcr: u64,
 }
 
 /// Turns MMU and caches on.
@@ -77,7 +80,26 @@ pub unsafe fn enable_mmu(registers: &MmuRegisters) {
     let (start, end) = (at(&raw const bulkhead_written_start).get(), at(&raw const bulkhead_image_end).get());
     // SAFETY: the caller's promise.
     unsafe {
-        bulkhead_enable_mmu(registers.ttbr, registers.tcr, registers.mair, registers.sctlr, start, end)
+        bulkhead_enable_mmu(
+            registers.ttbr,
+            registers.tcr,
+            registers.mair,
+            registers.sctlr,
+            registers.hcr,
+            start,
+            end,
+        )
+    };
+}
+
+/// Turns MMU and caches off, and on again with these registers.
+///
+/// # Safety
+/// As for [`enable_mmu`]; and the code is in memory, not only in a cache.
+pub unsafe fn reload_mmu(registers: &MmuRegisters) {
+    // SAFETY: the caller's promise; meanwhile the assembly fetches instructions, and accesses no data.
+    unsafe {
+        bulkhead_load_mmu(registers.ttbr, registers.tcr, registers.mair, registers.sctlr, registers.hcr)
     };
 }
 

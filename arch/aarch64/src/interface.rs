@@ -158,21 +158,41 @@ impl LentInterface for Cpu<Gic> {
         isb(SY);
     }
 
+    #[inline]
     fn wait_for_guest(&mut self) {
-        let (mask, enable) = (ICC_PMR_EL1::get(), ICC_IGRPEN1_EL1::get());
-        let active = active_priorities(self.priority_bits);
         // Where the priorities are not shifted for us, those of Non-secure interrupts are the upper half.
         let open = if self.rpr_shift == 0 { MASK_ALL_BUT_KICK } else { 0x80 | MASK_ALL_BUT_KICK >> 1 };
-        set_active_priorities(self.priority_bits, [0; 4]);
-        ICC_PMR_EL1::set(mask.max(open));
-        ICC_IGRPEN1_EL1::set(1);
-        isb(SY);
+        if ICC_PMR_EL1::get() < open || ICC_IGRPEN1_EL1::get() == 0 || is_any_active(self.priority_bits) {
+            return wait_with_all_set_aside(self.priority_bits, open);
+        }
         dsb(SY);
         asm::wfi();
         stop::halt_if_stopped();
-        ICC_IGRPEN1_EL1::set(enable);
-        ICC_PMR_EL1::set(mask);
-        set_active_priorities(self.priority_bits, active);
-        isb(SY);
     }
+}
+
+/// Whether there is an active priority.
+#[inline(always)]
+fn is_any_active(bits: u8) -> bool {
+    let any = ICC_AP1R0_EL1::get() != 0 || bits >= 6 && ICC_AP1R1_EL1::get() != 0;
+    any || bits >= 7 && ICC_AP1R2_EL1::get() | ICC_AP1R3_EL1::get() != 0
+}
+
+/// Waits for a guest that holds something against interrupts beside PSTATE.I.
+#[cold]
+#[inline(never)]
+fn wait_with_all_set_aside(bits: u8, open: u64) {
+    let (mask, enable) = (ICC_PMR_EL1::get(), ICC_IGRPEN1_EL1::get());
+    let active = active_priorities(bits);
+    set_active_priorities(bits, [0; 4]);
+    ICC_PMR_EL1::set(mask.max(open));
+    ICC_IGRPEN1_EL1::set(1);
+    isb(SY);
+    dsb(SY);
+    asm::wfi();
+    stop::halt_if_stopped();
+    ICC_IGRPEN1_EL1::set(enable);
+    ICC_PMR_EL1::set(mask);
+    set_active_priorities(bits, active);
+    isb(SY);
 }

@@ -4,6 +4,7 @@
 //! - `entry`: the image's head, relocation, the way of each CPU into Rust. `start`: from there to the policy's boot.
 //! - `sysreg`, `el2`, `el1`, `debug`: registers that `aarch64-cpu` lacks; EL2's controls; the guest's registers at the start of a life.
 //! - `world`: into the guest and back; EL2's vectors.
+//! - `regime`: with FEAT_VHE or without.
 //! - `mmu`, `cache`, `tlb`, `memory`, `heap`: EL2's own memory and the cells'.
 //! - `gic`, `interface`, `gicv2`, `device`, `time`, `firmware`, `uart`, `entropy`: devices and firmware.
 //! - `errata`: what particular CPUs ask for. `cpu`: all of it as the policy's ports. `stop`: the last words.
@@ -47,6 +48,8 @@ mod gicv2;
 mod heap;
 #[expect(unsafe_code, reason = "physical memory of cells, through windows")]
 mod memory;
+#[expect(unsafe_code, reason = "the MMU is turned off and on again under the code that runs")]
+mod regime;
 #[expect(unsafe_code, reason = "boot hands raw memory to safe code, once")]
 mod start;
 #[expect(unsafe_code, reason = "the panic printer walks frame pointers")]

@@ -3,11 +3,12 @@
 use aarch64_cpu::asm::barrier::{ISHST, SY, dsb, isb};
 use aarch64_cpu::registers::{Readable, SP};
 use bulkhead::addr::{PAGE, Pa, Span};
-use bulkhead::paging::{Geometry, HeapStore, MAIR_EL2, MapError, Stale, Table, Tables, Window};
+use bulkhead::paging::{Geometry, HeapStore, MAIR_EL2, MapError, Regime, Stale, Table, Tables, Window};
 use bulkhead::ports::NoWindow;
 use spin::Mutex;
 
 use crate::entry::MmuRegisters;
+use crate::regime::E2H;
 use crate::{heap, stop, tlb};
 
 /// EL2's address space. The first tables are part of the image, more come from the heap.
@@ -20,16 +21,27 @@ pub const BOOT_TABLES: usize = 12;
 /// SCTLR_EL2: RES1 bits, and M, C, SA, I, WXN (Arm ARM D24.2.176).
 const SCTLR_ON: u64 = 0x30c5_0830 | 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 19;
 
+/// HCR_EL2.RW: EL1 is AArch64.
+const RW: u64 = 1 << 31;
+
 /// An empty space over the image's tables, as wide as the CPU's physical addresses; `None` if the tables do not suffice.
-pub fn new_space(pa_range: u8, tables: &'static [Table]) -> Option<Space> {
-    let widest = Geometry::for_el2(pa_range, 0).ok()?.output_bits();
-    let geometry = Geometry::for_el2(pa_range, (1 << widest) - 1).ok()?;
+pub fn new_space(pa_range: u8, regime: Regime, tables: &'static [Table]) -> Option<Space> {
+    let widest = Geometry::for_el2(pa_range, 0, regime).ok()?.output_bits();
+    let geometry = Geometry::for_el2(pa_range, (1 << widest) - 1, regime).ok()?;
     Space::new(geometry, HeapStore::over(&geometry, Tables::forever(tables), heap::take_tables)?)
 }
 
 /// What turns this space on.
 pub fn registers(space: &Space) -> MmuRegisters {
-    MmuRegisters { ttbr: space.root().0, tcr: space.geometry().tcr_el2(), mair: MAIR_EL2, sctlr: SCTLR_ON }
+    let geometry = space.geometry();
+    let e2h = if geometry.regime() == Regime::El2And0 { E2H } else { 0 };
+    MmuRegisters {
+        ttbr: space.root().0,
+        tcr: geometry.tcr_el2(),
+        mair: MAIR_EL2,
+        sctlr: SCTLR_ON,
+        hcr: RW | e2h,
+    }
 }
 
 /// Maps whole pages around `span`; visible to this CPU when it returns, to others by the next barrier of theirs.

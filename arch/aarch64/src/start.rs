@@ -13,13 +13,14 @@ use bulkhead::archive;
 use bulkhead::boot::{BootError, Survey, Translation};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
-use bulkhead::hardware::{Conduit, is_console};
+use bulkhead::hardware::Conduit;
 use bulkhead::paging::{MapError, Table, Tables, Window};
 use bulkhead::plan::{Boot, Console, pool};
 use bulkhead::ports::{Machine, Serial};
 use bulkhead::refusal::{Code, Refusal, code};
 use bulkhead::tree;
 use bulkhead::tree::early::{self, Early};
+use bulkhead::uart::model;
 use bulkhead::vgic::{SgiPlan, physical};
 use log::{error, info};
 use spin::Mutex;
@@ -30,7 +31,7 @@ use crate::entry::{self, MmuRegisters};
 use crate::gic::{self, Gic};
 use crate::gicv2::{self, AnyGic};
 use crate::mmu::{self, Space};
-use crate::{cache, cpu, firmware, heap, stop, time, uart, world};
+use crate::{cache, cpu, firmware, heap, regime, stop, time, uart, world};
 
 // A section of its own, behind what is small and then shares a page with the data.
 // SAFETY: the link script puts it with the rest of what begins as zero.
@@ -56,13 +57,8 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
     unsafe { entry::enable_mmu(&mmu::registers(&space)) };
     // SAFETY: mapped by `first_map`; nobody writes to it before a guest runs, and none runs before it is copied.
     let blob: &'static [u8] = unsafe { bytes(tree) };
-    // Without a tree that can be read there is no console to say so on.
-    let Ok(early) = early::read(blob) else { stop::halt() };
-    console(&mut space, &early);
     el2::init(&features);
-    info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
-    let done = reserve(&mut space, &early, tree)
-        .and_then(|loaded| boot_cells(features, space, blob, loaded, entered));
+    let done = reserve(&mut space, blob, tree).and_then(|loaded| boot_cells(space, blob, loaded, entered));
     let Err(Refused) = done;
     error!("nothing was started");
     stop::halt()
@@ -70,7 +66,7 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
 
 /// Maps the image and the tree; `None` if `at` is no tree.
 fn first_map(features: &Features, at: u64) -> Option<(Space, Span<Pa>)> {
-    let mut space = mmu::new_space(features.pa_range(), &TABLES)?;
+    let mut space = mmu::new_space(features.pa_range(), regime::of_cpu().at_entry(), &TABLES)?;
     for (span, window) in entry::sections().into_iter().flatten() {
         mmu::map(&mut space, span, window).ok()?;
     }
@@ -96,17 +92,21 @@ unsafe fn bytes(span: Span<Pa>) -> &'static [u8] {
 /// Finds the console, before anything can go wrong that someone should read about.
 fn console(space: &mut Space, early: &Early<'_>) {
     let Some(stdout) = early.stdout else { return };
-    if !stdout.compatibles().any(is_console) {
-        return;
-    }
-    if Span::new(stdout.at, uart::SIZE).is_some_and(|span| mmu::map(space, span, Window::Device).is_ok()) {
+    let Some(model) = model(stdout.compatibles()) else { return };
+    if uart::page(stdout.at).is_some_and(|span| mmu::map(space, span, Window::Device).is_ok()) {
         // SAFETY: the tree says so, and it was mapped just now.
-        unsafe { uart::install(stdout.at) };
+        unsafe { uart::install(stdout.at, model) };
     }
 }
 
-/// Maps the archive, and gives the heap its memory.
-fn reserve(space: &mut Space, early: &Early<'_>, tree: Span<Pa>) -> Result<Boot, Refused> {
+/// Finds the console, maps the archive, and gives the heap its memory. Apart from what follows: what was read early takes a good part
+/// of the boot stack.
+#[inline(never)]
+fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refused> {
+    // Without a tree that can be read there is no console to say so on.
+    let Ok(early) = &early::read(blob) else { stop::halt() };
+    console(space, early);
+    info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
     let image = entry::image().ok_or_else(|| refuse(code::MAP_BUG, &"the image has no size"))?;
     let span = pool::find_archive(early).map_err(|e| refuse(e.code(), &e))?;
     mmu::map(space, span, Window::ReadOnly).map_err(|e| refuse(e.code(), &e))?;
@@ -134,7 +134,6 @@ fn refuse_all(errors: Vec<BootError>) -> Refused {
 }
 
 fn boot_cells(
-    features: Features,
     mut space: Space,
     blob: &'static [u8],
     loaded: Boot,
@@ -143,6 +142,7 @@ fn boot_cells(
     // SAFETY: `reserve` mapped it; it is never written.
     let archive = unsafe { bytes(loaded.archive) };
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
+    let features = regime::choose(survey.vhe, &mut space).map_err(|e| refuse(code::VHE, &e))?;
     if let Some(gic) = gicv2::map(&mut space, &survey.hardware.gic).map_err(|e| refuse(e.code(), &e))? {
         return run_cells(gic, features, space, survey, entered);
     }
@@ -155,7 +155,8 @@ fn boot_cells(
 }
 
 /// The rest, with the GIC that the board has.
-fn run_cells<G: Controller>(
+#[inline(never)]
+fn run_cells<G>(
     gic: G,
     features: Features,
     mut space: Space,
@@ -163,7 +164,7 @@ fn run_cells<G: Controller>(
     entered: u64,
 ) -> Result<Infallible, Refused>
 where
-    G: Into<AnyGic>,
+    G: Controller + Into<AnyGic>,
     Cpu<G>: Machine,
 {
     let tree = survey.plan.boot.tree;
@@ -201,7 +202,7 @@ where
     // From the first guest on, all print by way of the console.
     let console = system.console.as_ref().zip(own);
     // SAFETY: `start_serial` has mapped it, or there would be no console.
-    unsafe { uart::hand_over(console.map(|(console, own)| (console, own.at))) };
+    unsafe { uart::hand_over(console.map(|(console, own)| (console, own.at, own.model))) };
     system.came(me, &machine);
     start_secondaries(system, me, context, &mut |id| system.never_came(id, &mut machine));
     if let Some((_, own)) = console
@@ -218,15 +219,15 @@ where
 /// The console's UART, mapped and started; `None` if it cannot be mapped.
 fn start_serial(space: &mut Space, own: &Console) -> Option<Box<dyn Serial>> {
     // The early console, which often is the same, is mapped already.
-    if let Err(e) = mmu::map(space, Span::new(own.at, uart::SIZE)?, Window::Device)
+    if let Err(e) = mmu::map(space, uart::page(own.at)?, Window::Device)
         && !matches!(e, MapError::Overlap { .. })
     {
         error!("{e}");
         return None;
     }
     // SAFETY: the board's tree says so, by way of the plan, and it is mapped.
-    let mut uart = unsafe { uart::Uart::new(own.at) };
-    uart.start(own.sbsa);
+    let mut uart = unsafe { uart::at(own.at, own.model) };
+    uart.start();
     Some(Box::new(uart))
 }
 
@@ -266,8 +267,9 @@ const TOO_NARROW: u8 = 2;
 
 const _: () = assert!(offset_of!(MmuRegisters, tcr) == 8 && offset_of!(MmuRegisters, sctlr) == 24);
 const _: () = assert!(offset_of!(Secondary, mmu) == 0);
-const _: () = assert!(offset_of!(Secondary, stack) == 32);
-const _: () = assert!(offset_of!(Secondary, emergency) == 40);
+const _: () = assert!(offset_of!(MmuRegisters, hcr) == 32);
+const _: () = assert!(offset_of!(Secondary, stack) == 40);
+const _: () = assert!(offset_of!(Secondary, emergency) == 48);
 
 /// Starts every other CPU and waits for them, a second at most. One that does not come is its cell's loss alone.
 fn start_secondaries(
@@ -372,10 +374,11 @@ extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
         // SAFETY: as above.
         && let blob = unsafe { bytes(span) }
         && let Some(stdout) = early::read(blob).ok().and_then(|early| early.stdout)
-        && stdout.compatibles().any(is_console)
+        && let Some(model) = model(stdout.compatibles())
     {
         // SAFETY: the tree says so, and with the MMU off all of it is device memory.
-        let mut uart = unsafe { uart::Uart::new(stdout.at) };
+        let mut uart = unsafe { uart::at(stdout.at, model) };
+        uart.wake();
         let _ = writeln!(
             uart,
             "bulkhead: error: {}: entered at EL{el}; Bulkhead needs EL2. On QEMU: -M virt,virtualization=on",

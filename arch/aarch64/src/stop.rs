@@ -5,7 +5,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use aarch64_cpu::asm;
-use aarch64_cpu::registers::{DAIF, ESR_EL2, FAR_EL2, MPIDR_EL1, Readable, SP, Writeable};
+use aarch64_cpu::registers::{DAIF, ELR_EL2, ESR_EL2, FAR_EL2, MPIDR_EL1, Readable, SP, SPSR_EL2, Writeable};
 use bulkhead::cell::System;
 use bulkhead::inbox::{Kick, Request};
 use bulkhead::vcpu::Frame;
@@ -67,9 +67,9 @@ extern "C" fn bulkhead_own_fault(frame: &Frame, kind: u64) -> ! {
     shout!("  ESR {:#018x}  FAR {:#018x}\n", ESR_EL2.get(), FAR_EL2.get());
     shout!(
         "  ELR {:#018x} (image + {:#x})  SPSR {:#x}  SP {:#018x}\n",
-        frame.elr,
-        frame.elr.wrapping_sub(entry::base()),
-        frame.spsr,
+        ELR_EL2.get(),
+        ELR_EL2.get().wrapping_sub(entry::base()),
+        SPSR_EL2.get(),
         frame.host_sp
     );
     for n in (0..30).step_by(3) {

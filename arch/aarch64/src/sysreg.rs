@@ -46,8 +46,6 @@ registers! {
     HCRX_EL2 = "S3_4_C1_C2_2";
     /// SVE Control Register (FEAT_SVE).
     ZCR_EL2 = "S3_4_C1_C2_0";
-    /// SVE Control Register for EL1 (FEAT_SVE).
-    ZCR_EL1 = "S3_0_C1_C2_0";
     /// Trace Filter Control Register (FEAT_TRF).
     TRFCR_EL2 = "S3_4_C1_C2_1";
     /// SME Control Register (FEAT_SME).
@@ -92,6 +90,10 @@ registers! {
     BRBCR_EL2 = "S2_4_C9_C0_0";
     /// Virtual-timer control of the EL2 virtual timer (FEAT_VHE).
     CNTHV_CTL_EL2 = "S3_4_C14_C3_1";
+    /// Context ID Register (FEAT_VHE).
+    CONTEXTIDR_EL2 = "S3_4_C13_C0_1";
+    /// Translation Table Base Register 1 (FEAT_VHE): not walked, EPD1 is set.
+    TTBR1_EL2 = "S3_4_C2_C0_1";
     /// Counter-timer Physical Offset Register (FEAT_ECV_POFF).
     CNTPOFF_EL2 = "S3_4_C14_C0_6";
     /// AArch64 Processor Feature Register 0.
@@ -110,6 +112,8 @@ registers! {
     ID_AA64MMFR0_EL1 = "S3_0_C0_C7_0";
     /// AArch64 Memory Model Feature Register 1.
     ID_AA64MMFR1_EL1 = "S3_0_C0_C7_1";
+    /// AArch64 Memory Model Feature Register 4.
+    ID_AA64MMFR4_EL1 = "S3_0_C0_C7_4";
     /// AArch64 Memory Model Feature Register 3.
     ID_AA64MMFR3_EL1 = "S3_0_C0_C7_3";
     /// Interrupt acknowledge, Group 1.
@@ -146,8 +150,94 @@ registers! {
     PMCR_EL0 = "S3_3_C9_C12_0";
     /// Software thread ID, EL0 (FEAT_CSV2_2).
     SCXTNUM_EL0 = "S3_3_C13_C0_7";
+}
+
+/// Registers of the guest's whose names mean EL2's own where EL2 runs with VHE (Arm ARM D24.1.3.1, "Redirection of EL1 system registers
+/// at EL2"): `_EL12` and `_EL02` reach the guest's then, and are UNDEFINED otherwise. Both have op1 5 and the rest of the encoding.
+macro_rules! guest_registers {
+    ($($(#[$doc:meta])* $name:ident = $op1:literal $rest:literal;)*) => {
+        $(
+            $(#[$doc])*
+            #[expect(non_camel_case_types, reason = "spelled as the Arm ARM spells it")]
+            pub struct $name;
+
+            #[allow(dead_code, reason = "not every register is used both ways")]
+            impl $name {
+                /// Reads the guest's register.
+                #[inline(always)]
+                pub fn get(e2h: bool) -> u64 {
+                    let value;
+                    if e2h {
+                        // SAFETY: reading a system register has no effect on memory. Callers ask for it only where the CPU has it.
+                        unsafe { asm!(concat!("mrs {}, S3_5_", $rest), out(reg) value, options(nomem, nostack, preserves_flags)) };
+                    } else {
+                        // SAFETY: as above.
+                        unsafe { asm!(concat!("mrs {}, S3_", $op1, "_", $rest), out(reg) value, options(nomem, nostack, preserves_flags)) };
+                    }
+                    value
+                }
+
+                /// Writes the guest's register.
+                #[inline(always)]
+                pub fn set(e2h: bool, value: u64) {
+                    if e2h {
+                        // SAFETY: a register of the guest's regime, which EL2 itself does not use; no guest runs here now.
+                        unsafe { asm!(concat!("msr S3_5_", $rest, ", {}"), in(reg) value, options(nostack, preserves_flags)) };
+                    } else {
+                        // SAFETY: as above.
+                        unsafe { asm!(concat!("msr S3_", $op1, "_", $rest, ", {}"), in(reg) value, options(nostack, preserves_flags)) };
+                    }
+                }
+            }
+        )*
+    };
+}
+
+guest_registers! {
+    /// System Control Register.
+    SCTLR_EL1 = 0 "C1_C0_0";
+    /// Architectural Feature Access Control Register.
+    CPACR_EL1 = 0 "C1_C0_2";
+    /// SVE Control Register (FEAT_SVE).
+    ZCR_EL1 = 0 "C1_C2_0";
+    /// Translation Table Base Register 0.
+    TTBR0_EL1 = 0 "C2_C0_0";
+    /// Translation Table Base Register 1.
+    TTBR1_EL1 = 0 "C2_C0_1";
+    /// Translation Control Register.
+    TCR_EL1 = 0 "C2_C0_2";
+    /// Saved Program Status Register.
+    SPSR_EL1 = 0 "C4_C0_0";
+    /// Exception Link Register.
+    ELR_EL1 = 0 "C4_C0_1";
+    /// Auxiliary Fault Status Register 0.
+    AFSR0_EL1 = 0 "C5_C1_0";
+    /// Auxiliary Fault Status Register 1.
+    AFSR1_EL1 = 0 "C5_C1_1";
+    /// Exception Syndrome Register.
+    ESR_EL1 = 0 "C5_C2_0";
+    /// Fault Address Register.
+    FAR_EL1 = 0 "C6_C0_0";
+    /// Memory Attribute Indirection Register.
+    MAIR_EL1 = 0 "C10_C2_0";
+    /// Auxiliary Memory Attribute Indirection Register.
+    AMAIR_EL1 = 0 "C10_C3_0";
+    /// Vector Base Address Register.
+    VBAR_EL1 = 0 "C12_C0_0";
+    /// Context ID Register.
+    CONTEXTIDR_EL1 = 0 "C13_C0_1";
     /// Software thread ID, EL1 (FEAT_CSV2_2).
-    SCXTNUM_EL1 = "S3_0_C13_C0_7";
+    SCXTNUM_EL1 = 0 "C13_C0_7";
+    /// Counter-timer Kernel Control Register.
+    CNTKCTL_EL1 = 0 "C14_C1_0";
+    /// Control of the physical timer.
+    CNTP_CTL_EL0 = 3 "C14_C2_1";
+    /// Compare value of the physical timer.
+    CNTP_CVAL_EL0 = 3 "C14_C2_2";
+    /// Control of the virtual timer.
+    CNTV_CTL_EL0 = 3 "C14_C3_1";
+    /// Compare value of the virtual timer.
+    CNTV_CVAL_EL0 = 3 "C14_C3_2";
 }
 
 /// A four-bit field of an ID register.

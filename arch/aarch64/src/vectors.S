@@ -1,7 +1,7 @@
 // EL2's exception vectors (Arm ARM D1.3.1.2) and the way into a guest and back.
 //
-// While a guest runs, SP_EL2 points at its frame (`bulkhead::vcpu::Frame`: x0 at 0, x30 at 240, nothing at 248, ELR at 256,
-// SPSR at 264, EL2's own SP, x19, x29 and x30 from 272 on), so that an exit needs no memory but the frame.
+// While a guest runs, SP_EL2 points at its frame (`bulkhead::vcpu::Frame`: x0 at 0, x30 at 240, nothing at 248, EL2's own
+// SP, x19, x29 and x30 from 256 on), so that an exit needs no memory but the frame. ELR_EL2 and SPSR_EL2 stay as they are.
 
 .section .text.vectors, "ax"
 
@@ -37,12 +37,9 @@
 .balign 128
     stp     x0, x1, [sp]
     save_from_x2 sp
-    mrs     x2, elr_el2
-    mrs     x3, spsr_el2
     str     x30, [sp, #240]
-    stp     x2, x3, [sp, #256]
-    ldp     x29, x30, [sp, #288]
-    ldp     x1, x19, [sp, #272]
+    ldp     x29, x30, [sp, #272]
+    ldp     x1, x19, [sp, #256]
     mov     x0, #\kind
     mov     sp, x1
     ret
@@ -86,12 +83,9 @@ bulkhead_vectors:
 .global bulkhead_enter
 bulkhead_enter:
     mov     x1, sp
-    stp     x29, x30, [x0, #288]
-    stp     x1, x19, [x0, #272]
-    ldp     x2, x3, [x0, #256]
+    stp     x29, x30, [x0, #272]
+    stp     x1, x19, [x0, #256]
     mov     sp, x0
-    msr     elr_el2, x2
-    msr     spsr_el2, x3
     ldp     x2, x3, [sp, #16]
     ldp     x4, x5, [sp, #32]
     ldp     x6, x7, [sp, #48]
@@ -136,17 +130,14 @@ own_fault:
     // x0 = kind, the interrupted x0 in TPIDR_EL0. TPIDR_EL2 = this CPU's emergency stack, its end.
     msr     tpidrro_el0, x1
     mrs     x1, tpidr_el2
-    sub     x1, x1, #304
+    sub     x1, x1, #288
     save_from_x2 x1
     mrs     x2, tpidr_el0
     mrs     x3, tpidrro_el0
     stp     x2, x3, [x1]
-    mrs     x2, elr_el2
-    mrs     x3, spsr_el2
     str     x30, [x1, #240]
-    stp     x2, x3, [x1, #256]
     mov     x2, sp
-    str     x2, [x1, #272]
+    str     x2, [x1, #256]
     mov     sp, x1
     // fn(frame, kind) -> !
     mov     x2, x0

@@ -2,7 +2,7 @@
 
 use core::arch::{asm, global_asm};
 
-use aarch64_cpu::registers::{ESR_EL2, FAR_EL2, HPFAR_EL2, Readable};
+use aarch64_cpu::registers::{ELR_EL2, ESR_EL2, FAR_EL2, HPFAR_EL2, Readable, SPSR_EL2, Writeable};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
 use bulkhead::ports::{Exit, Machine, World};
@@ -65,6 +65,26 @@ impl<G> World for Cpu<G> {
             2 => Exit::Fiq,
             _ => Exit::SError,
         }
+    }
+
+    #[inline(always)]
+    fn pc(&self) -> u64 {
+        ELR_EL2.get()
+    }
+
+    #[inline(always)]
+    fn set_pc(&mut self, pc: u64) {
+        ELR_EL2.set(pc);
+    }
+
+    #[inline(always)]
+    fn pstate(&self) -> u64 {
+        SPSR_EL2.get()
+    }
+
+    #[inline(always)]
+    fn set_pstate(&mut self, pstate: u64) {
+        SPSR_EL2.set(pstate);
     }
 
     #[inline(always)]

@@ -44,14 +44,14 @@ fn a_crashed_cell_stays_off_unless_it_says_otherwise() {
     let (system, board) = system();
     let mut cpus = rig(&system, &board);
     settle(&mut cpus);
-    cpus[3].vcpu.frame.elr = 0x4000_5678;
+    cpus[3].machine.pc = 0x4000_5678;
     crash(&mut cpus[3]);
     settle(&mut cpus);
     assert_eq!((system.cells[1].life(), system.cells[0].life()), (Life::Off, Life::Running));
-    assert_eq!(cpus[3].vcpu.frame.elr, 0, "nothing is left on the CPU");
+    assert_eq!(cpus[3].machine.pc, 0, "nothing is left on the CPU");
     let deaths = system.cells[1].deaths().unwrap();
     let last = deaths.last().unwrap();
-    assert_eq!((last.cause, last.life, last.frame.elr), (Cause::SError, 1, 0x4000_5678));
+    assert_eq!((last.cause, last.life, last.pc), (Cause::SError, 1, 0x4000_5678));
     assert!(system.cells[0].deaths().is_none());
 }
 

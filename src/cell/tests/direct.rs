@@ -116,14 +116,24 @@ fn a_cell_that_is_stopped_while_it_starts_does_not_get_its_memory_back() {
 }
 
 #[test]
+fn a_cell_that_is_stopped_while_it_is_loaded_does_not_get_its_memory_back() {
+    let (system, board) = system_of([InterruptMode::Virtual, DIRECT], |_| None);
+    let mut cpus = started(&system, &board);
+    system.stop(&system.cells[1], Then::Off, None, &mut cpus[2].machine);
+    // Whoever loaded it comes to its end.
+    system.cells[1].admit();
+    assert!(!mapped(&system));
+}
+
+#[test]
 fn el2_waits_in_the_guests_place_unless_something_is_asked() {
     let (system, board) = system_of([InterruptMode::Virtual, DIRECT], |_| None);
     let mut cpus = started(&system, &board);
     let waits = cpus[3].machine.waits;
-    let at = cpus[3].vcpu.frame.elr;
+    let at = cpus[3].machine.pc;
     cpus[3].machine.sync(WFI);
     cpus[3].step();
-    assert_eq!((cpus[3].machine.waits, cpus[3].vcpu.frame.elr), (waits + 1, at + 4));
+    assert_eq!((cpus[3].machine.waits, cpus[3].machine.pc), (waits + 1, at + 4));
     // WFE, and WFI with a timeout, end at once.
     for other in [WFI | 1, WFI | 2] {
         cpus[3].machine.sync(other);
@@ -132,6 +142,18 @@ fn el2_waits_in_the_guests_place_unless_something_is_asked() {
     assert_eq!(cpus[3].machine.waits, waits + 1);
     cpus[3].call(function::CPU_SUSPEND, [0; 3]);
     assert_eq!(cpus[3].machine.waits, waits + 2);
+}
+
+#[test]
+fn el2_does_not_wait_in_the_place_of_a_guest_that_is_to_stop() {
+    let (system, board) = system_of([InterruptMode::Virtual, DIRECT], |_| None);
+    let mut cpus = started(&system, &board);
+    system.stop(&system.cells[1], Then::Off, None, &mut cpus[2].machine);
+    let Cpu { vcpu, machine, .. } = &mut cpus[3];
+    let waits = machine.waits;
+    machine.sync(WFI);
+    trap::handle(vcpu, machine, Exit::Sync, |_: &mut Vcpu<'_>, _: &mut Fake, resume| resume);
+    assert_eq!(machine.waits, waits);
 }
 
 /// ESR_EL2 of an access to S3_0_Cn_Cm_op2 by x2.

@@ -263,7 +263,7 @@ proptest! {
                         Switch::Pending(entry, context) if model.cells[at].lives == lives => (entry, context),
                         _ => (ram + 0x1000, ram + 0x4000),
                     };
-                    prop_assert_eq!((cpu.vcpu.frame.elr, cpu.vcpu.frame.get(0)), start);
+                    prop_assert_eq!((cpu.machine.pc, cpu.vcpu.frame.get(0)), start);
                 }
             } else {
                 match what {

@@ -13,10 +13,7 @@ use crate::run::Turn;
 fn systems() -> (System, std::sync::Arc<Board>, FakeSerial) {
     let serial = FakeSerial::default();
     let (system, board) = system_with(|cells| {
-        Some(Console::new(
-            Box::new(serial.clone()),
-            cells.iter().map(|(name, wire)| (*name, Some(wire.clone()))),
-        ))
+        Some(console(&serial, cells.iter().map(|(name, wire)| (*name, Some(wire.clone())))))
     });
     (system, board, serial)
 }

@@ -58,6 +58,15 @@ fn soc() -> Sample {
                 .cells("interrupts", [0, 1, 4]),
         )
         .child(
+            node("serial@9005040")
+                .text("compatible", ["brcm,bcm2835-aux-uart"])
+                .cells("reg", [0x900_5040, 0x40])
+                .cells("interrupts", [0, 61, 4])
+                .cells("clocks", [4, 1])
+                .cells("pinctrl-0", [7])
+                .cells("phandle", [0x41]),
+        )
+        .child(
             device("serial@9040000", "arm,pl011", 0x904_0000)
                 .cells("interrupts", [0, 8, 4])
                 .cells("clocks", [3, 4, 7])

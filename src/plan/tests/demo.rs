@@ -52,7 +52,8 @@ fn the_demo() {
         assert_eq!(plan.device_owner(tree.at("/apb-pclk").unwrap().id()), None);
         assert_eq!(plan.own_ppis.iter().map(|ppi| ppi.intid()).collect::<Vec<_>>(), [25, 26, 28, 29]);
         let console = plan.console.unwrap();
-        assert_eq!((console.at, console.spi.intid(), console.sbsa), (Pa(0x900_0000), 33, false));
+        let pl011 = crate::uart::model(["arm,pl011"].into_iter());
+        assert_eq!((console.at, console.spi.intid(), console.model), (Pa(0x900_0000), 33, pl011.unwrap()));
         assert_eq!(plan.device_owner(console.node), None);
         let uart = linux.uart.unwrap();
         assert_eq!((uart.at, uart.spi, uart.node), (ipa(0x900_0000, PAGE), console.spi, Some(console.node)));
@@ -233,6 +234,14 @@ fn a_prebuilt_image_lies_where_it_was_built_for() {
         assert_eq!((control.load.pieces[0].to, control.load.entry), (Ipa(0x8008_0000), Ipa(0x8008_0040)));
         assert_eq!(control.load.tree, ipa(0x80e0_0000, BLOCK_2M));
     });
+}
+
+#[test]
+fn linux_finds_its_tree_where_ram_begins_at_zero() {
+    let mut setup = Setup::new([]);
+    // Only the tree has room in the first bank.
+    setup.board.banks = vec![(0, 4 * MIB), (0x4000_0000, 1 << 30)];
+    setup.plan(|plan, _, _| assert_eq!(plan.cells[0].load.tree, ipa(0x20_0000, BLOCK_2M)));
 }
 
 #[test]

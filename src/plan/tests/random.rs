@@ -106,6 +106,7 @@ impl Random {
                 watchdog: at % 3 != 0,
                 on_crash: OnCrash::Stop,
                 interrupts: InterruptMode::Virtual,
+                smc_allow: Vec::new(),
             }
         };
         let root = self.root.then(|| CellConfig { unprotected_dma: self.dma, ..root() });

@@ -69,15 +69,16 @@ fn a_device_answers_aarch32_too() {
         (T32 | 1 << 10 | 1 << 21, LOAD & !IL, 2, T32 | 2 << 10),
         (T32 | 2 << 10, LOAD, 4, T32),
     ] {
-        (cpu.vcpu.frame.elr, cpu.vcpu.frame.spsr) = (0x8000, spsr);
+        (cpu.machine.pc, cpu.machine.pstate) = (0x8000, spsr);
         cpu.set(3, u64::MAX);
-        assert_eq!(abort(&mut cpu, 0x0800_ffe8, esr), Resume::Again, "{spsr:#x}");
+        assert_eq!(abort(&mut cpu, 0x0800_ffe8, esr), Resume::Next, "{spsr:#x}");
+        skip(&mut cpu.machine);
         assert_eq!(cpu.x(3) >> 4, 3, "GICD_PIDR2, and nothing above 32 bits");
-        assert_eq!((cpu.vcpu.frame.elr, cpu.vcpu.frame.spsr), (0x8000 + length, after));
+        assert_eq!((cpu.machine.pc, cpu.machine.pstate), (0x8000 + length, after));
     }
-    cpu.vcpu.frame.elr = 0x8000;
+    cpu.machine.pc = 0x8000;
     assert_eq!(abort(&mut cpu, 0x0801_0000, LOAD), told(EXTERNAL, false));
-    assert_eq!(cpu.vcpu.frame.elr, 0x8000);
+    assert_eq!(cpu.machine.pc, 0x8000);
 }
 
 /// A data abort that the guest is told of.

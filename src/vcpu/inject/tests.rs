@@ -2,11 +2,14 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::ports::Exit;
+use crate::vcpu::{Frame, skip};
 use proptest::prelude::*;
 
 /// EL1's registers, and which features the CPU has.
 #[derive(Default)]
 struct Regs {
+    pc: u64,
+    pstate: u64,
     el1: BTreeMap<u8, u64>,
     pan: bool,
     ssbs: bool,
@@ -42,6 +45,18 @@ impl World for Regs {
     fn enter(&mut self, _: &mut Frame) -> Exit {
         Exit::Sync
     }
+    fn pc(&self) -> u64 {
+        self.pc
+    }
+    fn set_pc(&mut self, pc: u64) {
+        self.pc = pc;
+    }
+    fn pstate(&self) -> u64 {
+        self.pstate
+    }
+    fn set_pstate(&mut self, pstate: u64) {
+        self.pstate = pstate;
+    }
     fn esr(&self) -> u64 {
         0
     }
@@ -61,7 +76,7 @@ const EL0T: u64 = 0;
 const EL0_A32: u64 = 0x10;
 const ELR: u64 = 0x4008_0004;
 
-fn taken_by(mut regs: Regs, spsr: u64, sctlr: u64, fault: GuestFault) -> (Regs, Frame) {
+fn taken_by(mut regs: Regs, spsr: u64, sctlr: u64, fault: GuestFault) -> Regs {
     for (reg, value) in [
         (El1Reg::Vbar, 0xffff_8000_0001_0801),
         (El1Reg::Sctlr, sctlr),
@@ -70,12 +85,12 @@ fn taken_by(mut regs: Regs, spsr: u64, sctlr: u64, fault: GuestFault) -> (Regs, 
     ] {
         regs.set_el1(reg, value);
     }
-    let mut frame = Frame { elr: ELR, spsr, ..Frame::default() };
-    inject(&mut regs, &mut frame, fault);
-    (regs, frame)
+    (regs.pc, regs.pstate) = (ELR, spsr);
+    inject(&mut regs, fault);
+    regs
 }
 
-fn taken(spsr: u64, sctlr: u64, fault: GuestFault) -> (Regs, Frame) {
+fn taken(spsr: u64, sctlr: u64, fault: GuestFault) -> Regs {
     taken_by(Regs { pan: true, ssbs: true, ..Regs::default() }, spsr, sctlr, fault)
 }
 
@@ -90,8 +105,8 @@ fn fetch(status: u8) -> GuestFault {
 #[test]
 fn the_vector_follows_the_source() {
     for (spsr, offset) in [(EL0T, 0x400), (EL0_A32, 0x600), (0x30, 0x600), (0x3c4, 0x000), (0x3c5, 0x200)] {
-        let (regs, frame) = taken(spsr, SPAN, GuestFault::UNDEFINED);
-        assert_eq!(frame.elr, 0xffff_8000_0001_0800 + offset, "from {spsr:#x}");
+        let regs = taken(spsr, SPAN, GuestFault::UNDEFINED);
+        assert_eq!(regs.pc, 0xffff_8000_0001_0800 + offset, "from {spsr:#x}");
         assert_eq!((regs.el1(El1Reg::Elr), regs.el1(El1Reg::Spsr)), (ELR, spsr));
         let told = (regs.el1(El1Reg::Esr), regs.el1(El1Reg::Far));
         assert_eq!(told, (0x0200_0000, 0xdead), "EC 0, IL; FAR is left alone");
@@ -113,7 +128,7 @@ fn the_syndrome_follows_fault_and_source() {
         (EL0T, fetch(0x10), 0x8200_0010),
         (0x3c5, fetch(0x17), 0x8600_0017),
     ] {
-        let (regs, _) = taken(spsr, SPAN, fault);
+        let regs = taken(spsr, SPAN, fault);
         assert_eq!((regs.el1(El1Reg::Esr), regs.el1(El1Reg::Far)), (esr, FAR), "{fault:?} from {spsr:#x}");
     }
 }
@@ -125,7 +140,7 @@ fn the_new_state_is_el1h_masked_with_pan_and_ssbs_as_sctlr_says() {
     const PAN: u64 = 1 << 22;
     // TCO, UAO, SS, IL, ALLINT, BTYPE: all gone afterwards.
     const GONE: u64 = 1 << 25 | 1 << 23 | 1 << 21 | 1 << 20 | 1 << 13 | 3 << 10;
-    let after = |spsr, sctlr| taken(spsr, sctlr, GuestFault::UNDEFINED).1.spsr;
+    let after = |spsr, sctlr| taken(spsr, sctlr, GuestFault::UNDEFINED).pstate;
     assert_eq!(after(NZCV | DIT | GONE | 5, SPAN), NZCV | DIT | 0x3c5);
     assert_eq!(after(5, 0), PAN | 0x3c5);
     assert_eq!(after(PAN | 5, SPAN), PAN | 0x3c5);
@@ -136,7 +151,7 @@ fn the_new_state_is_el1h_masked_with_pan_and_ssbs_as_sctlr_says() {
 #[test]
 fn a_cpu_with_tags_or_nmi_shows_them_in_the_new_state() {
     let after = |mte, nmi, sctlr| {
-        taken_by(Regs { mte, nmi, ..Regs::default() }, 5, sctlr, GuestFault::UNDEFINED).1.spsr
+        taken_by(Regs { mte, nmi, ..Regs::default() }, 5, sctlr, GuestFault::UNDEFINED).pstate
     };
     assert_eq!(after(false, false, 0), 0x3c5, "no PAN either");
     assert_eq!(after(true, false, 0), 1 << 25 | 0x3c5);
@@ -148,16 +163,15 @@ fn a_cpu_with_tags_or_nmi_shows_them_in_the_new_state() {
 fn a_vector_base_at_the_top_wraps_as_addresses_do() {
     let mut regs = Regs::default();
     regs.set_el1(El1Reg::Vbar, u64::MAX);
-    let mut frame = Frame::default();
-    inject(&mut regs, &mut frame, GuestFault::UNDEFINED);
-    assert_eq!(frame.elr, 0xffff_ffff_ffff_fc00);
+    inject(&mut regs, GuestFault::UNDEFINED);
+    assert_eq!(regs.pc, 0xffff_ffff_ffff_fc00);
 }
 
 #[test]
 fn an_instruction_that_was_emulated_has_been_stepped_and_was_no_branch() {
-    let mut frame = Frame { elr: 0x4000_0000, spsr: 0xf << 28 | 1 << 21 | 3 << 10 | 5, ..Frame::default() };
-    frame.skip();
-    assert_eq!((frame.elr, frame.spsr), (0x4000_0004, 0xf << 28 | 5));
+    let mut regs = Regs { pc: 0x4000_0000, pstate: 0xf << 28 | 1 << 21 | 3 << 10 | 5, ..Regs::default() };
+    skip(&mut regs);
+    assert_eq!((regs.pc, regs.pstate), (0x4000_0004, 0xf << 28 | 5));
 }
 
 /// PSTATE as the pseudo-code has it: a value for each field, by name.
@@ -244,9 +258,9 @@ proptest! {
         prop_assume!(kind != 2 || status != 0);
         let write = write || maintenance;
         let (offset, expected) = take_exception(&regs(), old, sctlr);
-        let (regs, frame) = taken_by(regs(), old, sctlr, fault);
-        prop_assert_eq!(frame.spsr, spsr(&expected));
-        prop_assert_eq!(frame.elr, 0xffff_8000_0001_0800 + offset);
+        let regs = taken_by(regs(), old, sctlr, fault);
+        prop_assert_eq!(regs.pstate, spsr(&expected));
+        prop_assert_eq!(regs.pc, 0xffff_8000_0001_0800 + offset);
         prop_assert_eq!((regs.el1(El1Reg::Elr), regs.el1(El1Reg::Spsr)), (ELR, old));
         // ESR: EC, IL, then AArch64.FaultSyndrome.
         let lower = fields(old)["EL"] == 0;

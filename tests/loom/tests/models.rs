@@ -4,7 +4,7 @@ use std::sync::Arc as Shared;
 use std::sync::Mutex as Plain;
 
 use bulkhead::cell::{Affinity, Ended, Life, Power, Start, Then};
-use bulkhead::console::Console;
+use bulkhead::console::{Console, Ports};
 use bulkhead::cpu::{CpuSet, PcpuId};
 use bulkhead::inbox::{Inbox, Request};
 use bulkhead::ports::Serial;
@@ -161,7 +161,7 @@ impl Serial for Uart {
 fn no_line_is_left_in_the_console() {
     model(2, || {
         let printed = Shared::new(Plain::new(Vec::new()));
-        let console = Arc::new(Console::new(Box::new(Uart(Shared::clone(&printed))), std::iter::empty()));
+        let console = Arc::new(Console::new(Box::new(Uart(Shared::clone(&printed))), Ports::new(0).unwrap()));
         let other = {
             let console = Arc::clone(&console);
             thread::spawn(move || console.say(format_args!("first")))

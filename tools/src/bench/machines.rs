@@ -1,5 +1,6 @@
 //! The benchmark guest on each of its machines: with nothing below it, as a cell, as a domain of Xen.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -77,6 +78,7 @@ pub(super) fn arguments(
         memory: if below == Below::Xen { "1G" } else { "512M" }.into(),
         disk: Disk::None,
         icount: true,
+        cpu: subject.cpu.clone().map_or(Machine::DEMO.cpu, Cow::Owned),
         ..Machine::DEMO
     };
     let mut args = machine.arguments();
@@ -112,8 +114,13 @@ pub(super) fn arguments(
 /// The archive of one cell with both CPUs, a virtual UART for its console and the second UART for its interrupt.
 fn archive(subject: &Subject, mode: &str, bootargs: &str, folder: &Path) -> Result<PathBuf, BenchError> {
     let (source, archive) = (folder.join("bench.dts"), folder.join("bench.cells"));
+    let vhe = subject
+        .vhe
+        .as_ref()
+        .map(|vhe| format!("    hypervisor {{ vhe = \"{vhe}\"; }};\n"))
+        .unwrap_or_default();
     let text = format!(
-        "/dts-v1/;\n/ {{\n    compatible = \"bulkhead,cells-v1\";\n    bench {{\n        cpus = <2>; memory = \"16M\"; \
+        "/dts-v1/;\n/ {{\n    compatible = \"bulkhead,cells-v1\";\n{vhe}    bench {{\n        cpus = <2>; memory = \"16M\"; \
          image = \"bench.elf\"; bootargs = \"{bootargs}\";\n        console = \"virtual\"; devices = \"serial1\"; \
          interrupt-mode = \"{mode}\";\n    }};\n}};\n"
     );

@@ -3,9 +3,16 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-/// A `virt` machine that enters its kernel at EL2. Every field is QEMU's own argument of that name.
+use super::Emulated;
+
+/// A machine that enters its kernel at EL2. Every field is QEMU's own argument of that name. What is said of CPU, GIC and EL2 is
+/// for `virt`; other boards have what they have.
 #[derive(Clone, Debug)]
 pub struct Machine {
+    /// The board.
+    pub board: Emulated,
+    /// The tree that QEMU is given; it writes its own where there is none.
+    pub tree: Option<PathBuf>,
     /// The CPU's model.
     pub cpu: Cow<'static, str>,
     /// How many.
@@ -46,6 +53,8 @@ pub enum Disk {
 impl Machine {
     /// The demo's machine: 4 CPUs, 1 GiB.
     pub const DEMO: Self = Self {
+        board: Emulated::Virt,
+        tree: None,
         cpu: Cow::Borrowed("cortex-a57"),
         smp: 4,
         memory: Cow::Borrowed("1G"),
@@ -61,6 +70,18 @@ impl Machine {
     /// QEMU's arguments, the consoles' and what is booted left out.
     pub fn arguments(&self) -> Vec<String> {
         let on = |yes| if yes { "on" } else { "off" };
+        if let Some(board) = self.board.machine() {
+            let mut args: Vec<String> =
+                ["-display", "none", "-nic", "none", "-M", board].map(String::from).into();
+            args.extend(["-m".into(), self.memory.to_string()]);
+            // Versal and Zynq count the cores beside the cluster, too, and have as many as they have.
+            if !matches!(self.board, Emulated::Versal | Emulated::Zcu102) {
+                args.extend(["-smp".into(), self.smp.to_string()]);
+            }
+            args.extend(self.tree.iter().flat_map(|tree| ["-dtb".into(), tree.display().to_string()]));
+            args.extend((0..self.board.lines_before()).flat_map(|_| ["-serial", "null"].map(String::from)));
+            return args;
+        }
         let mut machine =
             format!("virt,virtualization={},gic-version={},its={}", on(self.el2), self.gic, on(self.its));
         if self.secure {

@@ -168,11 +168,14 @@ impl Drop for Qemu {
     }
 }
 
-/// The device tree that QEMU gives a machine with two serial lines.
+/// The device tree that QEMU gives a machine with two serial lines, or the one that it is given.
 ///
 /// # Errors
 /// QEMU does not start.
 pub fn board_tree(machine: &Machine) -> Result<Vec<u8>, QemuError> {
+    if let Some(tree) = &machine.tree {
+        return fs::read(tree).map_err(io_error(format!("no {}", tree.display())));
+    }
     let folder = Scratch::new()?;
     let path = folder.path().join("dtb");
     let mut args = machine.arguments();

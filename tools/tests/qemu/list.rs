@@ -303,15 +303,6 @@ pub fn scenarios() -> Vec<Scenario> {
         demo_on("no_disk", Machine { disk: Disk::None, ..Machine::DEMO }, CLOUD, "6.12"),
     ]);
     all.extend(gicv2());
-    // The demo's own CPU, cortex-a57, is in all others.
-    for (name, cpu) in [
-        ("cortex_a53", "cortex-a53"),
-        ("cortex_a72", "cortex-a72"),
-        ("cortex_a76", "cortex-a76"),
-        ("cpu_max", "max"),
-    ] {
-        all.push(demo_on(name, Machine { cpu: cpu.into(), ..Machine::DEMO }, CLOUD, "6.12"));
-    }
     all.extend(probes().into_iter().chain(crate::answers::scenarios()));
     // What takes long: the load and the log on every other kernel and CPU.
     for (name, cpu, kernel) in [
@@ -336,6 +327,8 @@ pub fn scenarios() -> Vec<Scenario> {
     all.extend(crate::restart::scenarios().into_iter().chain(crate::dma::scenarios()));
     let direct = crate::direct::scenarios(&all);
     all.extend(direct);
+    let cpus = crate::cpus::scenarios(&all);
+    all.extend(cpus.into_iter().chain(crate::boards::scenarios()));
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

@@ -1,22 +1,27 @@
 //! Bulkhead on QEMU. [`list`] says what is booted and what must be seen; [`scenario`] does it; [`answers`] compares what a guest is
 //! told of its mistakes with what a CPU tells; [`screen`] has many consoles on one UART, [`chatter`] checks a flood; [`restart`] is
 //! about lives; [`dma`] ends lives in the middle of DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares what the
-//! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`exits`] how often a direct cell comes there; [`direct`] has more of those; [`dmesg`] compares Linux's
-//! complaints with those it has without a hypervisor.
+//! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`exits`] how often a direct cell
+//! comes there; [`direct`] has more of those; [`cpus`] has every CPU; [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
+//! [`levers`] does to EL2 what no guest can. [`running`] is QEMU where its log is what counts.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
 mod answers;
+mod boards;
 mod chatter;
+mod cpus;
 mod direct;
 mod dma;
 mod dmesg;
 mod exits;
 mod hostile;
+mod levers;
 mod list;
 mod neighbour;
 mod plans;
 mod restart;
+mod running;
 mod scenario;
 mod screen;
 mod watchdog;
@@ -69,7 +74,12 @@ fn main() {
         exits("direct_timer_without_an_exit", 3),
         exits("direct_timer_without_an_exit_for_a_minute", 60).with_ignored_flag(true),
     ];
-    let trials = [desk, neighbour].into_iter().chain(exits).chain(trials).chain(plans).collect();
+    let levers = [
+        trial(&times, "a_failure_of_el2_stops_all_cells", || levers::all_stops().map_err(Into::into)),
+        trial(&times, "an_serror_comes_to_the_guest", || levers::virtual_serror().map_err(Into::into)),
+    ];
+    let trials =
+        [desk, neighbour].into_iter().chain(exits).chain(levers).chain(trials).chain(plans).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
     times.sort_unstable_by(|one, other| other.cmp(one));

@@ -4,16 +4,15 @@
 //! QEMU put one instruction into each translation block and log each block that is executed at EL2's addresses, and each exception;
 //! every such line names the CPU. The victim's work is the same again and again, with a mark between: a count is from mark to mark.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use bulkhead_cli::qemu::{Machine, Scratch};
+use bulkhead_cli::qemu::Machine;
 
 use crate::list::cells;
+use crate::running::Running;
 use crate::scenario::Boots::Cells;
 
 /// The victim's CPU: not the first, which has the hypervisor's console.
@@ -41,17 +40,6 @@ struct Seen {
     others: u64,
 }
 
-/// QEMU, which ends with this.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The test: two neighbours, one count.
 pub fn same_count() -> Result<(), String> {
     let asleep = count("asleep")?;
@@ -66,32 +54,27 @@ pub fn same_count() -> Result<(), String> {
 }
 
 fn count(mode: &str) -> Result<Seen, String> {
-    let folder = Scratch::new().map_err(|error| error.to_string())?;
-    let monitor = UnixListener::bind(folder.path().join("monitor")).map_err(|error| error.to_string())?;
-    let mut running = Running(start(mode, folder.path())?);
-    let log = BufReader::new(running.0.stderr.take().ok_or("QEMU has no log")?).lines();
-    let console = BufReader::new(running.0.stdout.take().ok_or("QEMU has no console")?).lines();
+    let mut running = start(mode)?;
+    let (console, log, monitor) = (running.console()?, running.log()?, running.socket(0)?);
     // A thread of its own, so that a machine that says nothing more is noticed.
     let (send, receive) = mpsc::channel();
     let reader = std::thread::spawn(move || {
-        let result = trace(console.map_while(Result::ok), &monitor)
+        let result = trace(console.map_while(Result::ok), monitor)
             .and_then(|_monitor| read(log.map_while(Result::ok)));
         let _ = send.send(result);
     });
     let result = receive.recv_timeout(LIMIT);
     drop(running);
-    // A reader that waits for a connection waits for ever: it ends with the program.
     let result = result.map_err(|_| format!("the victim beside {mode} was not done in time"))?;
     let _ = reader.join();
     result
 }
 
-/// Waits for the victim's work, then switches the log on.
-fn trace(mut console: impl Iterator<Item = String>, monitor: &UnixListener) -> Result<UnixStream, String> {
+/// Waits for the victim's work, then switches the log on, which goes on as long as the monitor has somebody at its other end.
+fn trace(mut console: impl Iterator<Item = String>, mut monitor: UnixStream) -> Result<UnixStream, String> {
     if !console.any(|line| line.contains("victim: works")) {
         return Err("the victim does not work".into());
     }
-    let (mut monitor, _) = monitor.accept().map_err(|error| error.to_string())?;
     monitor.write_all(b"one-insn-per-tb on\nlog exec,nochain,int\n").map_err(|error| error.to_string())?;
     Ok(monitor)
 }
@@ -131,7 +114,7 @@ fn read(lines: impl Iterator<Item = String>) -> Result<Seen, String> {
     Err(format!("QEMU ended before the victim's work: {}", said.join("\n")))
 }
 
-fn start(mode: &str, folder: &Path) -> Result<Child, String> {
+fn start(mode: &str) -> Result<Running, String> {
     let machine = Machine { smp: 3, its: false, icount: true, ..Machine::DEMO };
     let text = cells(&[
         format!(
@@ -142,19 +125,5 @@ fn start(mode: &str, folder: &Path) -> Result<Child, String> {
         ),
     ]);
     let boot = Cells(text).boot(&format!("neighbour_{mode}"))?;
-    Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "--", "qemu-system-aarch64"])
-        .args(machine.arguments())
-        .args(["-dfilter", EL2, "-serial", "null", "-serial", "stdio"])
-        .arg("-monitor")
-        .arg(format!("unix:{}", folder.join("monitor").display()))
-        .arg("-kernel")
-        .arg(boot.kernel)
-        .arg("-initrd")
-        .arg(boot.initrd)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("qemu-system-aarch64 does not start: {error}"))
+    Running::start(&machine, &boot, &["-dfilter", EL2], &["-monitor"])
 }

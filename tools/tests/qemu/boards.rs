@@ -1,0 +1,72 @@
+//! The demo's check on other boards than `virt`, with the same image.
+
+use std::path::Path;
+
+use bulkhead_cli::qemu::{Disk, Emulated, Machine};
+
+use crate::list::{cells, see};
+use crate::scenario::Boots::Cells;
+use crate::scenario::Step::{Prompt, Seconds, Type};
+use crate::scenario::{Scenario, Step};
+
+/// A board with this many CPUs and its memory.
+fn machine(board: Emulated, smp: u32, memory: &'static str) -> Machine {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    Machine {
+        board,
+        tree: board.tree(&target),
+        smp,
+        memory: memory.into(),
+        disk: Disk::None,
+        ..Machine::DEMO
+    }
+}
+
+/// Linux with all but the last CPU, the control cell on that one, both on the hypervisor's console.
+fn demo(cpus: u32, bootargs: &str, each: &str) -> String {
+    let linux = format!(
+        "    linux {{ root; kernel = \"linux/Image\"; initrd = \"linux/initrd.cpio\"; bootargs = \"{bootargs}\"; \
+         unprotected-dma = \"accept\"; {each} }};\n"
+    );
+    let control = format!(
+        "    control {{ cpus = \"cpu@{}\"; memory = \"16M\"; image = \"control.elf\"; console = \"virtual\"; {each} }};\n",
+        cpus - 1
+    );
+    cells(&[linux, control])
+}
+
+/// What `bulkhead run --check` wants.
+fn check(cpus: u32) -> Vec<Step> {
+    vec![
+        see("linux", format!("bulkhead: linux up, {cpus} cpus")),
+        Prompt("linux"),
+        Type("linux", "echo sees $(nproc)"),
+        see("linux", format!("sees {cpus}")),
+        Seconds("control", 5),
+        Type("linux", "poweroff -f"),
+        see("linux", "reboot: Power down"),
+        Seconds("control", 3),
+    ]
+}
+
+fn demo_on(name: &'static str, long: bool, machine: Machine, bootargs: &str, each: &str) -> Scenario {
+    let cpus = machine.smp;
+    Scenario {
+        name,
+        long,
+        machine,
+        boots: Cells(demo(cpus, bootargs, each)),
+        consoles: vec!["linux=1|control=2"],
+        steps: check(cpus - 1),
+    }
+}
+
+const DIRECT: &str = "interrupt-mode = \"direct\";";
+
+/// Them all.
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
+        demo_on("board_imx8mp_evk", false, machine(Emulated::Imx8mp, 4, "1G"), "clk_ignore_unused", DIRECT),
+        demo_on("board_versal", false, machine(Emulated::Versal, 2, "2G"), "", ""),
+    ]
+}

@@ -17,6 +17,7 @@ fn main() {
         "--orphan-handling=error".into(),
         "--fix-cortex-a53-843419".into(),
         "--gc-sections".into(),
+        "--icf=all".into(),
     ] {
         println!("cargo:rustc-link-arg-bins={arg}");
     }

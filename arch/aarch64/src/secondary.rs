@@ -21,8 +21,8 @@ use spin::Mutex;
 use crate::cpu::{Controller, Cpu};
 use crate::el2::{self, Features};
 use crate::entry::{self, MmuRegisters};
-use crate::gic::Gic;
-use crate::gicv2::Gicv2;
+
+use crate::gicv2::AnyGic;
 use crate::mmu::{self, Space};
 use crate::{cache, cpu, firmware, heap, stop, time, world};
 
@@ -30,27 +30,6 @@ use crate::{cache, cpu, firmware, heap, stop, time, world};
 const STACK_PAGES: usize = 1 + STACK_DATA_PAGES + 1;
 const STACK_DATA_PAGES: usize = 2;
 const _: () = assert!(STACK_PAGES.is_power_of_two());
-
-/// The GIC that the board has.
-#[derive(Clone, Copy)]
-pub enum AnyGic {
-    /// Version 2.
-    V2(Gicv2),
-    /// Version 3 or 4.
-    V3(Gic),
-}
-
-impl From<Gicv2> for AnyGic {
-    fn from(gic: Gicv2) -> Self {
-        Self::V2(gic)
-    }
-}
-
-impl From<Gic> for AnyGic {
-    fn from(gic: Gic) -> Self {
-        Self::V3(gic)
-    }
-}
 
 /// What is the same for every CPU.
 #[derive(Clone, Copy)]

@@ -23,8 +23,9 @@ use spin::Mutex;
 
 use crate::cpu::{Controller, Cpu};
 use crate::el2::{self, Features};
+use crate::gicv2::AnyGic;
 use crate::mmu::{self, Space};
-use crate::secondary::{self, AnyGic, Context};
+use crate::secondary::{self, Context};
 use crate::{cpu, entry, gic, gicv2, heap, regime, stop, uart, world};
 
 // A section of its own, behind what is small and then shares a page with the data.

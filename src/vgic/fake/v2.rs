@@ -12,7 +12,7 @@ pub(crate) struct FakeV2(pub(crate) FakeCpu);
 
 impl FakeGic {
     /// As a GICv2.
-    pub(crate) fn as_v2(mut self) -> Self {
+    pub(crate) fn into_v2(mut self) -> Self {
         self.v2 = true;
         let private = self.cpus.iter_mut().flat_map(|cpu| cpu.private.iter_mut());
         private.chain(self.spis.iter_mut()).for_each(|irq| irq.group1 = true);

@@ -29,7 +29,7 @@ fn once<'c, F: FnOnce(&'c mut FakeV2) -> GicCtx<'c, FakeV2>>(f: F) -> F {
 
 impl Bench {
     fn new(direct: bool) -> Self {
-        let gic = FakeGic::new(4, 4).as_v2();
+        let gic = FakeGic::new(4, 4).into_v2();
         let affinities: Vec<Affinity> = gic.cpus.iter().map(|cpu| cpu.affinity).collect();
         let mut cpus: Vec<_> = gic.split().into_iter().map(FakeV2).collect();
         let ppis = OwnPpis { maintenance: Ppi::new(MAINTENANCE).unwrap(), alarm: Ppi::new(ALARM).unwrap() };

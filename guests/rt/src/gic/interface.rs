@@ -1,6 +1,6 @@
 //! The CPU interface: System registers (IHI 0069H 12.2), or those of a GICv2 with the same names (IHI 0048B 4.4).
 
-use super::memory::{self, EOI_MODE, ENABLE, Gicc, is_v2};
+use super::memory::{self, ENABLE, EOI_MODE, Gicc, is_v2};
 use crate::read_reg;
 use crate::regs::{dsb_sy, isb, write_reg};
 

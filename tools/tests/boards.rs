@@ -75,6 +75,9 @@ fn mmio(desk: &Fit, cell: usize) -> Vec<(u64, u64)> {
 const IMX_UART: &str =
     "devices = \"uart3\"; foreign-dependencies = \"accept\"; unprotected-dma = \"accept\";";
 
+/// The PL011, and Bluetooth behind it; its brothers in the same page are disabled.
+const RPI_UART: &str = "devices = \"serial0\"; foreign-dependencies = \"accept\";";
+
 #[test]
 fn imx8mp_evk() {
     let Some(desk) = demo("imx8mp-evk", "imx8mp-evk.dtb", IMX_UART) else { return };
@@ -101,11 +104,9 @@ fn imx8mp_evk() {
 
 #[test]
 fn raspberry_pi_4() {
-    let Some(desk) = demo("rpi4", "bcm2711-rpi-4-b.dtb", "") else { return };
-    let [memory, gic, cpu] = desk.notes.as_slice() else { panic!("{:?}", desk.notes) };
+    let Some(desk) = demo("rpi4", "bcm2711-rpi-4-b.dtb", RPI_UART) else { return };
+    let [memory] = desk.notes.as_slice() else { panic!("{:?}", desk.notes) };
     assert!(memory.contains("948 MiB are assumed"), "{memory}");
-    assert!(gic.starts_with("/soc/interrupt-controller@40041000 is a GICv2"), "{gic}");
-    assert!(cpu.starts_with("/cpus/cpu@0 is not started by PSCI"), "{cpu}");
     assert_eq!(devices(&desk, 1), "/soc/serial@7e201000 /soc/serial@7e201000/bluetooth");
     // The bus moves addresses: what the tree has at 0x7e201000 is at 0xfe201000.
     assert_eq!((spis(&desk, 1), mmio(&desk, 1)), (vec![121], vec![(0xfe20_1000, 0x1000)]));

@@ -7,6 +7,8 @@ use bulkhead::ports::TlbMaint;
 use spin::Mutex;
 
 use crate::el2::Features;
+use crate::gic::Gic;
+use crate::gicv2::Gicv2;
 use crate::mmu::Space;
 use crate::tlb;
 
@@ -48,6 +50,27 @@ pub trait Controller: Copy {
     fn init(&self);
     /// What this CPU has; its interface is up.
     fn facts(&self) -> Facts;
+}
+
+/// The GIC that the board has.
+#[derive(Clone, Copy)]
+pub enum AnyGic {
+    /// A GICv2.
+    V2(Gicv2),
+    /// A GICv3.
+    V3(Gic),
+}
+
+impl From<Gicv2> for AnyGic {
+    fn from(gic: Gicv2) -> Self {
+        Self::V2(gic)
+    }
+}
+
+impl From<Gic> for AnyGic {
+    fn from(gic: Gic) -> Self {
+        Self::V3(gic)
+    }
 }
 
 impl<G: Controller> Cpu<G> {

@@ -15,7 +15,7 @@ use bulkhead::ports::{
 };
 
 use crate::cpu::{Controller, Cpu, Facts};
-use crate::gic::{Gic as Gicv3, load, store};
+use crate::gic::{load, store};
 use crate::mmu::{self, Space};
 use crate::stop;
 
@@ -187,27 +187,6 @@ impl Gicv2 {
         for (register, values) in [Gicc::Apr, Gicc::Nsapr].into_iter().zip(values) {
             (0..).zip(values).for_each(|(n, value)| self.set_gicc(register, n, value));
         }
-    }
-}
-
-/// The GIC that the board has.
-#[derive(Clone, Copy)]
-pub enum AnyGic {
-    /// A GICv2.
-    V2(Gicv2),
-    /// A GICv3.
-    V3(Gicv3),
-}
-
-impl From<Gicv2> for AnyGic {
-    fn from(gic: Gicv2) -> Self {
-        Self::V2(gic)
-    }
-}
-
-impl From<Gicv3> for AnyGic {
-    fn from(gic: Gicv3) -> Self {
-        Self::V3(gic)
     }
 }
 

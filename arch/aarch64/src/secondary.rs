@@ -18,11 +18,10 @@ use bulkhead::vgic::physical;
 use log::error;
 use spin::Mutex;
 
-use crate::cpu::{Controller, Cpu};
+use crate::cpu::{AnyGic, Controller, Cpu};
 use crate::el2::{self, Features};
 use crate::entry::{self, MmuRegisters};
 
-use crate::gicv2::AnyGic;
 use crate::mmu::{self, Space};
 use crate::{cache, cpu, firmware, heap, stop, time, world};
 

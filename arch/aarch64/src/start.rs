@@ -21,9 +21,8 @@ use bulkhead::vgic::{SgiPlan, physical};
 use log::{error, info};
 use spin::Mutex;
 
-use crate::cpu::{Controller, Cpu};
+use crate::cpu::{AnyGic, Controller, Cpu};
 use crate::el2::{self, Features};
-use crate::gicv2::AnyGic;
 use crate::mmu::{self, Space};
 use crate::secondary::{self, Context};
 use crate::{cpu, entry, gic, gicv2, heap, regime, stop, uart, world};

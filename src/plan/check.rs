@@ -141,9 +141,7 @@ impl<S> Plan<S> {
             let owners = self.cells.iter().filter(|c| c.devices.binary_search(&device.node).is_ok()).count();
             let ours = self.console.is_some_and(|console| console.node == device.node);
             // What stands on the console's page may be the hypervisor's, too.
-            let page = self.console.and_then(|console| console.page());
-            let nobodys =
-                || page.is_some_and(|page| devices::pages(device).into_iter().all(|span| page.covers(&span)));
+            let nobodys = || self.console.is_some_and(|console| console.has_on_its_page(device));
             if owners > usize::from(!ours) || owners == 0 && self.has_root() && !ours && !nobodys() {
                 refuse(faults, &error::LOST).word("device").number(at as u64);
             }

@@ -43,6 +43,12 @@ impl Console {
     pub fn page(&self) -> Option<Span<Pa>> {
         Span::new(self.at, 1)?.widened_to(PAGE)
     }
+
+    /// Whether a device has registers, and all of them on that page.
+    pub(super) fn has_on_its_page(&self, device: &Device) -> bool {
+        let on_it = |page: Span<Pa>| devices::pages(device).into_iter().all(|span| page.covers(&span));
+        !device.spans.is_empty() && self.page().is_some_and(on_it)
+    }
 }
 
 /// A cell's virtual UART.
@@ -78,11 +84,7 @@ pub(super) fn keeps(draw: &Draw<'_, '_>, console: &Console, device: &Device) -> 
     let needed = || {
         draw.hardware.device(console.node).is_some_and(|own| own.depends.iter().any(|d| d.on == device.node))
     };
-    let on_its_page = || {
-        let page = console.page();
-        page.is_some_and(|page| devices::pages(device).into_iter().all(|span| page.covers(&span)))
-    };
-    needed() && on_its_page()
+    console.has_on_its_page(device) && needed()
 }
 
 /// Refuses cells' devices that cannot be apart from the console: on its page, or on its interrupt.

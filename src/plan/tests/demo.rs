@@ -270,3 +270,15 @@ fn the_loaders_command_line_may_come_first() {
     setup.cells[0].bootargs = Bootargs::BoardsAnd("quiet".into());
     setup.plan(|plan, _, _| assert_eq!(plan.cells[0].load.bootargs.as_deref(), Some("quiet")));
 }
+
+#[test]
+fn what_has_no_registers_is_not_on_the_consoles_page() {
+    Setup::new([]).plan(|plan, tree, hardware| {
+        let on_it = |path: &str| {
+            let device = hardware.device(tree.at(path).unwrap().id()).unwrap();
+            plan.console.unwrap().has_on_its_page(device)
+        };
+        // A clock that firmware drives and a UART needs stays the root cell's.
+        assert!(on_it("/pl011@9000000") && !on_it("/pl011@9040000") && !on_it("/gpio-keys"));
+    });
+}

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Console, Disk, Lost, Machine};
+use super::{Console, Disk, Emulated, Lost, Machine};
 
 /// What the machine boots.
 #[derive(Clone, Debug)]
@@ -180,7 +180,8 @@ pub fn board_tree(machine: &Machine) -> Result<Vec<u8>, QemuError> {
     let path = folder.path().join("dtb");
     let mut args = machine.arguments();
     args.extend(["-serial", "null", "-serial", "null", "-M"].map(String::from));
-    args.push(format!("dumpdtb={},dtb-randomness=off", path.display()));
+    let fixed = if machine.board == Emulated::Virt { ",dtb-randomness=off" } else { "" };
+    args.push(format!("dumpdtb={}{fixed}", path.display()));
     args.extend(disk_arguments(&machine.disk, folder.path())?);
     let out = command(&args)
         .stdin(Stdio::null())

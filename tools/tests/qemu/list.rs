@@ -78,7 +78,7 @@ fn gicv2() -> Vec<Scenario> {
         ..scenario(name, Cells(text), vec![Seconds("control", 5)])
     };
     vec![
-        demo_on("gicv2", machine.clone(), CLOUD, "6.12"),
+        demo_on("board_virt_gicv2", machine.clone(), CLOUD, "6.12"),
         keeps_time("gicv2_control_alone", alone),
         keeps_time("gicv2_direct_control", direct),
     ]

@@ -128,37 +128,43 @@ pub fn call_all() -> bool {
     true
 }
 
+/// The `n`th word from an offset. Nothing wraps: the registers lie in pages that [`map`] has mapped.
+#[inline(always)]
+fn word(base: Pa, offset: u64, n: u64) -> Pa {
+    Pa(base.0.wrapping_add(offset).wrapping_add(n.wrapping_mul(4)))
+}
+
 impl Gicv2 {
     fn gicc(&self, register: Gicc, n: u32) -> u32 {
-        let at = Pa(self.gicc.0 + register as u64 + 4 * u64::from(n));
+        let at = word(self.gicc, register as u64, u64::from(n));
         // SAFETY: inside the interface's two pages, which `map` mapped. What reading changes (GICC_IAR) is the caller's intent.
         unsafe { load(at, Width::Word) as u32 }
     }
 
     fn set_gicc(&self, register: Gicc, n: u32, value: u32) {
-        let at = Pa(self.gicc.0 + register as u64 + 4 * u64::from(n));
+        let at = word(self.gicc, register as u64, u64::from(n));
         // SAFETY: as for the read; it changes which interrupts this CPU takes, and no memory.
         unsafe { store(at, Width::Word, u64::from(value)) }
     }
 
     fn gich(&self, register: Gich, n: usize) -> u32 {
         let Some(gich) = self.gich else { return 0 };
-        let at = Pa(gich.0 + register as u64 + 4 * (n as u64 & 63));
+        let at = word(gich, register as u64, n as u64 & 63);
         // SAFETY: inside the page that `map` mapped; reading changes nothing there.
         unsafe { load(at, Width::Word) as u32 }
     }
 
     fn set_gich(&self, register: Gich, n: usize, value: u32) {
         let Some(gich) = self.gich else { return };
-        let at = Pa(gich.0 + register as u64 + 4 * (n as u64 & 63));
+        let at = word(gich, register as u64, n as u64 & 63);
         // SAFETY: as for the read; it changes what interrupts the guest sees, and no memory.
         unsafe { store(at, Width::Word, u64::from(value)) }
     }
 
     /// Where a register of the distributor is.
     fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
-        let inside = u64::from(offset) + width.bytes() <= u64::from(GICD_SIZE);
-        inside.then(|| Pa(self.gicd.0 + u64::from(offset)))
+        let inside = u64::from(offset).wrapping_add(width.bytes()) <= u64::from(GICD_SIZE);
+        inside.then(|| word(self.gicd, u64::from(offset), 0))
     }
 
     /// Where one is that would be a redistributor's: this CPU's are banked, those of others cannot be reached.

@@ -5,6 +5,7 @@
 pub const BOOTS: &[(&str, &str)] = &[
     ("bulkhead_head", "the image's first address, as a number; boot's first instruction lies there"),
     ("bulkhead_secondary_entry", "where firmware starts a CPU, before a guest runs on it"),
+    ("bulkhead_spin_entry", "where a CPU of a spin table starts, before a guest runs on it"),
     ("<alloc::string::String as core::fmt::Write>::write_str", "formats refusals, which are boot's"),
     ("<alloc::string::String as core::fmt::Write>::write_char", "formats refusals, which are boot's"),
     ("<bulkhead::plan::json::Lines as core::fmt::Write>::write_str", "prints the plan, which boot does"),
@@ -12,16 +13,6 @@ pub const BOOTS: &[(&str, &str)] = &[
     ("bulkhead::refusal::refused::Refused::address", "makes a refusal, which boot does"),
     ("bulkhead::refusal::refused::Refused::number", "makes a refusal, which boot does"),
 ];
-
-/// Through EL2's window onto a cell's memory, which is open while the cell is loaded or its caches are cleaned.
-macro_rules! window {
-    ($name:literal) => {
-        concat!(
-            "bulkhead_aarch64::memory::<impl bulkhead::ports::Memory for bulkhead_aarch64::cpu::Cpu>::",
-            $name
-        )
-    };
-}
 
 /// The heap.
 macro_rules! pool {
@@ -38,15 +29,13 @@ const BUDDY: &str = "the allocator's own arithmetic and lists, over the pool tha
 /// Who calls, what it calls, and why that may stay.
 pub const ALLOWED: &[(&str, &str, &str)] = &[
     ("own_fault", "bulkhead_own_fault", "an exception that EL2 itself took: the last words"),
-    (window!("zero"), "bulkhead_aarch64::stop::fatal", WINDOW),
-    (window!("clean_invalidate"), "bulkhead_aarch64::stop::fatal", WINDOW),
-    (window!("copy"), "bulkhead_aarch64::stop::fatal", WINDOW),
-    ("bulkhead::trap::walk::level", "bulkhead_aarch64::stop::fatal", WINDOW),
+    ("bulkhead_aarch64::mmu::window", "bulkhead_aarch64::stop::fatal", WINDOW),
     (
-        "bulkhead_aarch64::device::<impl bulkhead::ports::Devices for bulkhead_aarch64::cpu::Cpu>::open",
+        "bulkhead_aarch64::memory::<impl bulkhead::ports::Memory for bulkhead_aarch64::cpu::Cpu<G>>::copy",
         "bulkhead_aarch64::stop::fatal",
         WINDOW,
     ),
+    ("bulkhead::trap::walk::level", "bulkhead_aarch64::stop::fatal", WINDOW),
     (pool!("alloc"), "core::panicking::panic_bounds_check", BUDDY),
     (pool!("alloc"), "core::option::expect_failed", BUDDY),
     (pool!("alloc"), "core::panicking::panic_const::panic_const_add_overflow", BUDDY),

@@ -67,7 +67,7 @@ const DIRECT: &str = "interrupt-mode = \"direct\";";
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         demo_on("board_imx8mp_evk", false, machine(Emulated::Imx8mp, 4, "1G"), "clk_ignore_unused", DIRECT),
-        demo_on("board_raspi4b", true, machine(Emulated::RaspberryPi4, 4, "2G"), "clk_ignore_unused", ""),
+        demo_on("board_raspi4b", false, machine(Emulated::RaspberryPi4, 4, "2G"), "clk_ignore_unused", ""),
         demo_on(
             "board_raspi4b_direct",
             false,

@@ -204,11 +204,15 @@ pub fn table(runs: &[Option<Run>]) -> String {
         if let Some(ticks) = run.idle.get("of").filter(|ticks| **ticks != 0) {
             let [exits, el2] = ["all", "ticks"].map(|name| run.idle.get(name).copied().unwrap_or(0));
             let seconds = *ticks as f64 / 1e9;
+            // Where EL2 waits in the guest's place, that time is its own, and no instructions.
+            let at_el2 = match run.idle.get("wait") {
+                None | Some(0) => format!(" and {:.0} instructions at EL2", el2 as f64 / seconds),
+                Some(_) => String::new(),
+            };
             let _ = writeln!(
                 text,
-                "{name}: idle for {seconds:.1} s of its own: {:.1} exits and {:.0} instructions at EL2 a second ({})",
+                "{name}: idle for {seconds:.1} s of its own: {:.1} exits{at_el2} a second ({})",
                 exits as f64 / seconds,
-                el2 as f64 / seconds,
                 list(&run.idle)
             );
         }
@@ -256,9 +260,12 @@ mod tests {
             text.contains("idle for 2.0 s of its own: 450.0 exits and 7373 instructions at EL2"),
             "{text}"
         );
-        let direct = Some(Run { exits: Exits::new(), ..run(1001, ROW).unwrap() });
+        let mut direct = Run { exits: Exits::new(), ..run(1001, ROW).unwrap() };
+        direct.idle.insert("wait".into(), 900);
+        let direct = Some(direct);
         let text = table(&[run(1000, ""), run(1009, ROW), direct]);
-        assert!(text.contains("\ndirect: idle for 2.0 s") && !text.contains("direct: exits"), "{text}");
+        assert!(text.contains("\ndirect: idle for 2.0 s of its own: 450.0 exits a second (all"), "{text}");
+        assert!(!text.contains("direct: exits"), "{text}");
         assert!(
             table(&[run(1000, ""), run(1011, ROW), run(1000, ROW)])
                 .contains("1.0110 | missed | 1000 | 1.0000 | met |")

@@ -63,9 +63,41 @@ fn demo_on(name: &'static str, long: bool, machine: Machine, bootargs: &str, eac
 
 const DIRECT: &str = "interrupt-mode = \"direct\";";
 
+/// The Raspberry Pi whose tree lacks something (`scripts/build`), with these cells beside Linux: what is said, and what runs.
+fn without(name: &'static str, lack: &str, cells: String, steps: Vec<Step>) -> Scenario {
+    let machine = machine(Emulated::RaspberryPi4, 4, "2G");
+    let tree = machine.tree.map(|tree| tree.with_file_name(format!("bcm2711-rpi-4-b-no-{lack}.dtb")));
+    Scenario {
+        name,
+        long: false,
+        machine: Machine { tree, ..machine },
+        boots: Cells(cells),
+        consoles: vec!["linux=1|control=2"],
+        steps,
+    }
+}
+
+/// Boards that lack something: each with a message, and the cells that can run do.
+fn lacking() -> Vec<Scenario> {
+    let linux_runs = |cpus: u32| [see("linux", format!("bulkhead: linux up, {cpus} cpus")), Prompt("linux")];
+    let one = demo(4, "clk_ignore_unused", "");
+    let direct_control = one.replace("console = \"virtual\";", &format!("console = \"virtual\"; {DIRECT}"));
+    let mut no_cpu = vec![see("linux", "CPU 3 was started and did not arrive within a second")];
+    no_cpu.extend(linux_runs(3));
+    let mut no_start = vec![see("linux", "BH0514")];
+    no_start.extend(linux_runs(1));
+    let no_gicv = vec![see("linux", "BH0520: cell `linux`"), Seconds("control", 5)];
+    vec![
+        without("board_raspi4b_where_a_cpu_never_comes", "cpu", one.clone(), no_cpu),
+        without("board_raspi4b_where_nothing_starts_cpus", "start", one, no_start),
+        without("board_raspi4b_without_virtual_interface", "gicv", direct_control, no_gicv),
+    ]
+}
+
 /// Them all.
 pub fn scenarios() -> Vec<Scenario> {
-    vec![
+    let mut all = lacking();
+    all.extend(vec![
         demo_on("board_imx8mp_evk", false, machine(Emulated::Imx8mp, 4, "1G"), "clk_ignore_unused", DIRECT),
         demo_on("board_raspi4b", false, machine(Emulated::RaspberryPi4, 4, "2G"), "clk_ignore_unused", ""),
         demo_on(
@@ -77,5 +109,6 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         demo_on("board_zcu102", false, machine(Emulated::Zcu102, 4, "2G"), "clk_ignore_unused", ""),
         demo_on("board_versal", false, machine(Emulated::Versal, 2, "2G"), "", ""),
-    ]
+    ]);
+    all
 }

@@ -121,7 +121,8 @@ impl<'a> Survey<'a> {
         GicShared::new(machine, sgi, self.own_ppis(), affinities)
     }
 
-    /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. `serial` is the plan's console. A cell that cannot be made is left out, and what it had taken is given back.
+    /// Makes the cells: tables, trees, interrupt controllers. All that is allocated for them is allocated here. `serial` is the plan's
+    /// console. A cell that cannot be made is left out, and what it had taken is given back.
     ///
     /// # Errors
     /// Why the last one cannot be made, if none can.

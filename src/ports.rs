@@ -25,7 +25,8 @@ pub trait World {
     /// Runs the guest until it leaves; the frame holds its state on both sides.
     fn enter(&mut self, frame: &mut Frame) -> Exit;
     /// Where the guest was at its last exit, and goes on (ELR_EL2). It is kept in its register while the guest is out: nothing that
-    /// EL2 does then takes an exception to EL2, but [`El1::reset_vcpu`], behind which it is 0, and [`El1::start_vcpu`], behind which it is anything.
+    /// EL2 does then takes an exception to EL2, but [`El1::reset_vcpu`], behind which it is 0, and [`El1::start_vcpu`], behind
+    /// which it is anything.
     fn pc(&self) -> u64;
     /// Sets where the guest goes on.
     fn set_pc(&mut self, pc: u64);

@@ -10,7 +10,7 @@ use crate::scenario::Step::{Prompt, Seconds, Type};
 use crate::scenario::{Scenario, Step};
 
 /// A board with this many CPUs and its memory.
-fn machine(board: Emulated, smp: u32, memory: &'static str) -> Machine {
+pub fn machine(board: Emulated, smp: u32, memory: &'static str) -> Machine {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     Machine {
         board,

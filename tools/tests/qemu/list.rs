@@ -293,7 +293,7 @@ pub fn scenarios() -> Vec<Scenario> {
             )
         },
     ];
-    all.extend(crate::screen::scenarios());
+    all.extend(crate::screen::scenarios().into_iter().chain(crate::typing::scenarios()));
     all.extend([
         demo_on("linux_6_1", Machine::DEMO, "linux-6.1-cloud", "6.1."),
         demo_on("linux_6_12_rt", Machine::DEMO, "linux-6.12-rt", "6.12"),

@@ -328,7 +328,7 @@ pub fn scenarios() -> Vec<Scenario> {
     let direct = crate::direct::scenarios(&all);
     all.extend(direct);
     let cpus = crate::cpus::scenarios(&all);
-    all.extend(cpus.into_iter().chain(crate::boards::scenarios()));
+    all.extend(cpus.into_iter().chain(crate::boards::scenarios()).chain(crate::loaders::scenarios()));
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

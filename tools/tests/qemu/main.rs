@@ -3,7 +3,7 @@
 //! about lives; [`dma`] ends lives in the middle of DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares what the
 //! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`exits`] how often a direct cell
 //! comes there; [`direct`] has more of those; [`cpus`] has every CPU; [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
-//! [`levers`] does to EL2 what no guest can. [`running`] is QEMU where its log is what counts.
+//! [`loaders`] has what brings it into memory; [`levers`] does to EL2 what no guest can. [`running`] is QEMU where its log is what counts.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
@@ -18,6 +18,7 @@ mod exits;
 mod hostile;
 mod levers;
 mod list;
+mod loaders;
 mod neighbour;
 mod plans;
 mod restart;

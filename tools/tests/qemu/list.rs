@@ -329,7 +329,7 @@ pub fn scenarios() -> Vec<Scenario> {
     let gicv2 = crate::gicv2::scenarios(&all);
     all.extend(direct.into_iter().chain(gicv2));
     let cpus = crate::cpus::scenarios(&all);
-    all.extend(cpus.into_iter().chain(crate::boards::scenarios()));
+    all.extend(cpus.into_iter().chain(crate::boards::scenarios()).chain(crate::loaders::scenarios()));
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

@@ -2,8 +2,9 @@
 //! told of its mistakes with what a CPU tells; [`screen`] has many consoles on one UART, [`chatter`] checks a flood; [`restart`] is
 //! about lives; [`dma`] ends lives in the middle of DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares what the
 //! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`exits`] how often a direct cell
-//! comes there; [`direct`] has more of those; [`gicv2`] has them on a GICv2; [`cpus`] has every CPU; [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
-//! [`levers`] does to EL2 what no guest can, [`typing`] types where only an interrupt tells. [`running`] is QEMU where its log is what counts.
+//! comes there; [`direct`] has more of those; [`gicv2`] has them on a GICv2; [`cpus`] has every CPU; [`dmesg`] compares Linux's
+//! complaints with those it has without a hypervisor. [`loaders`] has what brings it into memory; [`levers`] does to EL2 what no
+//! guest can, [`typing`] types where only an interrupt tells. [`running`] is QEMU where its log is what counts.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
@@ -19,6 +20,7 @@ mod gicv2;
 mod hostile;
 mod levers;
 mod list;
+mod loaders;
 mod neighbour;
 mod plans;
 mod restart;

@@ -103,6 +103,8 @@ codes! {
     NOBODY_WATCHES = 216;
     /// A virtual device of a direct cell, and no interrupt to spare.
     NO_SPARE_INTERRUPT = 217;
+    /// DMA that misses the cell's memory; a warning.
+    DMA_ELSEWHERE = 218;
 
     /// The archive is compressed.
     ARCHIVE_COMPRESSED = 301;
@@ -210,6 +212,8 @@ codes! {
     CPU_START = 514;
     /// A GICv2 without virtualization.
     NO_GICV = 520;
+    /// A CPU that a guest can stop, and others with it; a warning.
+    CPU_DEADLOCK = 521;
 
     /// A plan that breaks its promises.
     PLAN_BUG = 901;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub(crate) use irq::FakeIrq;
 pub(crate) use v2::FakeV2;
 
+use super::GicPorts;
 use super::lr::{Lr, State};
 use crate::cpu::{Affinity, PcpuId};
 
@@ -26,6 +27,8 @@ pub(crate) struct FakePart {
     pub(crate) affinity: Affinity,
     pub(crate) waker: u32,
     pub(crate) private: Vec<FakeIrq>,
+    /// GICC_PMR lets EL2's own alone through.
+    pub(crate) closed: bool,
     /// Of a GICv2's SGIs, the CPU interfaces by which each is pending.
     pub(crate) senders: [u8; 16],
     /// Active priorities of the physical interface, the running one last.
@@ -49,6 +52,8 @@ pub(crate) struct FakeGic {
     pub(crate) secure: u32,
     /// A GICv2: routes are sets of CPU interfaces.
     pub(crate) v2: bool,
+    /// Of a GICv2: every CPU's virtual interface forgets the lines of its list registers, as QEMU's does; else every second one's.
+    pub(crate) forgetful: bool,
     /// GICD_CTLR.RWP and ChildrenAsleep never clear.
     pub(crate) stuck: bool,
     pub(crate) spis: Vec<FakeIrq>,
@@ -63,6 +68,7 @@ impl FakeGic {
             affinity: Affinity::new((n as u64 & 3) | (n as u64 >> 2) << 8).unwrap(),
             waker: 6,
             private: (0..32).map(|id| FakeIrq { edge: id < 16, ..FakeIrq::default() }).collect(),
+            closed: false,
             senders: [0; 16],
             running: vec![],
             lrs: vec![0; lrs],
@@ -76,6 +82,7 @@ impl FakeGic {
             ds: true,
             secure: 0,
             v2: false,
+            forgetful: false,
             stuck: false,
             spis: vec![FakeIrq::default(); 256],
             cpus: (0..cpus).map(part).collect(),
@@ -122,6 +129,7 @@ impl FakeGic {
         private
             .chain(shared)
             .filter(|(_, irq)| self.ctlr & 2 != 0 && irq.signalled())
+            .filter(|(_, irq)| !part.closed || irq.priority < 0x10)
             .filter(|(_, irq)| part.running.last().is_none_or(|running| irq.priority < *running))
             .min_by_key(|(_, irq)| irq.priority)
             .map(|(id, _)| id as u32)
@@ -161,6 +169,25 @@ impl FakeGic {
                 self.faults.push(format!("INTID {id} is in a list register, but not physically active"));
             }
         }
+    }
+}
+
+/// One CPU's ports, as those of either architecture.
+pub(crate) trait FakePorts: GicPorts + Sized {
+    /// The hardware, in this architecture, as a port for each CPU.
+    fn split(gic: FakeGic) -> Vec<Self>;
+
+    /// What both have.
+    fn cpu(&self) -> &FakeCpu;
+}
+
+impl FakePorts for FakeCpu {
+    fn split(gic: FakeGic) -> Vec<Self> {
+        gic.split()
+    }
+
+    fn cpu(&self) -> &FakeCpu {
+        self
     }
 }
 

@@ -26,7 +26,7 @@ use crate::cpu::{AnyGic, Controller, Cpu};
 use crate::el2::{self, Features};
 use crate::mmu::{self, Space};
 use crate::secondary::{self, Context};
-use crate::{cpu, entry, gic, gicv2, heap, regime, stop, uart, world};
+use crate::{cpu, entry, errata, gic, gicv2, heap, regime, stop, uart, world};
 
 // A section of its own, behind what is small and then shares a page with the data.
 // SAFETY: the link script puts it with the rest of what begins as zero.
@@ -101,6 +101,7 @@ fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refus
     let Ok(early) = &early::read(blob) else { stop::halt() };
     console(space, early);
     info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
+    errata::tell();
     let image = entry::image().ok_or_else(|| refuse(code::MAP_BUG, &"the image has no size"))?;
     let span = pool::find_archive(early, image, tree).map_err(|e| refuse(e.code(), &e))?;
     // Things far apart want more tables than the image has: the rest of the archive is mapped when there is a heap.

@@ -44,6 +44,8 @@ impl Combination {
                 }
             }
         }
+        // Five CPUs with all eight, and three of Armv8.0, which has no FEAT_VHE, with four each.
+        assert_eq!(all.len(), 5 * 8 + 3 * 4, "the matrix is not whole");
         all
     }
 
@@ -131,13 +133,7 @@ fn on_cpu(from: &[Scenario], of: &str, cpu: &'static str, vhe: bool, long: bool)
     let same = from.iter().find(|scenario| scenario.name == of).expect("a scenario of that name");
     let Cells(text) = &same.boots else { panic!("{of} boots no cells") };
     let word = if vhe { "on" } else { "off" };
-    let text = match text.contains("    hypervisor {") {
-        true => text.replace("    hypervisor {", &format!("    hypervisor {{ vhe = \"{word}\";")),
-        false => {
-            text.replace("cells-v1\";\n", &format!("cells-v1\";\n    hypervisor {{ vhe = \"{word}\"; }};\n"))
-        }
-    };
-    assert!(text.contains("vhe = "), "{of} has no place for it");
+    let text = with_vhe(text, vhe);
     let name = format!("{of}_on_{}_vhe_{word}", cpu.replace('-', "_"));
     Scenario {
         name: Box::leak(name.into_boxed_str()),
@@ -149,11 +145,26 @@ fn on_cpu(from: &[Scenario], of: &str, cpu: &'static str, vhe: bool, long: bool)
     }
 }
 
+/// The same description, with VHE or without.
+pub fn with_vhe(text: &str, vhe: bool) -> String {
+    let word = if vhe { "on" } else { "off" };
+    let text = match text.contains("    hypervisor {") {
+        true => text.replace("    hypervisor {", &format!("    hypervisor {{ vhe = \"{word}\";")),
+        false => {
+            text.replace("cells-v1\";\n", &format!("cells-v1\";\n    hypervisor {{ vhe = \"{word}\"; }};\n"))
+        }
+    };
+    assert!(text.contains("vhe = "), "there is no place for it");
+    text
+}
+
 /// What says the same with VHE and without, on three CPUs that have it. Names of scenarios on a Cortex-A57.
-const SAME: [&str; 6] = [
+const SAME: [&str; 8] = [
     "restart_500_times",
     "hostile_two_vcpus",
+    "hostile_two_vcpus_direct",
     "hostile_lives",
+    "hostile_lives_direct",
     "probe_2_vcpus",
     "direct_probe",
     "watchdog_ends_whoever_falls_silent",

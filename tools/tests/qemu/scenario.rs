@@ -62,6 +62,8 @@ pub enum Step {
     Order(&'static str, &'static str),
     /// This comes on the serial line, behind what an earlier such step saw.
     Raw(&'static str, &'static str),
+    /// Nothing comes on the serial line for half a second.
+    Silence(&'static str),
     /// So many lines of a chatter come, each following the one before, none with a wrong byte.
     Chatter(&'static str, usize),
     /// So many lines of the control cell, or of the victim, come, each in time, each following the last one seen here.
@@ -178,6 +180,14 @@ impl Scenario {
             Step::Keys(name, text) => self.console(qemu, name)?.send(text)?,
             Step::Order(name, text) => self.console(qemu, name)?.order(text)?,
             Step::Raw(name, text) => self.console(qemu, name)?.expect_raw(text.as_bytes())?,
+            Step::Silence(name) => {
+                let console = self.console(qemu, name)?;
+                let mut before = None;
+                while before != Some(console.raw().len()) {
+                    before = Some(console.raw().len());
+                    std::thread::sleep(Duration::from_millis(500));
+                }
+            }
             Step::Chatter(name, count) => chatter::follow(self.console(qemu, name)?, *count)?,
             Step::NotSeen(text) => {
                 for console in &qemu.consoles {

@@ -55,6 +55,9 @@ extern "C" fn bulkhead_primary(tree: u64, entered: u64) -> ! {
     stop::halt()
 }
 
+/// Bytes of the archive that are mapped before there is a heap: more than its first file, the description, commonly has.
+const ARCHIVE_HEAD: u64 = 256 << 10;
+
 /// Maps the image and the tree; `None` if `at` is no tree.
 fn first_map(features: &Features, at: u64) -> Option<(Space, Span<Pa>)> {
     let mut space = mmu::new_space(features.pa_range(), regime::of_cpu().at_entry(), &TABLES)?;
@@ -101,18 +104,39 @@ fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refus
     errata::tell();
     let image = entry::image().ok_or_else(|| refuse(code::MAP_BUG, &"the image has no size"))?;
     let span = pool::find_archive(early, image, tree).map_err(|e| refuse(e.code(), &e))?;
-    // A page that it shares with the tree is mapped already.
-    for part in apart(span, tree).into_iter().flatten() {
-        mmu::map(space, part, Window::ReadOnly).map_err(|e| refuse(e.code(), &e))?;
-    }
+    // Things far apart want more tables than the image has: the rest of the archive is mapped when there is a heap.
+    let mut mapped = Span::new(span.start(), span.size().min(ARCHIVE_HEAD)).unwrap_or(span);
+    map_archive(space, mapped, tree)?;
     // SAFETY: mapped just now; it is never written.
-    let description = archive::description(unsafe { bytes(span) }).map_err(|e| refuse(e.code(), &e))?;
+    let mut description = archive::description(unsafe { bytes(mapped) });
+    if description.is_err() {
+        map_rest(space, span, mapped, tree)?;
+        mapped = span;
+        // SAFETY: as above.
+        description = archive::description(unsafe { bytes(span) });
+    }
+    let description = description.map_err(|e| refuse(e.code(), &e))?;
     let cells = early::count_children(description);
     let placed = pool::place(early, image, tree, cells).map_err(|e| refuse(e.code(), &e))?;
     mmu::map(space, placed.pool, Window::Data).map_err(|e| refuse(e.code(), &e))?;
     // SAFETY: mapped just now; `place` found it free, and nobody else learns of it.
     unsafe { heap::add(placed.pool.start().0, placed.pool.size()) };
+    map_rest(space, span, mapped, tree)?;
     Ok(Boot { image, pool: placed.pool, archive: placed.archive, tree })
+}
+
+/// Maps a part of the archive, which may share a page with the tree: that one is mapped already.
+fn map_archive(space: &mut Space, part: Span<Pa>, tree: Span<Pa>) -> Result<(), Refused> {
+    let mut parts = apart(part, tree).into_iter().flatten();
+    parts.try_for_each(|part| mmu::map(space, part, Window::ReadOnly)).map_err(|e| refuse(e.code(), &e))
+}
+
+/// Maps what of the archive is not mapped.
+fn map_rest(space: &mut Space, archive: Span<Pa>, mapped: Span<Pa>, tree: Span<Pa>) -> Result<(), Refused> {
+    match apart(archive, mapped) {
+        [_, Some(rest)] => map_archive(space, rest, tree),
+        _ => Ok(()),
+    }
 }
 
 /// The pages of `span` that hold nothing of `other`.

@@ -87,6 +87,21 @@ fn no_archive_or_a_wrong_one_is_refused() {
 }
 
 #[test]
+fn what_lies_wrongly_is_found_before_the_archive_is_read() {
+    let find = |loaded: Loaded| {
+        let blob = loaded.board.tree().blob_reserving(&loaded.memreserve);
+        find_archive(&early::read(&blob).unwrap(), loaded.image, loaded.tree).map_err(|e| e.to_string())
+    };
+    // A page that archive and tree share is no mistake.
+    let beside = Loaded { tree: span(0x4a00_0000 + 8, 0x1_0000), ..Loaded::default() };
+    assert_eq!(find(beside), Ok(span(0x4800_0000, 32 * MIB)));
+    let inside = Loaded { tree: span(0x49ff_fff8, 0x1_0000), ..Loaded::default() };
+    assert!(find(inside).unwrap_err().starts_with("the board's tree at 0x49fffff8"));
+    let over = Loaded { image: span(0x49e0_0000, 0x20_0008), ..Loaded::default() };
+    assert!(find(over).unwrap_err().starts_with("the archive at"));
+}
+
+#[test]
 fn the_image_does_not_lie_in_what_firmware_keeps() {
     let over =
         "the hypervisor's image at 0x40200000..0x40223000 overlaps the memory that firmware reserves at";

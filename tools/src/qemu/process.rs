@@ -38,6 +38,15 @@ pub enum Loader {
     Qemu,
     /// Firmware in `virt`'s flash, which gets kernel and archive from QEMU by fw_cfg.
     FwCfg(PathBuf),
+    /// None: all lies where it is said to lie when `virt`'s first CPU begins, at a program that puts the tree's address into x0.
+    Placed {
+        /// The tree.
+        tree: PathBuf,
+        /// Where the kernel, the archive and the tree lie.
+        at: [u64; 3],
+        /// The program ([`entering`]), and where it lies.
+        entry: (PathBuf, u64),
+    },
     /// U-Boot, with a FAT partition that holds a folder's files; kernel and archive are among them. On `virt` U-Boot is in flash and
     /// the partition on a virtio disk; on another board U-Boot is in the kernel's place and the partition on an SD card.
     Card {
@@ -228,6 +237,14 @@ pub fn command(args: &[String]) -> Command {
     command
 }
 
+/// A program for [`Loader::Placed`]: what `booting.rst` wants in x0 to x3, then the kernel.
+pub fn entering(kernel: u64, tree: u64) -> Vec<u8> {
+    // ldr x0, tree; ldr x4, kernel; mov x1, xzr; mov x2, xzr; mov x3, xzr; br x4
+    const CODE: [u32; 6] = [0x5800_00c0, 0x5800_00e4, 0xaa1f_03e1, 0xaa1f_03e2, 0xaa1f_03e3, 0xd61f_0080];
+    let words = [tree, kernel].into_iter().flat_map(u64::to_le_bytes);
+    CODE.into_iter().flat_map(u32::to_le_bytes).chain(words).collect()
+}
+
 /// The arguments that name what is booted.
 pub(super) fn boot_arguments(board: Emulated, boot: &Boot) -> Vec<String> {
     let kernel = |kernel: &Path| ["-kernel".into(), kernel.display().to_string()];
@@ -236,6 +253,16 @@ pub(super) fn boot_arguments(board: Emulated, boot: &Boot) -> Vec<String> {
     match &boot.loader {
         Loader::Qemu => args.extend(kernel(&boot.kernel)),
         Loader::FwCfg(firmware) => args.extend(flash(firmware).into_iter().chain(kernel(&boot.kernel))),
+        Loader::Placed { tree, at, entry } => {
+            let place = |file: &Path, at: u64, more| {
+                ["-device".into(), format!("loader,file={},addr={at:#x}{more}", file.display())]
+            };
+            let files = [&boot.kernel, &boot.initrd, tree];
+            args.extend(files.iter().zip(at).flat_map(|(file, at)| place(file, *at, ",force-raw=on")));
+            args.extend(place(&entry.0, entry.1, ",force-raw=on"));
+            args.extend(["-device".into(), format!("loader,addr={:#x},cpu-num=0", entry.1)]);
+            return args;
+        }
         Loader::Card { firmware, folder } => {
             // An SD card's size is a power of two, and that of QEMU's partition is not: of its 504 MiB, these hold the files.
             let card = format!(

@@ -10,7 +10,7 @@ use crate::crash::Record;
 use crate::exits::Exits;
 use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Spi;
-use crate::ports::Machine;
+use crate::ports::{Hot, Machine};
 use crate::smccc::Workarounds;
 use crate::trap::{IdRegisters, StopReason};
 use crate::vcpu::{Frame, SPSR_START};
@@ -97,9 +97,9 @@ impl<'a> Vcpu<'a> {
 
     /// The guest, which has the CPU's interface, waits for an interrupt, and EL2 does so in its place.
     #[inline]
-    pub fn wait(&mut self, machine: &mut impl Machine) {
+    pub fn wait(&mut self, machine: &mut impl Hot) {
         if self.system.deaf {
-            self.look_at_console(machine);
+            self.look_at_console(machine.plain());
         }
         let inbox = self.inbox;
         let busy = || inbox.asks(Request::Stop) || inbox.asks(Request::Counts);

@@ -215,13 +215,13 @@ impl<const PLACES: usize> File<PLACES> {
 pub fn gicd_access<'c, M: GicPorts>(
     machine: &'c mut M,
     cell: &'c CellGic,
-    rest: impl FnOnce(&'c mut M) -> GicCtx<'c, M>,
+    rest: impl FnOnce(&'c mut M::Plain) -> GicCtx<'c, M::Plain>,
     offset: u64,
     width: Width,
     write: Option<u64>,
 ) -> u64 {
-    if M::VERSION == GicVersion::V2 {
-        return banked_access(&mut rest(machine), offset, width, write);
+    if machine.version() == GicVersion::V2 {
+        return banked_access(&mut rest(machine.plain()), offset, width, write);
     }
     let offset = offset as u32 & 0xffff;
     let Some((row, rel)) = DISTRIBUTOR.find(offset, width) else { return 0 };
@@ -244,7 +244,7 @@ fn banked_access<M: GicPorts>(ctx: &mut GicCtx<'_, M>, offset: u64, width: Width
 pub fn gicr_access<'c, M: GicPorts>(
     machine: &'c mut M,
     cell: &'c CellGic,
-    rest: impl FnOnce(&'c mut M) -> GicCtx<'c, M>,
+    rest: impl FnOnce(&'c mut M::Plain) -> GicCtx<'c, M::Plain>,
     offset: u64,
     width: Width,
     write: Option<u64>,
@@ -258,7 +258,7 @@ pub fn gicr_access<'c, M: GicPorts>(
 fn access<'c, M: GicPorts>(
     machine: &'c mut M,
     cell: &'c CellGic,
-    rest: impl FnOnce(&'c mut M) -> GicCtx<'c, M>,
+    rest: impl FnOnce(&'c mut M::Plain) -> GicCtx<'c, M::Plain>,
     row: &Reg,
     at: At,
     write: Option<u64>,
@@ -268,14 +268,14 @@ fn access<'c, M: GicPorts>(
             cell.vcpu(id).map_or(0, |vcpu| u64::from(state::private_enabled(machine, cell, vcpu)))
         }
         (None, Get::DistributorType, _) if at.frame.is_none() => u64::from(cell.typer),
-        (None, get, _) => read(&mut rest(machine), get, at),
+        (None, get, _) => read(&mut rest(machine.plain()), get, at),
         (Some(value), _, Put::Enable)
             if at.frame.is_none() && value as u32 & cell.spis_of(at.rel / 4) == 0 =>
         {
             0
         }
         (Some(value), _, put) => {
-            self::write(&mut rest(machine), put, at, value);
+            self::write(&mut rest(machine.plain()), put, at, value);
             0
         }
     }
@@ -301,7 +301,7 @@ fn read<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
         Get::RedistributorControl => identity::redistributor_control(ctx, at),
         Get::RedistributorType => identity::redistributor_type(ctx, at),
         Get::Implementer => identity::IIDR,
-        Get::Peripheral2 if M::VERSION == GicVersion::V2 => identity::PIDR2_GICV2,
+        Get::Peripheral2 if ctx.machine.version() == GicVersion::V2 => identity::PIDR2_GICV2,
         Get::Peripheral2 => identity::PIDR2_GICV3,
         Get::Waker => identity::waker(ctx, at),
         Get::Group => with_scope(ctx, what, at, |_, scope| scope.owned()),
@@ -311,8 +311,8 @@ fn read<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
         Get::Priority => word::priority(ctx, at),
         Get::Config => word::config(ctx, at),
         Get::Route => word::route(ctx, at),
-        Get::Targets if M::VERSION == GicVersion::V2 => targets::read(ctx, at),
-        Get::Senders if M::VERSION == GicVersion::V2 => sender::read(ctx, at),
+        Get::Targets if ctx.machine.version() == GicVersion::V2 => targets::read(ctx, at),
+        Get::Senders if ctx.machine.version() == GicVersion::V2 => sender::read(ctx, at),
         // Of a GICv2's alone.
         Get::Targets | Get::Senders => 0,
     }
@@ -348,8 +348,8 @@ fn write_row<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64
         Put::Priority => return word::set_priority(ctx, at, value),
         Put::Config => return word::set_config(ctx, at, value),
         Put::Route => return word::set_route(ctx, at, value),
-        Put::Targets if M::VERSION == GicVersion::V2 => return targets::write(ctx, at, value),
-        Put::Sgi if M::VERSION == GicVersion::V2 => return sender::write(ctx, at, value),
+        Put::Targets if ctx.machine.version() == GicVersion::V2 => return targets::write(ctx, at, value),
+        Put::Sgi if ctx.machine.version() == GicVersion::V2 => return sender::write(ctx, at, value),
         // Of a GICv2's alone.
         Put::Targets | Put::Sgi => return Kick::default(),
         Put::RaiseSpi => return state::message(ctx, what, value, state::set_pending),
@@ -363,7 +363,7 @@ fn write_row<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64
     };
     let Some(scope) = Scope::of(ctx.cell, at.frame, at.rel / 4) else { return Kick::default() };
     let mut bits = value as u32 & scope.owned();
-    if M::VERSION == GicVersion::V2
+    if ctx.machine.version() == GicVersion::V2
         && at.frame.is_some()
         && matches!(what, Put::SetPending | Put::ClearPending)
     {

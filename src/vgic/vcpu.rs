@@ -148,7 +148,7 @@ impl VcpuGic {
     pub fn on_irq(&mut self, m: &mut impl GicPorts, cell: &CellGic, shared: &GicShared) -> Irq {
         match self.take(m, cell) {
             Ok(()) => Irq::Guest,
-            Err(intid) => self.on_other_irq(m, cell, shared, intid),
+            Err(intid) => self.on_other_irq(m.plain(), cell, shared, intid),
         }
     }
 
@@ -166,9 +166,9 @@ impl VcpuGic {
         } else {
             m.drop_priority(intid);
         }
-        let lr = self.physical::<M>(intid, priority);
+        let lr = self.physical(m, intid, priority);
         self.raise(m, cell, lr);
-        if M::VERSION == GicVersion::V2 && lr.reports() {
+        if m.version() == GicVersion::V2 && lr.reports() {
             self.queue.mark(REPORTING, true);
         }
         Ok(())
@@ -176,9 +176,9 @@ impl VcpuGic {
 
     /// How an interrupt that arrived goes into a list register.
     #[inline(always)]
-    pub(super) fn physical<M: GicPorts>(&self, intid: u32, priority: u8) -> Lr {
+    pub(super) fn physical(&self, m: &impl GicPorts, intid: u32, priority: u8) -> Lr {
         let lr = Lr::pending(intid, priority);
-        if M::VERSION == GicVersion::V2 && self.relays && lr.hw() { lr.reporting() } else { lr }
+        if m.version() == GicVersion::V2 && self.relays && lr.hw() { lr.reporting() } else { lr }
     }
 
     /// An SGI of the guest to itself: the way through the physical GIC and back would cost it a second exit. Whether it could
@@ -206,7 +206,7 @@ impl VcpuGic {
         if self.queue.is_quiet() && m.empty_lrs() == self.all_lrs {
             m.set_lr(0, lr.into());
         } else {
-            self.place(m, cell, lr);
+            self.place(m.plain(), cell, lr);
         }
     }
 
@@ -257,7 +257,7 @@ impl VcpuGic {
         shared: &GicShared,
         intid: u32,
     ) -> Irq {
-        if M::VERSION == GicVersion::V2 && intid & sender::SENT != 0 {
+        if m.version() == GicVersion::V2 && intid & sender::SENT != 0 {
             return self.on_sgi(m, cell, shared, intid);
         }
         if (1020..1024).contains(&intid) {
@@ -333,7 +333,7 @@ impl VcpuGic {
         let enabled = own.soft_enabled.load(Ordering::Relaxed);
         let ready = own.soft_pending.fetch_and(!enabled, Ordering::Acquire) & enabled;
         for (intid, priority) in (0..16).zip(&own.soft_priority) {
-            if M::VERSION == GicVersion::V2 && ready >> intid & 1 != 0 {
+            if m.version() == GicVersion::V2 && ready >> intid & 1 != 0 {
                 self.raise_soft_sent(m, cell, own, intid);
             } else if ready >> intid & 1 != 0 {
                 self.raise(m, cell, Lr::software(intid, priority.load(Ordering::Relaxed)));

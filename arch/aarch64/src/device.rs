@@ -35,7 +35,7 @@ impl Registers for Open {
     }
 }
 
-impl<G> Devices for Cpu<G> {
+impl<K> Devices for Cpu<K> {
     fn open(&self, span: Span<Pa>, work: &mut dyn FnMut(&dyn Registers)) -> Result<(), NoWindow> {
         mmu::window(self.space, span, Window::Device, || {
             work(&Open(span));

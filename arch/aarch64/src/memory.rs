@@ -9,7 +9,7 @@ use bulkhead::ports::{Memory, NoWindow};
 use crate::cpu::Cpu;
 use crate::{cache, mmu};
 
-impl<G> Cpu<G> {
+impl<K> Cpu<K> {
     fn through_window(&self, span: Option<Span<Pa>>, work: impl FnOnce()) -> Result<(), NoWindow> {
         // An empty span needs no window.
         let Some(span) = span else { return Ok(()) };
@@ -17,7 +17,7 @@ impl<G> Cpu<G> {
     }
 }
 
-impl<G> Memory for Cpu<G> {
+impl<K> Memory for Cpu<K> {
     /// `from` is part of the archive, which is always mapped.
     fn copy(&mut self, to: Pa, from: Pa, size: u64) -> Result<(), NoWindow> {
         self.through_window(Span::new(to, size), || {

@@ -32,7 +32,13 @@ impl FakeGic {
 }
 
 impl Gic for FakeV2 {
-    const VERSION: GicVersion = GicVersion::V2;
+    type Plain = Self;
+    fn version(&self) -> GicVersion {
+        GicVersion::V2
+    }
+    fn plain(&mut self) -> &mut Self {
+        self
+    }
 }
 
 impl GicRegisters for FakeV2 {

@@ -7,6 +7,7 @@ use crate::inbox::{Request, Requests};
 use crate::ports::{Exit, Hot, Machine};
 use crate::trap::{self, Resume, StopReason};
 use crate::vcpu::{GuestFault, inject, skip};
+use crate::vgic::Irq;
 use crate::watchdog;
 
 #[cfg(test)]
@@ -46,17 +47,19 @@ pub fn park_step<M: Hot>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
         machine.wait_for_interrupt();
         // One is taken a turn; the next turn does not sleep while another is pending.
         let irq = vcpu.gic.on_irq(machine, &vcpu.cell.gic, &vcpu.system.gic);
-        trap::own_interrupt(vcpu, machine.plain(), irq);
+        if irq != Irq::Kick {
+            trap::own_interrupt(vcpu, machine.plain(), irq);
+        }
         return Turn::Park;
     }
-    answer(vcpu, machine.plain())
+    answer(vcpu, machine)
 }
 
 /// Answers the inbox of a CPU whose guest is off.
-fn answer<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
+fn answer<M: Hot>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
     let requests = vcpu.inbox.take();
     if !requests.only(Request::Start) {
-        serve(vcpu, machine, requests);
+        serve(vcpu, machine.plain(), requests);
     }
     // What concerns interrupts is for a vCPU that runs; one that starts has none.
     if requests.has(Request::Start) && vcpu.start(machine) { Turn::Guest } else { Turn::Park }
@@ -79,7 +82,7 @@ pub fn guest_step<M: Hot>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Turn {
 fn enter<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Exit {
     let others = vcpu.gic.flush(machine, &vcpu.cell.gic);
     if !others.is_empty() {
-        vcpu.system.look_at_lines(others, machine);
+        vcpu.system.look_at_lines(others, machine.plain());
     }
     machine.enter(&mut vcpu.frame)
 }

@@ -58,7 +58,7 @@ fn power<M: Hot>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Result<u64, Resume> {
         Ok(Call::MigrateInfoType) => Ok(psci::MIGRATE_NOT_REQUIRED),
         Ok(Call::Features(flags)) => Ok(flags),
         Ok(Call::AffinityInfo(target)) => Ok(vcpu.cell.affinity_info(target) as u64),
-        Ok(Call::On { target, entry, context }) => Ok(cpu_on(vcpu, machine.plain(), target, entry, context)),
+        Ok(Call::On { target, entry, context }) => Ok(cpu_on(vcpu, machine, target, entry, context)),
         Ok(Call::Standby) => {
             standby(vcpu, machine);
             Ok(0)
@@ -70,7 +70,7 @@ fn power<M: Hot>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Result<u64, Resume> {
 }
 
 #[inline(never)]
-fn cpu_on<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, target: VcpuId, entry: Ipa, context: u64) -> u64 {
+fn cpu_on<M: Hot>(vcpu: &Vcpu<'_>, machine: &mut M, target: VcpuId, entry: Ipa, context: u64) -> u64 {
     let start = Start { entry: entry.0, context };
     vcpu.system.cpu_on(vcpu.cell, target, start, machine).map_or_else(PsciError::code, |()| 0)
 }

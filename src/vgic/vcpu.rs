@@ -96,14 +96,14 @@ impl VcpuGic {
     pub fn start(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
         let Some(own) = cell.vcpu(self.me) else { return };
         if own.is_touched() || !self.queue.is_empty() {
-            self.forget(m, cell, own);
+            self.forget(m.plain(), cell, own);
         }
         self.life = cell.life.load(Ordering::Relaxed);
         // What came for a vCPU that is off is latched at its redistributor.
         Bank::Private(self.cpu).write(m, ICPENDR, cell.private());
         self.queue.mark(PARKED, false);
         if let Some(direct) = &cell.direct {
-            return direct.lend(m, self.cpu);
+            return direct.lend(m.plain(), self.cpu);
         }
         m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
         // One that is enabled later says so.
@@ -148,6 +148,10 @@ impl VcpuGic {
     pub fn on_irq(&mut self, m: &mut impl GicPorts, cell: &CellGic, shared: &GicShared) -> Irq {
         match self.take(m, cell) {
             Ok(()) => Irq::Guest,
+            Err(intid) if m.version() == GicVersion::V3 && intid == shared.sgi.kick.intid() => {
+                m.end(intid);
+                Irq::Kick
+            }
             Err(intid) => self.on_other_irq(m.plain(), cell, shared, intid),
         }
     }

@@ -109,6 +109,10 @@ pub trait CpuInterface: Gic {
     fn send_sgi(&mut self, sgi: Sgi, to: SgiTarget);
     /// Sends an event to every CPU, which ends WFE (SEV).
     fn send_event(&self);
+    /// Whether guests' interrupts are signalled to this CPU of a GICv2, or EL2's own alone: one that goes to several CPUs must not
+    /// be taken where no vCPU is on.
+    #[inline(always)]
+    fn admit_guests(&mut self, _admit: bool) {}
 }
 
 /// A register of the CPU interface that is common to both groups, which a guest that has the physical interface reaches by way

@@ -143,6 +143,11 @@ impl Gic {
         })
     }
 
+    /// Whether a cell whose interrupts come in this way can run: a GICv2 without its virtual interface has none that are virtual.
+    pub fn has(&self, mode: InterruptMode) -> bool {
+        self.version() == GicVersion::V3 || self.interface(mode).is_some()
+    }
+
     /// EL2's own CPU interface and virtual interface control, of a GICv2.
     pub fn own_interface(&self) -> Option<(Span<Pa>, Option<Span<Pa>>)> {
         Some((interface(self.gicc?)?, self.virt.map(|(gich, _)| gich)))

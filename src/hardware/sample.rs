@@ -20,6 +20,8 @@ pub(crate) struct Board {
     pub(crate) over: Option<Sample>,
     /// More devices under /soc, whose addresses are [`SOC`] further up.
     pub(crate) more: Vec<Sample>,
+    /// What /soc's devices reach: triples of address on the bus, address and size; empty: all of memory.
+    pub(crate) dma_ranges: Vec<u32>,
 }
 
 impl Default for Board {
@@ -33,6 +35,7 @@ impl Default for Board {
             bootargs: None,
             over: None,
             more: Vec::new(),
+            dma_ranges: Vec::new(),
         }
     }
 }
@@ -131,7 +134,7 @@ fn gic_400() -> Sample {
         .cells("interrupts", [1, 9, 0xf04])
 }
 
-fn soc(more: Vec<Sample>) -> Sample {
+fn soc(more: Vec<Sample>, dma_ranges: &[u32]) -> Sample {
     let i2c = soc_device("i2c@5000", "fsl,imx21-i2c", 0x5000, 40)
         .cells("#address-cells", [1])
         .cells("#size-cells", [0])
@@ -149,7 +152,11 @@ fn soc(more: Vec<Sample>) -> Sample {
         .child(soc_device("serial@6000", "fsl,imx6q-uart", 0x6000, 41).cells("clocks", [3, 7]))
         .child(soc_device("dma@7000", "fsl,imx8mp-sdma", 0x7000, 42))
         .child(soc_device("off@8000", "arm,pl011", 0x8000, 43).text("status", ["disabled"]));
-    more.into_iter().fold(soc, Sample::child)
+    let soc = more.into_iter().fold(soc, Sample::child);
+    if dma_ranges.is_empty() {
+        return soc;
+    }
+    soc.cells("dma-ranges", dma_ranges.chunks(3).flat_map(|w| [w[0], 0, w[1], w[2]]))
 }
 
 impl Board {
@@ -222,7 +229,7 @@ impl Board {
             .child(virtio(0))
             .child(virtio(1))
             .child(pcie())
-            .child(soc(self.more))
+            .child(soc(self.more, &self.dma_ranges))
             .child(node("aliases").text("serial0", ["/pl011@9000000"]).text("serial1", ["/pl011@9040000"]))
             .child(chosen);
         self.over.into_iter().fold(root, Sample::child)

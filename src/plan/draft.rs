@@ -132,6 +132,8 @@ impl Plan<Draft> {
             ];
             check_space(&draw, (id, cell), &ram, &claims, &frames, &mut errors);
             let Some(load) = load::place(&draw, cell, &ram, &mut errors) else { continue };
+            let mut warnings = claims.warnings(&draw, (id, cell));
+            claims.tell_elsewhere(&draw, id, &ram, &mut warnings);
             cells.push(CellPlan {
                 id,
                 name: cell.name.to_string(),
@@ -150,7 +152,7 @@ impl Plan<Draft> {
                 on_crash: cell.on_crash,
                 interrupts: cell.interrupts,
                 smc_allow: cell.smc_allow.clone(),
-                warnings: claims.warnings(&draw, (id, cell)),
+                warnings,
             });
         }
         watchdog::check_watched(&draw, &mut errors);

@@ -7,6 +7,7 @@ mod conflicts;
 mod console;
 mod cpus;
 mod devices;
+mod dma;
 mod draft;
 mod error;
 pub mod json;

@@ -103,6 +103,8 @@ codes! {
     NOBODY_WATCHES = 216;
     /// A virtual device of a direct cell, and no interrupt to spare.
     NO_SPARE_INTERRUPT = 217;
+    /// DMA that misses the cell's memory; a warning.
+    DMA_ELSEWHERE = 218;
 
     /// The archive is compressed.
     ARCHIVE_COMPRESSED = 301;

@@ -1,4 +1,6 @@
-//! Addresses behind buses: `reg` and `ranges` (Devicetree Specification 0.4, 2.3.6 and 2.3.8).
+//! Addresses behind buses: `reg`, `ranges` and `dma-ranges` (Devicetree Specification 0.4, 2.3.6, 2.3.8 and 2.3.9).
+
+use alloc::vec::Vec;
 
 use super::{Cells, Node};
 use crate::addr::{Pa, Span};
@@ -51,7 +53,12 @@ impl<'a> Bus<'a> {
 
     /// The bus that a node is to its children.
     pub fn of(node: &Node<'_, 'a>) -> Self {
-        let ranges = node.prop("ranges").map(|p| p.bytes());
+        Self::by(node, "ranges")
+    }
+
+    /// The same for what goes up by this property.
+    fn by(node: &Node<'_, 'a>, property: &str) -> Self {
+        let ranges = node.prop(property).map(|p| p.bytes());
         // Whoever asks for a bus goes through its ranges.
         let ranges = ranges.filter(|ranges| node.tree().spend(ranges.len() / 16));
         Self { address_cells: node.address_cells(), size_cells: node.size_cells(), ranges }
@@ -169,6 +176,36 @@ impl<'t, 'a> Node<'t, 'a> {
     }
 }
 
+impl Node<'_, '_> {
+    /// The memory that this device, or what is behind it where it is a PCI host, reaches by DMA; `None`: all of it. As Linux
+    /// has it, a bus without `dma-ranges` moves no addresses, and neither does one where they are empty.
+    pub fn dma_reach(&self) -> Option<Vec<Span<Pa>>> {
+        let host = self.says("device_type", "pci").then_some(*self);
+        let mut reach: Option<Vec<Span<Pa>>> = None;
+        for node in host.into_iter().chain(self.ancestors()) {
+            let bus = Bus::by(&node, "dma-ranges");
+            let (Some(above), false) = (node.parent(), bus.ranges.is_none_or(<[u8]>::is_empty)) else {
+                continue;
+            };
+            let windows = bus.ranges(above.address_cells());
+            let moved = |range: Range, part: Option<&Span<Pa>>| {
+                let window = Span::new(Pa(range.child.at), range.size)?;
+                let part = part.map_or(Some(window), |part| window.intersection(part))?;
+                let offset = part.start().0.checked_sub(range.child.at)?;
+                Span::new(Pa(range.parent.at.checked_add(offset)?), part.size())
+            };
+            reach = Some(match &reach {
+                None => windows.filter_map(|range| moved(range, None)).collect(),
+                Some(parts) => {
+                    let each = |range| parts.iter().filter_map(move |part| moved(range, Some(part)));
+                    windows.flat_map(each).collect()
+                }
+            });
+        }
+        reach
+    }
+}
+
 /// See [`Node::reg`].
 #[derive(Clone, Debug)]
 pub struct NodeReg<'t, 'a> {
@@ -183,5 +220,64 @@ impl Iterator for NodeReg<'_, '_> {
     fn next(&mut self) -> Option<Option<Span<Pa>>> {
         let (at, size) = self.entries.next()?;
         Some(self.node.translate(at, size))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hardware::sample::split;
+    use crate::tree::Tree;
+    use crate::tree::sample::{Sample, node};
+
+    fn reach(root: Sample, path: &str) -> Option<Vec<(u64, u64)>> {
+        let blob = root.blob();
+        let tree = Tree::parse(&blob).unwrap();
+        let reach = tree.at(path).unwrap().dma_reach();
+        reach.map(|spans| spans.iter().map(|span| (span.start().0, span.end().0)).collect())
+    }
+
+    fn bus(name: &str, cells: u32) -> Sample {
+        node(name).cells("#address-cells", [cells]).cells("#size-cells", [1])
+    }
+
+    #[test]
+    fn dma_goes_up_through_the_windows_of_each_bus() {
+        let inner =
+            bus("inner", 1).cells("dma-ranges", [0x1000, 0xc000_0000, 0x2000, 0x8000, 0x1000_0000, 0x1000]);
+        let outer = |windows: &[u32]| bus("outer", 1).cells("dma-ranges", windows.iter().copied());
+        let root = |windows: &[u32]| {
+            let device = node("device").text("compatible", ["acme,dma"]);
+            let inner = inner.clone().child(device.clone());
+            bus("", 2).child(outer(windows).child(inner).child(device)).child(node("free"))
+        };
+        let path = "/outer/inner/device";
+        // Each of the outer window's ends cuts: 0xc0000000..0xc0002000 is reached through 0xc0001000..0xc0003000 alone.
+        let cut = root(&[0xc000_1000, 2, 0x4000_0000, 0x2000]);
+        assert_eq!(reach(cut.clone(), path), Some(vec![(0x2_4000_0000, 0x2_4000_1000)]));
+        assert_eq!(reach(cut.clone(), "/outer/device"), Some(vec![(0x2_4000_0000, 0x2_4000_2000)]));
+        assert_eq!(reach(cut, "/free"), None, "no bus says anything");
+        assert_eq!(reach(root(&[0, 0, 0, 0x10]), path), Some(vec![]), "nothing is left");
+        let empty = vec![(0xc000_0000, 0xc000_2000), (0x1000_0000, 0x1000_1000)];
+        assert_eq!(reach(root(&[]), path), Some(empty), "empty: as on the bus above");
+    }
+
+    #[test]
+    fn a_pci_host_s_own_windows_are_those_of_what_is_behind_it() {
+        let host = node("pcie")
+            .text("device_type", ["pci"])
+            .cells("#address-cells", [3])
+            .cells("#size-cells", [2])
+            .cells("dma-ranges", [0x0200_0000, 0, 0, 0, 0, 0, 0xc000_0000]);
+        let root = bus("", 2).child(host);
+        assert_eq!(reach(root, "/pcie"), Some(vec![(0, 0xc000_0000)]));
+    }
+
+    #[test]
+    fn entries_that_cannot_be_reach_nothing() {
+        let [high, low] = split(u64::MAX - 0xfff);
+        let wraps =
+            bus("bus", 1).cells("dma-ranges", [0, high, low, 0x2000, 0, 0, 0, 0]).child(node("device"));
+        assert_eq!(reach(bus("", 2).child(wraps), "/bus/device"), Some(vec![]));
     }
 }

@@ -6,6 +6,7 @@ use vm_fdt::{FdtReserveEntry, FdtWriter};
 const SPECIAL: [(&str, &str); 2] = [("__symbols__", "x.symbols.x"), ("__overlay__", "x.overlay.x")];
 
 /// A node to be.
+#[derive(Clone)]
 pub(crate) struct Sample {
     name: String,
     props: Vec<(String, Vec<u8>)>,

@@ -26,6 +26,8 @@ pub(crate) struct FakePart {
     pub(crate) affinity: Affinity,
     pub(crate) waker: u32,
     pub(crate) private: Vec<FakeIrq>,
+    /// GICC_PMR lets EL2's own alone through.
+    pub(crate) closed: bool,
     /// Of a GICv2's SGIs, the CPU interfaces by which each is pending.
     pub(crate) senders: [u8; 16],
     /// Active priorities of the physical interface, the running one last.
@@ -63,6 +65,7 @@ impl FakeGic {
             affinity: Affinity::new((n as u64 & 3) | (n as u64 >> 2) << 8).unwrap(),
             waker: 6,
             private: (0..32).map(|id| FakeIrq { edge: id < 16, ..FakeIrq::default() }).collect(),
+            closed: false,
             senders: [0; 16],
             running: vec![],
             lrs: vec![0; lrs],
@@ -122,6 +125,7 @@ impl FakeGic {
         private
             .chain(shared)
             .filter(|(_, irq)| self.ctlr & 2 != 0 && irq.signalled())
+            .filter(|(_, irq)| !part.closed || irq.priority < 0x10)
             .filter(|(_, irq)| part.running.last().is_none_or(|running| irq.priority < *running))
             .min_by_key(|(_, irq)| irq.priority)
             .map(|(id, _)| id as u32)

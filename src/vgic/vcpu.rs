@@ -88,6 +88,7 @@ impl VcpuGic {
             // No list register is of any use to it.
             (self.lr_count, self.all_lrs) = (0, 0);
         }
+        m.admit_guests(false);
         clean(m, cell, own);
     }
 
@@ -101,6 +102,7 @@ impl VcpuGic {
         self.life = cell.life.load(Ordering::Relaxed);
         // What came for a vCPU that is off is latched at its redistributor.
         Bank::Private(self.cpu).write(m, ICPENDR, cell.private());
+        m.admit_guests(true);
         self.queue.mark(PARKED, false);
         if let Some(direct) = &cell.direct {
             return direct.lend(m.plain(), self.cpu);
@@ -137,6 +139,7 @@ impl VcpuGic {
         } else {
             self.give_back_all(m, cell);
         }
+        m.admit_guests(false);
         self.queue = Queue::parked();
         self.senders = [0; 16];
         if let Some(own) = cell.vcpu(self.me) {

@@ -122,6 +122,12 @@ pub fn check_as_loaded(
         Undecided::Plan(errors) => desk.refuse(with_notes(Mistake::all(&errors), &missing), vec![]),
     })?;
     notes.extend(assumed::not_startable(&hardware, &tree));
+    let left_out = assumed::left_out(&hardware, &plan);
+    // Boot starts nothing only if nothing is left.
+    if left_out.len() == plan.cells.len() {
+        return Err(desk.refuse(left_out.iter().map(Mistake::of_boot).collect(), vec![]));
+    }
+    notes.extend(left_out.iter().map(|error| format!("{error}; boot leaves it out")));
     let name = cells.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Fit { plan, config, hardware, board: board_blob, name, notes })
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
+use bulkhead::boot::BootError;
 use bulkhead::refusal::{Code, Place, Refusal};
 
 use crate::source::{Position, Source, Spot};
@@ -34,6 +35,13 @@ impl Mistake {
     pub fn of(refusal: &dyn Refusal) -> Self {
         let (code, message) = (Some(refusal.code()), refusal.to_string());
         Self { code, message, places: refusal.places(), note: None, spot: None }
+    }
+
+    /// What boot would say, whose sentence begins with its number.
+    pub fn of_boot(error: &BootError) -> Self {
+        let all = Self::of(error);
+        let message = all.message.split_once(": ").map_or(all.message.as_str(), |(_, rest)| rest).to_string();
+        Self { message, ..all }
     }
 
     /// One that has no number and no place.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use bulkhead::guest_tree;
 use bulkhead::plan::CellPlan;
+use bulkhead::ports::GicVersion;
 use bulkhead::tree::{Node, Tree};
 
 use crate::plan::Fit;
@@ -76,9 +77,14 @@ pub fn overlay(fit: &Fit, name: &str) -> Result<String, OverlayError> {
     out += "\t};\n};\n\n";
     let (gicd, gicr) = (&cell.gicd, &cell.gicr);
     let frame = |at: u64, size: u64| format!("<{} {}>", cells_of(at), cells_of(size));
+    // Zephyr's board has a GICv3, and Kconfig takes the driver by the first `compatible` (Zephyr's binding arm,gic-v2.yaml).
+    let compatible = match fit.hardware.gic.version() {
+        GicVersion::V2 => "\tcompatible = \"arm,gic-v2\", \"arm,gic\";\n",
+        GicVersion::V3 => "",
+    };
     let _ = writeln!(
         out,
-        "&gic {{\n\treg = {},\n\t      {};\n}};",
+        "&gic {{\n{compatible}\treg = {},\n\t      {};\n}};",
         frame(gicd.start().0, gicd.size()),
         frame(gicr.start().0, gicr.size())
     );

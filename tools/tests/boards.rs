@@ -5,6 +5,8 @@ mod demo;
 use std::io::Write;
 use std::path::PathBuf;
 
+use bulkhead::guest_tree;
+use bulkhead::tree::Tree;
 use bulkhead_cli::board::Board;
 use bulkhead_cli::new::new;
 use bulkhead_cli::plan::{self, Fit};
@@ -124,6 +126,69 @@ fn raspberry_pi_4() {
     assert_eq!(control.ram[0].pa.0 + control.ram[0].size, 0x3b40_0000);
     let frames = [linux.gicd, linux.gicr].map(|span| (span.start().0, span.size()));
     assert_eq!(frames, [(0xff84_1000, 0x1000), (0xff84_2000, 0x2000)]);
+}
+
+/// What a device of the board reaches by DMA, in MiB, as its own tree and the root cell's have it; all of memory is 0.
+fn reaches(desk: &Fit, device: &str) -> Vec<(u64, u64)> {
+    let reach = |tree: &Tree<'_>| {
+        let node = tree.nodes().find(|node| node.name() == device).unwrap_or_else(|| panic!("no {device}"));
+        let spans = node.dma_reach().into_iter().flatten();
+        spans.map(|span| (span.start().0 >> 20, span.end().0 >> 20)).collect::<Vec<_>>()
+    };
+    let board = desk.tree().unwrap();
+    let root = guest_tree::build(&board, &desk.hardware, &desk.plan, desk.plan.cells[0].id).unwrap();
+    let found = reach(&board);
+    assert_eq!(reach(&Tree::parse(&root.bytes).unwrap()), found, "{device}: Linux must find the same");
+    found
+}
+
+fn elsewhere(desk: &Fit) -> Vec<&String> {
+    let warnings = desk.plan.cells.iter().flat_map(|cell| &cell.warnings);
+    warnings.filter(|warning| warning.starts_with("BH0218")).collect()
+}
+
+#[test]
+fn dma_windows() {
+    let none = Vec::<&String>::new();
+    if let Some(desk) = demo("rpi4", "bcm2711-rpi-4-b.dtb", RPI_UART) {
+        // The first GiB, on /soc at 0xc0000000; PCIe 3 GiB.
+        for (device, end) in [("dma-controller@7e007000", 1), ("mmc@7e340000", 1), ("pcie@7d500000", 3)] {
+            assert_eq!(reaches(&desk, device), [(0, end << 10)], "{device}");
+        }
+        assert_eq!(reaches(&desk, "ethernet@7d580000"), [], "all of memory");
+        assert_eq!(elsewhere(&desk), none);
+    }
+    if let Some(desk) = demo("imx8mp-evk", "imx8mp-evk.dtb", IMX_UART) {
+        assert_eq!(reaches(&desk, "usb@38200000"), [(1 << 10, 4 << 10)]);
+        assert_eq!(elsewhere(&desk), none, "a UART leaves its DMA to the controller, which is Linux's");
+    }
+    let moved = "devices = \"usdhc2\"; foreign-dependencies = \"accept\"; unprotected-dma = \"accept\";";
+    if let Some(desk) = demo("imx8mp-evk", "imx8mp-evk.dtb", moved) {
+        let [card] = elsewhere(&desk)[..] else { panic!("{:?}", elsewhere(&desk)) };
+        assert!(card.contains("mmc@30b50000 goes to physical addresses"), "{card}");
+    }
+}
+
+/// The Pi with 4 GiB, and a cell that takes most of it: what most devices are confined to is touched last.
+#[test]
+fn cells_leave_the_lowest_memory_to_root() {
+    let Some(tree) = tree_of("rpi4", "bcm2711-rpi-4-b.dtb") else { return };
+    let folder = images("test/rpi4-4g");
+    let board = folder.join("board.dtb");
+    std::fs::copy(tree, &board).unwrap();
+    let reg = "0 0x0 0x3b400000 0 0x40000000 0xbc000000";
+    let mut fdtput = std::process::Command::new("fdtput");
+    let put = fdtput.args(["-t", "x"]).arg(&board).args(["/memory@0", "reg"]).args(reg.split(' ')).status();
+    assert!(put.unwrap().success());
+    let cells = folder.join("demo.dts");
+    let text = std::fs::read_to_string(top().join("dts/rpi4/demo.dts")).unwrap();
+    assert!(text.contains("memory = \"16M\""), "{text}");
+    std::fs::write(&cells, text.replace("memory = \"16M\"", "memory = \"3500M\"")).unwrap();
+    let desk = plan::check(&cells, &Board::File(board), &folder).unwrap_or_else(|error| panic!("{error}"));
+    let low: u64 =
+        desk.plan.cells[0].ram.iter().filter(|bank| bank.pa.0 < 1 << 30).map(|bank| bank.size).sum();
+    assert!(low > 400 << 20, "{} MiB", low >> 20);
+    assert_eq!(elsewhere(&desk), Vec::<&String>::new());
 }
 
 #[test]

@@ -52,6 +52,7 @@ forward! { CpuInterface:
     fn end(gic_mut; intid: u32);
     fn send_sgi(gic_mut; sgi: Sgi, to: SgiTarget);
     fn send_event(gic;);
+    fn admit_guests(gic_mut; admit: bool);
 }
 
 forward! { LentInterface:

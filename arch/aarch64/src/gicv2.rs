@@ -64,6 +64,10 @@ const BYPASS: u32 = 0xf << 5;
 /// GICC_PMR that lets EL2's kick through, which has priority 0, and no interrupt of a guest that has the interface
 /// (`bulkhead::vgic`). Priorities in GICC and GICD are on one scale, whichever Security state looks.
 const MASK_ALL_BUT_KICK: u32 = 0x20;
+/// GICC_PMR behind which no interrupt of any guest passes, while no vCPU is on: theirs begin at 0x10.
+const MASK_ALL_GUESTS: u32 = 0x10;
+/// GICC_PMR that lets all through.
+const MASK_NOTHING: u32 = 0xff;
 /// Marks an SGI that comes with its sender.
 const SENT: u32 = 1 << 31;
 /// GICC_IAR: INTID and CPUID.
@@ -206,7 +210,7 @@ impl Gicv2 {
 
     /// Brings this CPU's interface up: nothing masked, priority drop apart from deactivation.
     pub fn init(&self) {
-        self.reset(0xff, ENABLE | EOI_MODE);
+        self.reset(MASK_NOTHING, ENABLE | EOI_MODE);
     }
 }
 
@@ -288,6 +292,11 @@ impl CpuInterface for Gicv2 {
     fn send_event(&self) {
         dsb(ISHST);
         asm::sev();
+    }
+
+    fn admit_guests(&mut self, admit: bool) {
+        self.set_gicc(Gicc::Pmr, 0, if admit { MASK_NOTHING } else { MASK_ALL_GUESTS });
+        dsb(SY);
     }
 }
 

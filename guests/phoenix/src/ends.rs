@@ -93,6 +93,9 @@ static READY: AtomicBool = AtomicBool::new(false);
 
 fn task(_: usize) {
     let Some(end) = of(NUMBER.load(Ordering::SeqCst)) else { return };
+    if !remains::is_clean(1) {
+        rt::println!("phoenix: FAILED: the other CPU found interrupts: {:x?}", rt::gic::memory::found(1));
+    }
     remains::leave_registers();
     if end.by_other {
         while !READY.load(Ordering::SeqCst) {

@@ -70,13 +70,28 @@ pub fn registers() -> u64 {
     hash.0
 }
 
-/// How many interrupts of the other CPUs, and how many shared ones, are enabled, pending or active.
+/// How many interrupts of the other CPUs, and how many shared ones, are enabled, pending or active. Of a GICv2, where each CPU's
+/// own can be seen by that CPU alone, those that this one found when it started; [`is_clean`] has the other's.
 pub fn interrupts() -> u32 {
     const STATES: [Bits; 3] = [Bits::SetEnable, Bits::SetPending, Bits::SetActive];
+    let shared = || {
+        let spis = board().spis.iter();
+        spis.flat_map(|spi| STATES.map(|bits| u32::from(gic::get(bits, spi.intid)))).sum::<u32>()
+    };
+    if gic::is_v2() {
+        let own = gic::memory::found(regs::cpu_index());
+        return own.map(u32::count_ones).iter().sum::<u32>() + shared();
+    }
     let private = (1..smp::count()).map(gic::sgi_base);
     let private = private.flat_map(|block| STATES.map(|bits| block.read(bits as u64).count_ones()));
-    let shared = board().spis.iter().flat_map(|spi| STATES.map(|bits| u32::from(gic::get(bits, spi.intid))));
-    private.sum::<u32>() + shared.sum::<u32>()
+    private.sum::<u32>() + shared()
+}
+
+/// Whether a CPU of a GICv2 that has just started found none of its own interrupts pending or active, and none enabled but SGIs,
+/// which in a GIC-400 always are.
+pub fn is_clean(cpu: usize) -> bool {
+    let [enabled, pending, active] = gic::memory::found(cpu);
+    !gic::is_v2() || enabled & !0xffff | pending | active == 0
 }
 
 /// The physical count at this life's first instruction.
@@ -159,15 +174,37 @@ pub fn leave() {
         gic::set(Bits::SetPending, spi.intid);
         gic::enable(spi.intid);
     }
-    for cpu in 0..smp::count() {
-        gic::sgi_base(cpu).write(Bits::SetEnable as u64, !0);
-        gic::sgi_base(cpu).write(Bits::SetPending as u64, 0xff);
+    if gic::is_v2() {
+        // By this CPU to all, itself included.
+        (0..16).for_each(|sgi| gic::memory::generate(0, 0xff, sgi));
+    } else {
+        for cpu in 0..smp::count() {
+            gic::sgi_base(cpu).write(Bits::SetEnable as u64, !0);
+            gic::sgi_base(cpu).write(Bits::SetPending as u64, 0xff);
+        }
     }
     leave_registers();
 }
 
+/// Of a GICv2, what no other CPU reaches: this one's interrupts enabled, pending and active, its interface in the middle of one.
+fn leave_private() {
+    let gicd = gic::distributor();
+    for state in [Bits::SetEnable, Bits::SetPending, Bits::SetActive] {
+        gicd.write(state as u64, !0);
+    }
+    (0..16).for_each(|sgi| gic::memory::set_pending_senders(sgi, 0xff, true));
+    gic::set_priority_mask(0xff);
+    gic::acknowledge();
+    gic::set_binary_point(7);
+    gic::set_split_eoi(true);
+    gic::set_priority_mask(0);
+}
+
 /// What is of the CPU that runs.
 pub fn leave_registers() {
+    if gic::is_v2() {
+        leave_private();
+    }
     for timer in [Timer::Virtual, Timer::Physical] {
         timer.start(0);
     }

@@ -2,7 +2,7 @@
 //! stack pointer and from EL0 in AArch64, A32 and T32. What is wanted is what the Arm ARM says, so it holds without a hypervisor too.
 
 use rt::tree::board;
-use rt::{excursion, read_reg};
+use rt::{excursion, gic, read_reg};
 
 use crate::memory::hole;
 use crate::report::{Check, Needs, Outcome, bare, check};
@@ -255,8 +255,8 @@ fn alignment() -> Outcome {
 /// The distributor, which the hypervisor emulates, lent to a program in AArch32.
 fn aarch32_device() -> Outcome {
     let (Some(gicd), true) = (board().gicd, room()) else { return Ok(()) };
-    /// GICD_PIDR2: GICv3.
-    const PIDR2: u64 = 0xffe8;
+    // GICD_PIDR2, or a GICv2's ICPIDR2; ArchRev is the version.
+    let (pidr2, version) = if gic::is_v2() { (0xfe8, 2) } else { (0xffe8, 3) };
     with_target((gicd.base / GIB * GIB) | DEVICE_EL0, || {
         for source in sources().filter(|source| source.set != Set::A64) {
             // LDR; then SVC, which in an IT block is the second and last of it.
@@ -264,9 +264,9 @@ fn aarch32_device() -> Outcome {
                 Set::A32 => excursion::write(&[0xe590_1000, 0xef00_0000]),
                 _ => excursion::write(&[0xdf00_6801, 0xdf00_df00]),
             }
-            let taken = source.run(TARGET * GIB + gicd.base % GIB + PIDR2);
+            let taken = source.run(TARGET * GIB + gicd.base % GIB + pidr2);
             let [_, read, ..] = taken.x;
-            ensure_eq!(read >> 4, 3, "GICD_PIDR2 from {}", source.name);
+            ensure_eq!(read >> 4, version, "GICD_PIDR2 from {}", source.name);
             let length = if source.set == Set::A32 { 4 } else { 2 };
             // SVC returns behind itself.
             ensure_eq!(taken.elr, source.pc() + 2 * length, "ELR from {}", source.name);

@@ -1,5 +1,5 @@
 //! The guest of the QEMU tests: tries what the cell ABI promises (docs/cell-abi.md), prints `probe: ok NAME` or
-//! `probe: FAIL NAME why` for each check and at last `probe: done P ok, F failed`.
+//! `probe: FAIL NAME why` for each check and at last `probe: done P ok, F failed, S skipped`.
 //!
 //! On the command line (`bootargs`):
 //! - `probe.run=PREFIX,PREFIX`: only the checks whose names begin so; all without it,
@@ -20,6 +20,7 @@ mod crew;
 mod entry;
 mod exits;
 mod gic;
+mod gicv2;
 mod id;
 mod memory;
 mod order;
@@ -50,6 +51,7 @@ const GROUPS: &[&[Check]] = &[
     power::CHECKS,
     exits::CHECKS,
     gic::CHECKS,
+    gicv2::CHECKS,
     sgi::CHECKS,
     order::CHECKS,
     state::CHECKS,
@@ -65,15 +67,15 @@ fn main() -> ! {
             continue;
         }
         if tree::argument("probe.direct").is_some() && OTHER_IN_DIRECT.contains(&check.name) {
-            println!("probe: skip {} in a direct cell", check.name);
+            tally.skip(check, "in a direct cell");
             continue;
         }
         match missing(check.needs) {
-            Some(why) => println!("probe: skip {} {why}", check.name),
+            Some(why) => tally.skip(check, why),
             None => tally.run(check),
         }
     }
-    println!("probe: done {} ok, {} failed", tally.ok, tally.failed);
+    println!("probe: done {} ok, {} failed, {} skipped", tally.ok, tally.failed, tally.skipped);
     end()
 }
 
@@ -99,13 +101,17 @@ fn wanted(name: &str) -> bool {
 }
 
 fn missing(needs: Needs) -> Option<&'static str> {
-    let bare = report::bare();
-    match needs {
-        Needs::Bulkhead if bare => Some("without a hypervisor"),
-        Needs::Crew if rt::smp::count() < 2 => Some("with one CPU"),
-        Needs::BulkheadCrew if bare => Some("without a hypervisor"),
-        Needs::BulkheadCrew if rt::smp::count() < 2 => Some("with one CPU"),
-        _ => None,
+    match needs.gicv2() {
+        Some(true) if !rt::gic::is_v2() => return Some("without a GICv2"),
+        Some(false) if rt::gic::is_v2() => return Some("without a GICv3"),
+        _ => {}
+    }
+    if needs.bulkhead() && report::bare() {
+        Some("without a hypervisor")
+    } else if needs.crew() && rt::smp::count() < 2 {
+        Some("with one CPU")
+    } else {
+        None
     }
 }
 

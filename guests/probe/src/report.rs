@@ -23,6 +23,37 @@ pub enum Needs {
     Bulkhead,
     /// Both.
     BulkheadCrew,
+    /// A GICv3.
+    Gicv3,
+    /// That, and Bulkhead below it.
+    BulkheadGicv3,
+    /// That, and two CPUs.
+    Gicv3Crew,
+    /// A GICv2.
+    Gicv2,
+    /// That, and two CPUs.
+    Gicv2Crew,
+}
+
+impl Needs {
+    /// Whether it is two CPUs.
+    pub fn crew(self) -> bool {
+        matches!(self, Self::Crew | Self::BulkheadCrew | Self::Gicv3Crew | Self::Gicv2Crew)
+    }
+
+    /// Whether it is Bulkhead.
+    pub fn bulkhead(self) -> bool {
+        matches!(self, Self::Bulkhead | Self::BulkheadCrew | Self::BulkheadGicv3)
+    }
+
+    /// Whether it is a GICv2, or a GICv3.
+    pub fn gicv2(self) -> Option<bool> {
+        match self {
+            Self::Gicv3 | Self::BulkheadGicv3 | Self::Gicv3Crew => Some(false),
+            Self::Gicv2 | Self::Gicv2Crew => Some(true),
+            _ => None,
+        }
+    }
 }
 
 /// One thing that the cell ABI promises.
@@ -47,18 +78,25 @@ pub struct Tally {
     pub ok: u32,
     /// Checks that did not.
     pub failed: u32,
+    /// Checks that have no meaning here.
+    pub skipped: u32,
 }
 
 impl Tally {
+    /// Leaves one out, and says so.
+    pub fn skip(&mut self, check: &Check, why: &str) {
+        self.skipped += 1;
+        println!("probe: skip {} {why}", check.name);
+    }
+
     /// Runs a check and prints how it went.
     pub fn run(&mut self, check: &Check) {
         // A crew that only waits would still take the host's time from the one CPU that is busy.
-        let ready = match check.needs {
-            Needs::Crew | Needs::BulkheadCrew => crew::quiet(),
-            Needs::Nothing | Needs::Bulkhead => {
-                crew::dismiss();
-                Ok(())
-            }
+        let ready = if check.needs.crew() {
+            crew::quiet()
+        } else {
+            crew::dismiss();
+            Ok(())
         };
         taken::quiet();
         match ready.and_then(|()| (check.run)()) {

@@ -7,7 +7,7 @@ use crate::tree::{Span, board};
 use crate::{exception, read_reg, regs};
 
 mod interface;
-mod memory;
+pub mod memory;
 
 pub use interface::*;
 pub use memory::{is_v2, sender};
@@ -101,8 +101,17 @@ pub fn sgi_base(cpu: usize) -> Mmio {
     Mmio::new(redistributor(cpu).base() + SGI_BASE)
 }
 
-/// Writes one INTID's bit to a set or clear register.
+/// Writes one INTID's bit to a set or clear register. SGIs of a GICv2 are pending by their senders: by this CPU, or by none any more.
 pub fn set(bits: Bits, intid: u32) {
+    match bits {
+        Bits::SetPending if intid < 16 && is_v2() => {
+            return memory::set_pending_senders(intid, 1 << regs::cpu_index(), true);
+        }
+        Bits::ClearPending if intid < 16 && is_v2() => {
+            return memory::set_pending_senders(intid, u8::MAX, false);
+        }
+        _ => {}
+    }
     let (block, word) = word(intid);
     block.write(bits as u64 + word, 1 << (intid % 32));
 }
@@ -163,7 +172,7 @@ pub fn is_edge(intid: u32) -> bool {
 /// Routes an SPI to an affinity. With a GICv2 only vCPU n has affinity n.
 pub fn set_route(spi: u32, affinity: u64) {
     if is_v2() {
-        return memory::set_targets(spi, 1u8.checked_shl(affinity as u32).unwrap_or(0));
+        return memory::set_targets(spi, 1u8.checked_shl(affinity.min(8) as u32).unwrap_or(0));
     }
     distributor().write64(IROUTER + 8 * u64::from(spi), affinity);
 }
@@ -185,6 +194,11 @@ pub fn distributor_type() -> u32 {
 /// GICD_CTLR.
 pub fn control() -> u32 {
     distributor().read(CTLR)
+}
+
+/// Whether the distributor hands out Group 1, or what a GICv2 has.
+pub fn is_group1_enabled() -> bool {
+    control() & if is_v2() { 1 } else { 1 << 1 } != 0
 }
 
 /// Enables or disables Group 1 at the distributor; ARE stays on.
@@ -224,6 +238,10 @@ pub(crate) fn start_cpu(cpu: usize) {
         while frame.read(GICR_WAKER) & 1 << 2 != 0 {}
     }
     let block = sgi_base(cpu);
+    if is_v2() {
+        memory::find();
+        (0..16).for_each(|sgi| set(Bits::ClearPending, sgi));
+    }
     block.write(Bits::ClearEnable as u64, !0);
     block.write(Bits::ClearPending as u64, !0);
     block.write(Bits::ClearActive as u64, !0);

@@ -11,6 +11,8 @@ use crate::RATE;
 
 /// The SGI that it sends itself.
 pub const SGI: u32 = 5;
+/// The most that is the least binary point of a CPU interface; it was asked for 0.
+const LEAST_BINARY_POINT: u8 = 3;
 /// Priorities of the SGI and the SPI, unlike any other's.
 const SGI_PRIORITY: u8 = 0x60;
 const SPI_PRIORITY: u8 = 0x80;
@@ -69,7 +71,7 @@ pub fn irq() {
         LATE.fetch_max(late, Ordering::Relaxed);
         TICKS.store(ticks, Ordering::Relaxed);
         Timer::Virtual.start(due(ticks + 1));
-    } else if intid == SGI {
+    } else if intid == SGI && gic::sender(SGI) == regs::cpu_index() {
         add(&SGIS);
     } else if Some(intid) == spi() {
         add(&SPIS);
@@ -118,9 +120,10 @@ fn settings() {
         (gic::get(Bits::SetEnable, timer), "its timer's interrupt is disabled"),
         (gic::priority(SGI) == SGI_PRIORITY, "its SGI has another priority"),
         (gic::priority(timer) == gic::PRIORITY, "its timer's interrupt has another priority"),
-        (gic::control() & 2 != 0, "its distributor is disabled"),
+        (gic::is_group1_enabled(), "its distributor is disabled"),
         (gic::group1(), "its CPU interface is disabled"),
         (gic::priority_mask() >= 0xf0, "its priority mask has changed"),
+        (gic::binary_point() <= LEAST_BINARY_POINT, "its binary point has changed"),
         (gic::running_priority() == 0xff, "a priority is running"),
     ];
     let of_spi = spi().map(|spi| {

@@ -282,3 +282,65 @@ fn what_has_no_registers_is_not_on_the_consoles_page() {
         assert!(on_it("/pl011@9000000") && !on_it("/pl011@9040000") && !on_it("/gpio-keys"));
     });
 }
+
+/// Warnings of DMA that misses a cell's memory.
+fn elsewhere(plan: &Plan<Checked>, cell: usize) -> Vec<&str> {
+    plan.cells[cell].warnings.iter().filter_map(|warning| warning.strip_prefix("BH0218: ")).collect()
+}
+
+#[test]
+fn dma_of_a_cell_that_is_moved_misses_its_memory() {
+    let mut setup = Setup::new([]);
+    setup.cells[1].devices = names(&["dma@7000", "serial1", "serial@6000"]);
+    setup.cells[1].unprotected_dma = true;
+    setup.cells[1].foreign_dependencies = true;
+    setup.plan(|plan, _, _| {
+        let moved = "the DMA of /soc/dma@7000 goes to physical addresses, but this cell's memory at 0x40000000 is at 0x7f000000: a driver would have it read and write what is not the cell's";
+        assert_eq!(elsewhere(plan, 1), [moved]);
+        assert_eq!(elsewhere(plan, 0), [""; 0], "root sees its memory where it is");
+    });
+    let mut setup = Setup::new([]);
+    setup.cells[1].devices = names(&["dma@7000"]);
+    setup.cells[1].unprotected_dma = true;
+    setup.cells[1].ram_base = Some(0x7f00_0000);
+    setup.cells[1].payload = image("raw.bin");
+    setup.plan(|plan, _, _| assert_eq!(elsewhere(plan, 1), [""; 0], "it sees it where it is"));
+}
+
+#[test]
+fn a_master_behind_a_narrow_bus_leaves_root_something_to_copy_through() {
+    let behind = |windows: &[u32]| {
+        let windows = windows.to_vec();
+        move |setup: &mut Setup| setup.board.dma_ranges.clone_from(&windows)
+    };
+    let told = |change: &dyn Fn(&mut Setup)| {
+        let mut setup = Setup::new([]);
+        change(&mut setup);
+        setup.plan(|plan, _, _| elsewhere(plan, 0).join("|"))
+    };
+    assert_eq!(told(&behind(&[0xc000_0000, 0x4000_0000, 0x1000_0000])), "");
+    let few = "the DMA of /soc/dma@7000 reaches 16 MiB of the cell's memory (`dma-ranges`); less than 64 MiB are too few for Linux";
+    assert_eq!(told(&behind(&[0xc000_0000, 0x4500_0000, 0x100_0000])), few);
+    // Two windows count together, and once where they overlap.
+    assert_eq!(told(&behind(&[0, 0x5000_0000, 0x300_0000, 0x1000_0000, 0x6000_0000, 0x100_0000])), "");
+    let overlapping = [0, 0x5000_0000, 0x100_0000, 0x1000_0000, 0x5000_0000, 0x100_0000];
+    assert_eq!(told(&behind(&overlapping)), few);
+    // Whose memory is all inside is not told, however little that is.
+    let small = |setup: &mut Setup| {
+        setup.cells.remove(0);
+        setup.cells[0].devices = names(&["dma@7000"]);
+        setup.cells[0].unprotected_dma = true;
+        setup.cells[0].ram_base = Some(0x7f00_0000);
+        setup.cells[0].payload = image("raw.bin");
+    };
+    let inside = |setup: &mut Setup| {
+        small(setup);
+        setup.board.dma_ranges = vec![0, 0x7f00_0000, 0x100_0000];
+    };
+    assert_eq!(told(&inside), "");
+    let cut = |setup: &mut Setup| {
+        small(setup);
+        setup.board.dma_ranges = vec![0, 0x7f80_0000, 0x100_0000];
+    };
+    assert!(told(&cut).contains("reaches 8 MiB of the cell's memory"), "{}", told(&cut));
+}

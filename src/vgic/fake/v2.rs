@@ -130,6 +130,10 @@ impl CpuInterface for FakeV2 {
         self.gicd_write(0xf00, Width::Word, to.get() | u64::from(sgi.intid()));
     }
     fn send_event(&self) {}
+    fn admit_guests(&mut self, admit: bool) {
+        let me = self.0.me;
+        self.0.hw().cpus[me].closed = !admit;
+    }
 }
 
 impl LentInterface for FakeV2 {

@@ -289,6 +289,28 @@ fn what_came_for_a_vcpu_that_was_off_is_gone() {
 }
 
 #[test]
+fn one_that_goes_to_several_is_not_taken_where_a_vcpu_is_off() {
+    let mut bench = Bench::new(false);
+    bench.access(0, 0x821, Width::Byte, Some(0b111));
+    for off in [0, 1] {
+        bench.vgics[off].park(&mut bench.cpus[off], &bench.cells[0]);
+        bench.run(off);
+    }
+    bench.cpus[2].0.raise(33);
+    // Those that are off come first, as any CPU may.
+    (0..2).for_each(|cpu| bench.run(cpu));
+    assert_eq!(bench.drain(2), [(33, 0)]);
+    // One that goes to none that is on waits for it.
+    bench.access(2, 0x821, Width::Byte, Some(0b010));
+    bench.cpus[2].0.raise(33);
+    assert_eq!((bench.drain(0), bench.drain(2)), (vec![], vec![]));
+    bench.vgics[1].start(&mut bench.cpus[1], &bench.cells[0]);
+    bench.cpus[1].0.guest_enable();
+    assert_eq!(bench.drain(1), [(33, 0)]);
+    assert_eq!(bench.cpus[0].0.hw().faults, [] as [String; 0]);
+}
+
+#[test]
 fn a_direct_cpu_is_not_called_while_its_guest_runs() {
     let mut bench = Bench::new(true);
     let kick_pending = |bench: &Bench| bench.cpus[0].0.hw().cpus[0].private[15].latch;

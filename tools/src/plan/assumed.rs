@@ -1,6 +1,8 @@
-//! What is not known at the desk, and what is assumed in its place; each assumption is said.
+//! What is not known at the desk, and what is assumed in its place; each assumption is said. And what boot leaves out.
 
+use bulkhead::boot::{BootError, CellError};
 use bulkhead::hardware::Hardware;
+use bulkhead::plan::{Checked, Plan};
 use bulkhead::tree::{Blob, Token, Tree};
 
 /// Boards whose firmware fills in /memory, and the fewest bytes from address 0 on that any model gets: on a Raspberry
@@ -48,5 +50,13 @@ fn place(blob: &[u8], path: &str, size: usize) -> Option<usize> {
 
 /// Which CPUs nothing starts.
 pub fn not_startable(hardware: &Hardware, tree: &Tree<'_>) -> Vec<String> {
-    hardware.not_startable(tree).iter().map(ToString::to_string).collect()
+    hardware.not_startable(tree).into_iter().map(|error| BootError::Hardware(error).to_string()).collect()
+}
+
+/// Which cells boot leaves out, for the board's interrupt controller cannot give them what they ask for.
+pub fn left_out(hardware: &Hardware, plan: &Plan<Checked>) -> Vec<BootError> {
+    let cells = plan.cells.iter().filter(|cell| !hardware.gic.has(cell.interrupts));
+    cells
+        .map(|cell| BootError::Cell { cell: cell.name.clone(), error: CellError::NoVirtualInterface })
+        .collect()
 }

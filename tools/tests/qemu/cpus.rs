@@ -131,13 +131,7 @@ fn on_cpu(from: &[Scenario], of: &str, cpu: &'static str, vhe: bool, long: bool)
     let same = from.iter().find(|scenario| scenario.name == of).expect("a scenario of that name");
     let Cells(text) = &same.boots else { panic!("{of} boots no cells") };
     let word = if vhe { "on" } else { "off" };
-    let text = match text.contains("    hypervisor {") {
-        true => text.replace("    hypervisor {", &format!("    hypervisor {{ vhe = \"{word}\";")),
-        false => {
-            text.replace("cells-v1\";\n", &format!("cells-v1\";\n    hypervisor {{ vhe = \"{word}\"; }};\n"))
-        }
-    };
-    assert!(text.contains("vhe = "), "{of} has no place for it");
+    let text = with_vhe(text, vhe);
     let name = format!("{of}_on_{}_vhe_{word}", cpu.replace('-', "_"));
     Scenario {
         name: Box::leak(name.into_boxed_str()),
@@ -147,6 +141,19 @@ fn on_cpu(from: &[Scenario], of: &str, cpu: &'static str, vhe: bool, long: bool)
         consoles: same.consoles.clone(),
         steps: same.steps.clone(),
     }
+}
+
+/// The same description, with VHE or without.
+pub fn with_vhe(text: &str, vhe: bool) -> String {
+    let word = if vhe { "on" } else { "off" };
+    let text = match text.contains("    hypervisor {") {
+        true => text.replace("    hypervisor {", &format!("    hypervisor {{ vhe = \"{word}\";")),
+        false => {
+            text.replace("cells-v1\";\n", &format!("cells-v1\";\n    hypervisor {{ vhe = \"{word}\"; }};\n"))
+        }
+    };
+    assert!(text.contains("vhe = "), "there is no place for it");
+    text
 }
 
 /// What says the same with VHE and without, on three CPUs that have it. Names of scenarios on a Cortex-A57.

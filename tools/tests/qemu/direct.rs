@@ -7,21 +7,26 @@ use crate::scenario::Scenario;
 fn direct(from: &[Scenario], of: &str, name: &'static str, long: bool, cells: &[&str]) -> Scenario {
     let same = from.iter().find(|scenario| scenario.name == of).expect("a scenario of that name");
     let Cells(text) = &same.boots else { panic!("{of} boots no cells") };
-    let mut text = text.clone();
-    for cell in cells {
-        let begin = format!("    {cell} {{");
-        assert!(text.contains(&begin), "{of} has no cell {cell}");
-        text = text.replace(&begin, &format!("{begin} interrupt-mode = \"direct\";"));
-        text = text.replace("probe.zeroed", "probe.zeroed probe.direct");
-    }
     Scenario {
         name,
         long,
         machine: same.machine.clone(),
-        boots: Cells(text),
+        boots: Cells(described(text, cells)),
         consoles: same.consoles.clone(),
         steps: same.steps.clone(),
     }
+}
+
+/// The same description, with these cells direct.
+pub fn described(text: &str, cells: &[&str]) -> String {
+    let mut text = text.to_string();
+    for cell in cells {
+        let begin = format!("    {cell} {{");
+        assert!(text.contains(&begin), "there is no cell {cell}");
+        text = text.replace(&begin, &format!("{begin} interrupt-mode = \"direct\";"));
+        text = text.replace("probe.zeroed", "probe.zeroed probe.direct");
+    }
+    text
 }
 
 /// One of each kind is enough each time; all of them take as long as their models.

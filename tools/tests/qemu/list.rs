@@ -326,7 +326,8 @@ pub fn scenarios() -> Vec<Scenario> {
     all.extend(crate::hostile::scenarios().into_iter().chain(crate::watchdog::scenarios()));
     all.extend(crate::restart::scenarios().into_iter().chain(crate::dma::scenarios()));
     let direct = crate::direct::scenarios(&all);
-    all.extend(direct);
+    let gicv2 = crate::gicv2::scenarios(&all);
+    all.extend(direct.into_iter().chain(gicv2));
     let cpus = crate::cpus::scenarios(&all);
     all.extend(cpus.into_iter().chain(crate::boards::scenarios()));
     for scenario in &mut all {

@@ -2,7 +2,7 @@
 //! told of its mistakes with what a CPU tells; [`screen`] has many consoles on one UART, [`chatter`] checks a flood; [`restart`] is
 //! about lives; [`dma`] ends lives in the middle of DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares what the
 //! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`exits`] how often a direct cell
-//! comes there; [`direct`] has more of those; [`cpus`] has every CPU; [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
+//! comes there; [`direct`] has more of those; [`gicv2`] has them on a GICv2; [`cpus`] has every CPU; [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
 //! [`levers`] does to EL2 what no guest can. [`running`] is QEMU where its log is what counts.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
@@ -15,6 +15,7 @@ mod direct;
 mod dma;
 mod dmesg;
 mod exits;
+mod gicv2;
 mod hostile;
 mod levers;
 mod list;

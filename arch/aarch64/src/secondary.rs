@@ -190,7 +190,7 @@ fn release<'s>(space: &Mutex<Space>, list: u64, starts: impl Iterator<Item = &'s
             error!("{}: cpu-release-addr {at} is at no multiple of 8", code::CPU_START);
             continue;
         };
-        let done = mmu::window(space, span, Window::Data, || {
+        let done = mmu::window(space, span, Window::Data, &mut || {
             let place = core::ptr::with_exposed_provenance_mut::<u64>(at.0 as usize);
             // SAFETY: the window covers it, and the plan keeps the page from every cell. One store: whoever polls sees all or nothing.
             unsafe { place.write_volatile(entry::spin_entry().0) };

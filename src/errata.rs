@@ -22,11 +22,13 @@ enum Erratum {
     SpeculativeAt,
     /// See [`Errata::false_stage2_fault`].
     FalseStage2Fault,
+    /// See [`deadlocks`].
+    Deadlock,
     /// See [`Errata::branch_history`].
     BranchHistory(u8),
 }
 
-use Erratum::{BranchHistory, FalseStage2Fault, SpeculativeAt};
+use Erratum::{BranchHistory, Deadlock, FalseStage2Fault, SpeculativeAt};
 
 struct Row {
     /// MIDR_EL1.PartNum, implementer Arm.
@@ -94,17 +96,34 @@ const TABLE: &[Row] = &[
     row(V2, ALL, BranchHistory(132)),
 ];
 
+/// Apart from the others, which are looked up at exits.
+const DEADLOCKS: &[Row] = &[
+    row(A57, 0x12, Deadlock), // 832075
+    row(A77, 0x10, Deadlock), // 1508412
+];
+
+/// Whether a guest can stop the CPU with this MIDR_EL1, and with it whoever waits for all CPUs: exclusives or acquiring loads deadlock
+/// when they are mixed with loads from Device memory, which any guest has. EL2 avoids the mixture itself.
+pub fn deadlocks(midr: u64) -> bool {
+    rows(DEADLOCKS, midr).next().is_some()
+}
+
+fn rows(table: &'static [Row], midr: u64) -> impl Iterator<Item = &'static Row> {
+    let part = (midr >> 4 & 0xfff) as u16;
+    let revision = (midr >> 16 & 0xf0 | midr & 0xf) as u8;
+    let rows = table.iter().filter(move |row| row.part == part && revision <= row.last);
+    rows.take_while(move |_| midr >> 24 & 0xff == ARM)
+}
+
 impl Errata {
     /// Those of the CPU with this MIDR_EL1 (Arm ARM D24.2.121).
     pub fn of_midr(midr: u64) -> Self {
-        let part = (midr >> 4 & 0xfff) as u16;
-        let revision = (midr >> 16 & 0xf0 | midr & 0xf) as u8;
-        let rows = TABLE.iter().filter(|row| row.part == part && revision <= row.last);
         let mut all = Self::default();
-        for row in rows.take_while(|_| midr >> 24 & 0xff == ARM) {
+        for row in rows(TABLE, midr) {
             match row.what {
                 SpeculativeAt => all.speculative_at = true,
                 FalseStage2Fault => all.false_stage2_fault = true,
+                Deadlock => {}
                 BranchHistory(count) => all.branch_history = count,
             }
         }
@@ -116,19 +135,25 @@ impl Errata {
 mod tests {
     use super::*;
 
+    fn every_row() -> impl Iterator<Item = &'static Row> + Clone {
+        TABLE.iter().chain(DEADLOCKS)
+    }
+
     fn has(part: u16, revision: u8, what: Erratum) -> bool {
         let (variant, revision) = (u64::from(revision >> 4), u64::from(revision & 0xf));
-        let all = Errata::of_midr(ARM << 24 | variant << 20 | 0xf << 16 | u64::from(part) << 4 | revision);
+        let midr = ARM << 24 | variant << 20 | 0xf << 16 | u64::from(part) << 4 | revision;
+        let all = Errata::of_midr(midr);
         match what {
             SpeculativeAt => all.speculative_at,
             FalseStage2Fault => all.false_stage2_fault,
+            Deadlock => deadlocks(midr),
             BranchHistory(count) => all.branch_history == count,
         }
     }
 
     #[test]
     fn every_row_is_found_from_the_first_revision_to_the_last() {
-        for row in TABLE {
+        for row in every_row() {
             assert!(
                 has(row.part, 0, row.what) && has(row.part, row.last, row.what),
                 "{:#x} {:?}",
@@ -150,8 +175,8 @@ mod tests {
             .map(|line| line.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect())
             .filter(|cells: &Vec<&str>| cells.len() == 6 && cells[1].starts_with("0xd"))
             .collect();
-        assert_eq!(listed.len(), TABLE.len());
-        for row in TABLE {
+        assert_eq!(listed.len(), every_row().count());
+        for row in every_row() {
             let to = match row.last {
                 ALL => "all".to_string(),
                 last => format!("r{}p{}", last >> 4, last & 0xf),
@@ -159,6 +184,7 @@ mod tests {
             let what = match row.what {
                 SpeculativeAt => "speculative AT".to_string(),
                 FalseStage2Fault => "false stage 2 fault".to_string(),
+                Deadlock => "deadlock".to_string(),
                 BranchHistory(count) => format!("branch history {count}"),
             };
             let part = format!("{:#x}", row.part);
@@ -170,9 +196,9 @@ mod tests {
     #[test]
     fn a_cpu_has_one_row_for_a_thing() {
         let kind = |row: &Row| (row.part, core::mem::discriminant(&row.what));
-        for (n, row) in TABLE.iter().enumerate() {
+        for (n, row) in every_row().enumerate() {
             assert!(
-                !TABLE.iter().take(n).any(|other| kind(other) == kind(row)),
+                !every_row().take(n).any(|other| kind(other) == kind(row)),
                 "{:#x} {:?}",
                 row.part,
                 row.what
@@ -185,6 +211,7 @@ mod tests {
         // QEMU's Cortex-A57 r1p0, the Raspberry Pi 4's Cortex-A72 r0p3, the i.MX 8M Plus' Cortex-A53 r0p4.
         let a57 = Errata { speculative_at: true, false_stage2_fault: true, branch_history: 8 };
         assert_eq!(Errata::of_midr(0x411f_d070), a57);
+        assert!(deadlocks(0x411f_d070));
         let a72 = Errata { speculative_at: true, branch_history: 8, ..Errata::default() };
         assert_eq!(Errata::of_midr(0x410f_d083), a72);
         assert_eq!(Errata::of_midr(0x410f_d034), Errata { speculative_at: true, ..Errata::default() });
@@ -192,6 +219,10 @@ mod tests {
         for (midr, branch_history) in [(0x414f_d0c1, 24), (0x411f_d402, 32), (0x412f_d470, 32)] {
             assert_eq!(Errata::of_midr(midr), Errata { branch_history, ..Errata::default() });
         }
+        // Cortex-A57 r1p3, which has neither of the two that ended with r1p2; Cortex-A77 r1p0 and r1p1.
+        let a57 = Errata { speculative_at: true, branch_history: 8, ..Errata::default() };
+        assert_eq!(Errata::of_midr(0x411f_d073), a57);
+        assert!(!deadlocks(0x411f_d073) && deadlocks(0x411f_d0d0) && !deadlocks(0x411f_d0d1));
         // Cortex-A76 r4p1, the Raspberry Pi 5's.
         let a76 = Errata { branch_history: 24, ..Errata::default() };
         assert_eq!(Errata::of_midr(0x414f_d0b1), a76);
@@ -201,6 +232,7 @@ mod tests {
     fn another_makers_part_number_means_another_cpu() {
         // Cavium, and QEMU's `max`, which has no maker.
         assert_eq!(Errata::of_midr(0x431f_d070), Errata::default());
+        assert!(!deadlocks(0x431f_d070));
         assert_eq!(Errata::of_midr(0x000f_0510), Errata::default());
     }
 }

@@ -139,27 +139,16 @@ impl Refusal for PoolError {
 }
 
 /// Where the loader put the archive (Devicetree Specification has no word on it; Linux `booting.rst` and
-/// `of/fdt.c` name the properties).
+/// `of/fdt.c` name the properties), beside the image and the board's tree.
 ///
 /// # Errors
-/// When it gave none, or nonsense.
-pub fn find_archive(early: &Early<'_>) -> Result<Span<Pa>, PoolError> {
-    let (start, end) = early.initrd.ok_or(PoolError::NoArchive)?;
-    Span::between(Pa(start), Pa(end)).ok_or(PoolError::EmptyArchive { start, end })
-}
-
-/// Finds EL2's memory, for a machine that will have `cells` cells. The board's tree lies at `tree`.
-///
-/// The pool goes into the 2 MiB block of the image where it can, so that the two make one hole and the root
-/// cell's stage 2 is split once; else as high as it can.
-///
-/// # Errors
-/// When the archive, the image or the tree lie wrongly, or nothing is free.
-pub fn place(early: &Early<'_>, image: Span<Pa>, tree: Span<Pa>, cells: usize) -> Result<Placed, PoolError> {
+/// When it gave none, or nonsense; when the archive, the image or the tree lie wrongly.
+pub fn find_archive(early: &Early<'_>, image: Span<Pa>, tree: Span<Pa>) -> Result<Span<Pa>, PoolError> {
     if let Some(left_out) = early.left_out {
         return Err(PoolError::Early(left_out));
     }
-    let archive = find_archive(early)?;
+    let (start, end) = early.initrd.ok_or(PoolError::NoArchive)?;
+    let archive = Span::between(Pa(start), Pa(end)).ok_or(PoolError::EmptyArchive { start, end })?;
     let loaded = [("hypervisor's image", image), ("archive", archive), ("board's tree", tree)];
     for (at, (what, span)) in loaded.iter().enumerate() {
         // Banks may touch; a thing that crosses from one to the next lies in memory all the same.
@@ -175,7 +164,18 @@ pub fn place(early: &Early<'_>, image: Span<Pa>, tree: Span<Pa>, cells: usize) -
         let (what, other) = ("hypervisor's image", "memory that firmware reserves");
         return Err(PoolError::Overlap { what, span: image, other, over: *over });
     }
+    Ok(archive)
+}
 
+/// Finds EL2's memory, for a machine that will have `cells` cells. The board's tree lies at `tree`.
+///
+/// The pool goes into the 2 MiB block of the image where it can, so that the two make one hole and the root
+/// cell's stage 2 is split once; else as high as it can.
+///
+/// # Errors
+/// Those of [`find_archive`], or nothing is free.
+pub fn place(early: &Early<'_>, image: Span<Pa>, tree: Span<Pa>, cells: usize) -> Result<Placed, PoolError> {
+    let archive = find_archive(early, image, tree)?;
     let mut taken: ArrayVec<Span<Pa>, { MAX_RESERVED + 3 }> = early.reserved.iter().copied().collect();
     taken.extend([image, archive, tree]);
     let taken: ArrayVec<_, { MAX_RESERVED + 3 }> = taken.iter().filter_map(|s| s.widened_to(PAGE)).collect();

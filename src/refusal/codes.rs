@@ -212,6 +212,8 @@ codes! {
     CPU_START = 514;
     /// A GICv2 without virtualization.
     NO_GICV = 520;
+    /// A CPU that a guest can stop, and others with it; a warning.
+    CPU_DEADLOCK = 521;
 
     /// A plan that breaks its promises.
     PLAN_BUG = 901;

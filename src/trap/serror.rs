@@ -18,7 +18,8 @@ const WITH_AET: u64 = 0x11;
 /// not taken when a life ends does not reach the next one (`reset_vcpu`).
 ///
 /// FEAT_RAS tells more: an error that was corrected or touched nothing yet is no matter for a guest that is not shown FEAT_RAS; one
-/// that may have spread silently (uncontainable) ends the cell.
+/// that may have spread silently (uncontainable) ends the cell. So does one that left the CPU's state beyond recovery: the guest could
+/// not go on, and a Neoverse N1 says that of an uncontainable one, too (erratum 1349291).
 #[cold]
 #[inline(never)]
 pub fn answer<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) -> Resume {
@@ -37,7 +38,7 @@ pub fn answer<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M) -> Resume {
 enum State {
     /// Corrected, or restartable.
     Harmless,
-    /// Recoverable or not, but no further than the guest; or the CPU does not say.
+    /// Recoverable, and no further than the guest; or the CPU does not say.
     Unknown,
     /// It may be anywhere.
     Uncontainable,
@@ -49,9 +50,9 @@ impl State {
         match esr >> 10 & 7 {
             // UEO, CE.
             0b010 | 0b110 => Self::Harmless,
-            // UEU, UER.
-            0b001 | 0b011 => Self::Unknown,
-            // UC; the others are reserved.
+            // UER.
+            0b011 => Self::Unknown,
+            // UC, UEU; the others are reserved.
             _ => Self::Uncontainable,
         }
     }

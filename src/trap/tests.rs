@@ -216,7 +216,7 @@ fn an_serror_is_the_guests_unless_it_may_be_anywhere() {
         (1 << 24, Resume::Again, 1),
         (1 << 24 | 0x11, Resume::Again, 1),
         (0x11, stop, 0),
-        (1 << 10 | 0x11, Resume::Again, 1),
+        (1 << 10 | 0x11, stop, 0),
         (2 << 10 | 0x11, Resume::Again, 0),
         (3 << 10 | 0x11, Resume::Again, 1),
         (4 << 10 | 0x11, stop, 0),

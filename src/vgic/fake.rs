@@ -12,8 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub(crate) use irq::FakeIrq;
 pub(crate) use v2::FakeV2;
 
+use super::GicPorts;
 use super::lr::{Lr, State};
 use crate::cpu::{Affinity, PcpuId};
+use crate::ports::GicVersion;
 
 /// The maintenance interrupt.
 pub(crate) const MAINTENANCE: u32 = 25;
@@ -51,6 +53,8 @@ pub(crate) struct FakeGic {
     pub(crate) secure: u32,
     /// A GICv2: routes are sets of CPU interfaces.
     pub(crate) v2: bool,
+    /// Of a GICv2: every CPU's virtual interface forgets the lines of its list registers, as QEMU's does; else every second one's.
+    pub(crate) forgetful: bool,
     /// GICD_CTLR.RWP and ChildrenAsleep never clear.
     pub(crate) stuck: bool,
     pub(crate) spis: Vec<FakeIrq>,
@@ -79,6 +83,7 @@ impl FakeGic {
             ds: true,
             secure: 0,
             v2: false,
+            forgetful: false,
             stuck: false,
             spis: vec![FakeIrq::default(); 256],
             cpus: (0..cpus).map(part).collect(),
@@ -165,6 +170,30 @@ impl FakeGic {
                 self.faults.push(format!("INTID {id} is in a list register, but not physically active"));
             }
         }
+    }
+}
+
+/// One CPU's ports, as those of either architecture.
+pub(crate) trait FakePorts: GicPorts + Sized {
+    /// Which it is.
+    const VERSION: GicVersion;
+
+    /// The hardware, in this architecture, as a port for each CPU.
+    fn split(gic: FakeGic) -> Vec<Self>;
+
+    /// What both have.
+    fn cpu(&self) -> &FakeCpu;
+}
+
+impl FakePorts for FakeCpu {
+    const VERSION: GicVersion = GicVersion::V3;
+
+    fn split(gic: FakeGic) -> Vec<Self> {
+        gic.split()
+    }
+
+    fn cpu(&self) -> &FakeCpu {
+        self
     }
 }
 

@@ -49,7 +49,7 @@ impl Loaded {
         let checked = tree::check(board);
         let Ok(early) = early::read(board) else { return Reached::Early };
         let _ = early.stdout.map(|stdout| stdout.compatibles().count());
-        let _ = pool::find_archive(&early);
+        let _ = pool::find_archive(&early, self.image, self.tree);
         let cells = archive::description(archive).map(early::count_children);
         let placed = cells.ok().and_then(|cells| pool::place(&early, self.image, self.tree, cells).ok());
         let Some(placed) = placed else { return Reached::Early };

@@ -119,7 +119,7 @@ pub fn size(subject: &Subject) -> Result<(), BenchError> {
         .map_err(|source| BenchError::Elf { path: subject.elf.clone(), source })?;
     println!("image: {} loaded, {} of it in the file", kib(loaded), kib(file as u64));
 
-    let boot = Boot { kernel: subject.image.clone(), initrd: subject.demo.clone(), append: None };
+    let boot = Boot::new(subject.image.clone(), subject.demo.clone());
     let mut qemu = Qemu::start(&Machine::DEMO, &boot, &["linux", "control"], LIMIT)?;
     for console in qemu.consoles.iter_mut().take(1) {
         println!("demo: {}", said(&console.expect("memory:")?));
@@ -192,7 +192,7 @@ fn one_cell(subject: &Subject) -> Result<Vec<String>, BenchError> {
     write(&source, ONE_CELL.as_bytes())?;
     write(&archive, &pack::pack(&source, &subject.images)?)?;
     let machine = Machine { smp: 1, memory: "512M".into(), disk: Disk::None, icount: true, ..Machine::DEMO };
-    let boot = Boot { kernel: subject.image.clone(), initrd: archive, append: None };
+    let boot = Boot::new(subject.image.clone(), archive);
     let mut qemu = Qemu::start(&machine, &boot, &["bench"], LIMIT)?;
     let mut lines = Vec::new();
     for console in &mut qemu.consoles {

@@ -87,7 +87,7 @@ pub fn check(
     archive: PathBuf,
     progress: &dyn Fn(&str),
 ) -> Result<String, DemoError> {
-    let boot = Boot { kernel, initrd: archive, append: None };
+    let boot = Boot::new(kernel, archive);
     let machine = Machine { disk: Disk::Scratch, ..machine.clone() };
     let cpus = machine.smp - 1;
     let mut qemu = Qemu::start(&machine, &boot, &["linux=1", "control"], LIMIT)?;

@@ -176,7 +176,7 @@ fn run_live(
          with [{second}]. Ctrl-a x ends QEMU.",
         machine.smp, machine.memory
     );
-    let boot = Boot { kernel: image.into(), initrd: archive, append: None };
+    let boot = Boot::new(image, archive);
     let status = qemu::live(&machine, &boot, &[&second]).into_diagnostic()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

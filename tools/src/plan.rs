@@ -122,6 +122,9 @@ pub fn check_as_loaded(
         Undecided::Plan(errors) => desk.refuse(with_notes(Mistake::all(&errors), &missing), vec![]),
     })?;
     notes.extend(assumed::not_startable(&hardware, &tree));
+    if matches!(board, Board::File(_)) {
+        notes.extend(assumed::deadlock(&hardware, &tree));
+    }
     let left_out = assumed::left_out(&hardware, &plan);
     // Boot starts nothing only if nothing is left.
     if left_out.len() == plan.cells.len() {

@@ -24,11 +24,27 @@ primary:
     mrs     x22, cntpct_el0         // counts from here (only EL2 may for certain)
 0:
 
-    // Zero .bss before relocation writes anything: MMU and caches are off, so this goes to memory.
+    // Where the loader put the tree into what is about to be zeroed, it is told so, on a stack behind the tree: nobody starts any more.
     adrp    x1, bulkhead_bss_start
     add     x1, x1, :lo12:bulkhead_bss_start
-    adrp    x2, bulkhead_bss_end
+    adrp    x2, bulkhead_image_end
+    cmp     x20, x1
+    b.lo    1f
+    cmp     x20, x2
+    b.hs    1f
+    ldr     w1, [x20, #4]           // the tree's size
+    rev     w1, w1
+    add     x1, x1, x20
+    add     x1, x1, #0x8000
+    and     x23, x1, #~0xf
+    mov     x21, #-1
+    b       2f
+
+    // Zero .bss before relocation writes anything: MMU and caches are off, so this goes to memory.
+1:  adrp    x2, bulkhead_bss_end
     add     x2, x2, :lo12:bulkhead_bss_end
+    adrp    x23, bulkhead_boot_stack_end
+    add     x23, x23, :lo12:bulkhead_boot_stack_end
 1:  cmp     x1, x2
     b.hs    2f
     stp     xzr, xzr, [x1], #16
@@ -62,15 +78,13 @@ primary:
 7:  add     x4, x4, #(63 * 8)
     b       3b
 
-8:  adrp    x1, bulkhead_boot_stack_end
-    add     x1, x1, :lo12:bulkhead_boot_stack_end
-    mov     sp, x1
+8:  mov     sp, x23
     mov     x29, xzr
     mov     x30, xzr
     mov     x0, x20
     mov     x1, x21
     cmp     x21, #2
-    b.ne    bulkhead_wrong_el
+    b.ne    bulkhead_no_entry
 
     // A known state: no VHE where the CPU can do without, no guest, MMU and caches off.
     mov     x2, #(1 << 31)          // HCR_EL2.RW

@@ -2,13 +2,24 @@
 
 use core::arch::asm;
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use aarch64_cpu::asm::barrier::{ISH, SY, dsb, isb};
 use aarch64_cpu::registers::{FAR_EL2, MIDR_EL1, PAR_EL1, Readable, Writeable};
-use bulkhead::errata::Errata;
+use bulkhead::errata::{Errata, deadlocks};
+use bulkhead::refusal::code::CPU_DEADLOCK;
 
 /// This CPU's.
 fn own() -> Errata {
     Errata::of_midr(MIDR_EL1.get())
+}
+
+/// Says, once on a machine, that it is only as safe as its guests are.
+pub fn tell() {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if deadlocks(MIDR_EL1.get()) && !TOLD.swap(true, Ordering::Relaxed) {
+        log::warn!("{CPU_DEADLOCK}: on this CPU a guest can stop the machine: let all cells be trusted");
+    }
 }
 
 /// Called between switching EL1's stage 1 off and loading another stage 2. Stage 1 being off, a speculative walk goes

@@ -199,9 +199,7 @@ impl Gicv2 {
             (0..).zip(values).for_each(|(n, value)| self.set_gicc(register, n, value));
         }
     }
-}
 
-impl Gicv2 {
     /// As this CPU has it, which is the one that runs.
     pub fn of(self, me: PcpuId) -> Self {
         let lr_count = if self.gich.is_some() { (self.gich(Gich::Vtr, 0) & 0x3f) as usize + 1 } else { 0 };
@@ -216,11 +214,9 @@ impl Gicv2 {
 
 impl Gic for Gicv2 {
     type Plain = Self;
-
     fn version(&self) -> GicVersion {
         GicVersion::V2
     }
-
     fn plain(&mut self) -> &mut Self {
         self
     }

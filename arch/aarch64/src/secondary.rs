@@ -22,7 +22,7 @@ use crate::el2::{self, Features};
 use crate::entry::{self, MmuRegisters};
 
 use crate::mmu::{self, Space};
-use crate::{cache, cpu, firmware, heap, stop, time, world};
+use crate::{cache, cpu, errata, firmware, heap, stop, time, world};
 
 /// Pages of a secondary CPU's stack: a guard page, the stack, the emergency stack. The heap hands out powers of two.
 const STACK_PAGES: usize = 1 + STACK_DATA_PAGES + 1;
@@ -207,6 +207,7 @@ fn release<'s>(space: &Mutex<Space>, list: u64, starts: impl Iterator<Item = &'s
 extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
     let features = Features::read();
     el2::init(&features);
+    errata::tell();
     let mut machine = me.context.cpu(me.id);
     if !me.system.can_run(me.id, features.pa_range(), features.wide_vmid()) {
         me.state.store(TOO_NARROW, Ordering::Release);

@@ -5,12 +5,13 @@ use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt::{Display, Write};
 
-use bulkhead::addr::{Pa, Span};
+use bulkhead::addr::{PAGE, Pa, Span};
 use bulkhead::archive;
 use bulkhead::boot::{BootError, Survey, Translation};
 use bulkhead::cell::System;
 use bulkhead::hardware::{Conduit, Start};
 use bulkhead::paging::{MapError, Table, Window};
+use bulkhead::plan::pool::PoolError;
 use bulkhead::plan::{Boot, Console, pool};
 use bulkhead::ports::Serial;
 use bulkhead::refusal::{Code, Refusal, code};
@@ -25,7 +26,7 @@ use crate::cpu::{Controller, Which};
 use crate::el2::{self, Features};
 use crate::mmu::{self, Space};
 use crate::secondary::{self, Context};
-use crate::{cpu, entry, gic, gicv2, heap, regime, stop, uart};
+use crate::{cpu, entry, errata, gic, gicv2, heap, regime, stop, uart};
 
 // A section of its own, behind what is small and then shares a page with the data.
 // SAFETY: the link script puts it with the rest of what begins as zero.
@@ -97,9 +98,13 @@ fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refus
     let Ok(early) = &early::read(blob) else { stop::halt() };
     console(space, early);
     info!("Bulkhead {} at {:#x}", env!("CARGO_PKG_VERSION"), entry::base());
+    errata::tell();
     let image = entry::image().ok_or_else(|| refuse(code::MAP_BUG, &"the image has no size"))?;
-    let span = pool::find_archive(early).map_err(|e| refuse(e.code(), &e))?;
-    mmu::map(space, span, Window::ReadOnly).map_err(|e| refuse(e.code(), &e))?;
+    let span = pool::find_archive(early, image, tree).map_err(|e| refuse(e.code(), &e))?;
+    // A page that it shares with the tree is mapped already.
+    for part in apart(span, tree).into_iter().flatten() {
+        mmu::map(space, part, Window::ReadOnly).map_err(|e| refuse(e.code(), &e))?;
+    }
     // SAFETY: mapped just now; it is never written.
     let description = archive::description(unsafe { bytes(span) }).map_err(|e| refuse(e.code(), &e))?;
     let cells = early::count_children(description);
@@ -108,6 +113,14 @@ fn reserve(space: &mut Space, blob: &[u8], tree: Span<Pa>) -> Result<Boot, Refus
     // SAFETY: mapped just now; `place` found it free, and nobody else learns of it.
     unsafe { heap::add(placed.pool.start().0, placed.pool.size()) };
     Ok(Boot { image, pool: placed.pool, archive: placed.archive, tree })
+}
+
+/// The pages of `span` that hold nothing of `other`.
+fn apart(span: Span<Pa>, other: Span<Pa>) -> [Option<Span<Pa>>; 2] {
+    match (span.widened_to(PAGE), other.widened_to(PAGE)) {
+        (Some(pages), Some(other)) => pages.without(&other),
+        (pages, _) => [pages, None],
+    }
 }
 
 /// The machine stays as it is; why has been printed.
@@ -153,7 +166,7 @@ fn run_cells(
     survey: Survey<'_>,
     entered: u64,
 ) -> Result<Infallible, Refused> {
-    let tree = survey.plan.boot.tree;
+    let tree = apart(survey.plan.boot.tree, survey.plan.boot.archive);
     let own = survey.plan.console;
     let serial = own.and_then(|own| start_serial(&mut space, &own));
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
@@ -182,8 +195,8 @@ fn run_cells(
     let system: &'static System = Box::leak(Box::new(system));
     stop::knows(system);
     // The survey is gone, and with it all that read the board's tree. Its memory is the root cell's now.
-    if let Err(e) = mmu::unmap(&mut space.lock(), tree) {
-        return Err(refuse(e.code(), &e));
+    for part in tree.into_iter().flatten() {
+        mmu::unmap(&mut space.lock(), part).map_err(|e| refuse(e.code(), &e))?;
     }
     // From the first guest on, all print by way of the console.
     let console = system.console.as_ref().zip(own);
@@ -217,9 +230,9 @@ fn start_serial(space: &mut Space, own: &Console) -> Option<Box<dyn Serial>> {
     Some(Box::new(uart))
 }
 
-/// Entered at EL1 or EL3, MMU off: says so and stops.
+/// Entered at EL1 or EL3, or with the tree inside the image (`el` is then -1), MMU off: says so and stops.
 #[unsafe(no_mangle)]
-extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
+extern "C" fn bulkhead_no_entry(tree: u64, el: i64) -> ! {
     let header = if tree == 0 || !tree.is_multiple_of(8) { None } else { Span::new(Pa(tree), 8) };
     // SAFETY: x0 as `booting.rst` has it; memory is flat while the MMU is off.
     let size = header
@@ -234,11 +247,18 @@ extern "C" fn bulkhead_wrong_el(tree: u64, el: u64) -> ! {
         // SAFETY: the tree says so, and with the MMU off all of it is device memory.
         let mut uart = unsafe { uart::at(stdout.at, model) };
         uart.wake();
-        let _ = writeln!(
-            uart,
-            "bulkhead: error: {}: entered at EL{el}; Bulkhead needs EL2. On QEMU: -M virt,virtualization=on",
-            code::WRONG_EL
-        );
+        let _ = match entry::image().filter(|_| el < 0) {
+            Some(image) => {
+                let (what, other) = ("board's tree", "hypervisor's image");
+                let over = PoolError::Overlap { what, span, other, over: image };
+                writeln!(uart, "bulkhead: error: {}: {over}", over.code())
+            }
+            None => writeln!(
+                uart,
+                "bulkhead: error: {}: entered at EL{el}; Bulkhead needs EL2. On QEMU: -M virt,virtualization=on",
+                code::WRONG_EL
+            ),
+        };
     }
     loop {
         aarch64_cpu::asm::wfe();

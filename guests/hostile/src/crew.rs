@@ -75,6 +75,7 @@ impl Medley {
         let value = self.0.next();
         let at = value >> 8;
         match what % 8 {
+            0 if gic::is_v2() => stubs::access(form::STR_W, gic::distributor().base() + 0xf00, value),
             0 => shot::run(0, [value, 0, 0, 0, 0, 0, 0, 0]),
             1 if what >> 8 & 0x3ff == 0 => shot::run(2, [0; 8]),
             1 | 2 => shot::run(4, [0; 8]),
@@ -89,7 +90,9 @@ impl Medley {
                 stubs::access(form::STRB, board().console.map_or(0, |uart| uart.base), value)
             }
             // Not GICD_CTLR: the first vCPU counts on its timer.
-            6 => stubs::access(any_width(what), gic::distributor().base() + (at & 0xfff8).max(8), value),
+            6 => {
+                stubs::access(any_width(what), gic::distributor().base() + (at & distributor()).max(8), value)
+            }
             _ => stubs::access(form::LDR_W, frame(1 - regs::cpu_index().min(1)) + (at & 0x1_fffc), 0),
         };
     }
@@ -101,8 +104,16 @@ fn any_width(random: u64) -> usize {
     FORMS.get((random >> 16 & 7) as usize).copied().unwrap_or(0)
 }
 
-/// The redistributor of a vCPU.
+/// Offsets in the distributor, of doublewords.
+fn distributor() -> u64 {
+    if gic::is_v2() { 0xff8 } else { 0xfff8 }
+}
+
+/// The redistributor of a vCPU; of a GICv2, from where its CPU interface is.
 pub fn frame(vcpu: usize) -> u64 {
+    if gic::is_v2() {
+        return gic::memory::interface().base();
+    }
     board().gicr.first().map_or(0, |region| region.base + 0x2_0000 * vcpu as u64)
 }
 

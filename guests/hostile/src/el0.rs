@@ -211,6 +211,8 @@ pub fn aarch32(report: &mut Report) {
     }
     report.done(format_args!("HVC, SMC and the distributor"), tally);
     shot::map(DEVICES, AS_BEFORE);
+    // Behind the distributor a GICv2 has its CPU interface, where these were stores of what lets no IRQ through.
+    crate::interrupts::quiet();
     random(report, "A32", 2000, |index, x| shot::run_a32(index, x, false));
     random(report, "T32", 2000, |index, x| shot::run_a32(index, x, true));
     stubs::write();

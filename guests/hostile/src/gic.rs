@@ -16,7 +16,7 @@ const WIDTHS: [(u64, usize, usize); 4] = [
 ];
 
 /// A register of a frame, or an array of them: its name, where it begins and ends, its width in bytes.
-type Register = (&'static str, u64, u64, u64);
+pub type Register = (&'static str, u64, u64, u64);
 
 /// IHI 0069H 12.9, those of GICv2 and of newer GICs among them.
 #[rustfmt::skip]
@@ -135,7 +135,7 @@ fn by_width(bytes: u64) -> (usize, usize) {
     row.map_or((form::LDR_W, form::STR_W), |(_, load, store)| (load, store))
 }
 
-fn registers(report: &mut Report, whose: &str, base: u64, registers: &[Register]) {
+pub fn registers(report: &mut Report, whose: &str, base: u64, registers: &[Register]) {
     for register in registers {
         for (way, how) in WAYS {
             report.attack(format_args!("{}{whose}, {way}", register.0), |tally| {
@@ -148,9 +148,11 @@ fn registers(report: &mut Report, whose: &str, base: u64, registers: &[Register]
 /// The class of the distributor.
 pub fn distributor(report: &mut Report) {
     registers(report, "", gic::distributor().base(), DISTRIBUTOR);
-    frame(report, "GICD", gic::distributor().base(), 0x1_0000);
+    // A GICv2's has one page; behind it is nothing.
+    frame(report, "GICD", gic::distributor().base(), if gic::is_v2() { 0x2000 } else { 0x1_0000 });
     messages(report);
     routes(report);
+    crate::gicv2::distributor(report);
 }
 
 /// The class of the redistributors: this cell's own, and what lies behind and before them.
@@ -168,8 +170,8 @@ pub fn redistributors(report: &mut Report) {
     }
 }
 
-/// All offsets of a frame.
-fn frame(report: &mut Report, name: &str, base: u64, size: u64) {
+/// All offsets of a frame, in every width.
+pub fn frame(report: &mut Report, name: &str, base: u64, size: u64) {
     for (bytes, load, store) in WIDTHS {
         let bits = 8 * bytes;
         report.attack(format_args!("all of {name} at {base:#x}, {bits} bits, read"), |tally| {

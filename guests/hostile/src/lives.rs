@@ -21,6 +21,7 @@ static ENDS: &[End] = &[
     ("SYSTEM_RESET with every priority masked", || gic::set_priority_mask(0), [0x8400_0009, 0], false),
     ("SYSTEM_RESET with timers due",            due,              [0x8400_0009, 0], false),
     ("SYSTEM_RESET in the middle of DC CISW",   clean,            [0x8400_0009, 0], false),
+    ("SYSTEM_RESET with its interface off",     || gic::set_group1(false), [0x8400_0009, 0], false),
     ("SYSTEM_RESET right behind CPU_ON",        || {},            [0x8400_0009, 0], false),
 ];
 

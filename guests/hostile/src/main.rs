@@ -25,6 +25,7 @@ mod crew;
 mod el0;
 mod forms;
 mod gic;
+mod gicv2;
 mod interrupts;
 mod lives;
 mod memory;
@@ -54,6 +55,7 @@ const CLASSES: &[Class] = &[
     ("form", memory::forms),
     ("gicd", gic::distributor),
     ("gicr", gic::redistributors),
+    ("gicc", gicv2::interface),
     ("call", calls::run),
     ("power", power::run),
     ("hidden", sysreg::hidden),

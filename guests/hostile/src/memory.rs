@@ -18,8 +18,13 @@ struct Map {
     ram: u64,
     behind: u64,
     gicd: u64,
+    gicd_end: u64,
+    /// 0 with a GICv2, as the next is.
     gicr: u64,
     gicr_end: u64,
+    /// A GICv2's CPU interface; 0 without, as the next is.
+    gicc: u64,
+    gicc_end: u64,
     console: u64,
     top: u64,
 }
@@ -28,15 +33,31 @@ impl Map {
     fn of_this_cell() -> Self {
         let bank = board().memory.first().copied().unwrap_or(Span { base: 0, size: 0 });
         let frames = board().gicr.first().copied().unwrap_or(Span { base: 0, size: 0 });
+        let interface = board().gicc.unwrap_or(Span { base: 0, size: 0 });
         Self {
             ram: bank.base,
             behind: bank.base + bank.size,
             gicd: gic::distributor().base(),
+            gicd_end: gic::distributor().base() + if gic::is_v2() { 0x1000 } else { 0x1_0000 },
             gicr: frames.base,
             gicr_end: frames.base + frames.size,
+            gicc: interface.base,
+            gicc_end: interface.base + interface.size,
             console: board().console.as_ref().map_or(0, |console| console.base),
             top: 1 << address_bits(),
         }
+    }
+}
+
+impl Map {
+    /// In its first redistributor; 0 where it has none.
+    fn redistributor(&self, offset: u64) -> u64 {
+        if self.gicr == 0 { 0 } else { self.gicr + offset }
+    }
+
+    /// In its GICv2's CPU interface; 0 where it has none.
+    fn interface(&self, offset: u64) -> u64 {
+        if self.gicc == 0 { 0 } else { self.gicc + offset }
     }
 }
 
@@ -67,8 +88,10 @@ static PLACES: &[(&str, Where, u64)] = &[
     ("GICH",                         |_| 0x0803_0000,         16),
     ("GICV",                         |_| 0x0804_0000,         16),
     ("the ITS",                      |_| 0x0808_0000,         32),
-    ("below the redistributors",     |m| m.gicr - 0x1_0000,   16),
+    ("below the redistributors",     |m| m.gicr.saturating_sub(0x1_0000), 16),
     ("behind the redistributors",    |m| m.gicr_end,          32),
+    ("below its GICv2's interface",  |m| m.gicc.saturating_sub(0xf000), 15),
+    ("behind its GICv2's interface", |m| m.gicc_end,          16),
     ("the first UART",               |_| 0x0900_0000,         1),
     ("the clock",                    |_| 0x0901_0000,         1),
     ("the firmware's configuration", |_| 0x0902_0000,         1),
@@ -149,6 +172,10 @@ pub fn run(report: &mut Report) {
     let map = Map::of_this_cell();
     for (name, first, pages) in PLACES {
         let span = Span { base: first(&map) / PAGE * PAGE, size: pages * PAGE };
+        // What this GIC has not is not at address 0.
+        if span.base == 0 && *name != "address 0" {
+            continue;
+        }
         let ours = (0..*pages).all(|page| is_ours(span.base + page * PAGE));
         if ours || span.base >= map.top {
             continue;
@@ -210,29 +237,49 @@ pub fn devices(report: &mut Report) {
     }
 }
 
-/// What the forms are tried on, and whether it is emulated.
+/// What answers at a target of the forms.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// The hypervisor, where the syndrome says what is wanted.
+    Emulated,
+    /// A device, whatever the form.
+    Device,
+    /// Nobody.
+    Nobody,
+}
+
+use Answer::{Device, Emulated, Nobody};
+
+/// What the forms are tried on, and what answers there; 0 is where this cell has no such thing.
 #[rustfmt::skip]
-static TARGETS: &[(&str, Where, bool)] = &[
-    ("GICD_CTLR",                    |m| m.gicd,               true),
-    ("GICD_ISENABLER1",              |m| m.gicd + 0x104,       true),
-    ("GICD_IPRIORITYR8",             |m| m.gicd + 0x420,       true),
-    ("GICD_IROUTER32",               |m| m.gicd + 0x6100,      true),
-    ("no register of GICD",          |m| m.gicd + 0x2000,      true),
-    ("the last 8 bytes of GICD",     |m| m.gicd + 0xfff8,      true),
-    ("across the end of GICD",       |m| m.gicd + 0xffff,      false),
-    ("behind GICD",                  |m| m.gicd + 0x1_0000,    false),
-    ("below GICD",                   |m| m.gicd - 2,           false),
-    ("GICR_TYPER",                   |m| m.gicr + 8,           true),
-    ("across RD_base and SGI_base",  |m| m.gicr + 0xfffd,      true),
-    ("GICR_ISENABLER0",              |m| m.gicr + 0x1_0100,    true),
-    ("GICR_IPRIORITYR0",             |m| m.gicr + 0x1_0400,    true),
-    ("across the end of GICR",       |m| m.gicr_end - 1,       false),
-    ("UARTDR",                       |m| m.console,            true),
-    ("UARTFR, unaligned",            |m| m.console + 0x19,     true),
-    ("across the end of its UART",   |m| m.console + 0xffd,    false),
-    ("behind its RAM",               |m| m.behind + 0x40,      false),
-    ("across two pages of nothing",  |m| m.behind + 0xffd,     false),
-    ("address 0",                    |_| 0,                    false),
+static TARGETS: &[(&str, Where, Answer)] = &[
+    ("GICD_CTLR",                    |m| m.gicd,               Emulated),
+    ("GICD_ISENABLER1",              |m| m.gicd + 0x104,       Emulated),
+    ("GICD_IPRIORITYR8",             |m| m.gicd + 0x420,       Emulated),
+    ("GICD_ITARGETSR8 or GICD_IROUTER32", |m| m.gicd + if m.gicr == 0 { 0x820 } else { 0x6100 }, Emulated),
+    ("GICD_SGIR",                    |m| m.gicd + 0xf00,       Emulated),
+    ("no register of GICD",          |m| m.gicd + 0xd80,       Emulated),
+    ("the last 8 bytes of GICD",     |m| m.gicd_end - 8,       Emulated),
+    ("across the end of GICD",       |m| m.gicd_end - 1,       Nobody),
+    ("behind GICD",                  |m| m.gicd_end,           Nobody),
+    ("below GICD",                   |m| m.gicd - 2,           Nobody),
+    ("GICR_TYPER",                   |m| m.redistributor(8),         Emulated),
+    ("across RD_base and SGI_base",  |m| m.redistributor(0xfffd),    Emulated),
+    ("GICR_ISENABLER0",              |m| m.redistributor(0x1_0100),  Emulated),
+    ("GICR_IPRIORITYR0",             |m| m.redistributor(0x1_0400),  Emulated),
+    ("across the end of GICR",       |m| m.gicr_end.saturating_sub(1), Nobody),
+    ("GICC_CTLR",                    |m| m.gicc,               Device),
+    ("GICC_IAR",                     |m| m.interface(0x0c),    Device),
+    ("GICC_DIR",                     |m| m.interface(0x1000),  Device),
+    ("across GICC's two pages",      |m| m.interface(0xffd),   Device),
+    ("behind GICC",                  |m| m.interface(0x2010),          Nobody),
+    ("below GICC",                   |m| m.gicc.saturating_sub(0x10), Nobody),
+    ("UARTDR",                       |m| m.console,            Emulated),
+    ("UARTFR, unaligned",            |m| m.console + 0x19,     Emulated),
+    ("across the end of its UART",   |m| m.console + 0xffd,    Nobody),
+    ("behind its RAM",               |m| m.behind + 0x40,      Nobody),
+    ("across two pages of nothing",  |m| m.behind + 0xffd,     Nobody),
+    ("address 0",                    |_| 0,                    Nobody),
 ];
 
 /// A second window, in gibibytes.
@@ -241,9 +288,9 @@ const SECOND: u64 = 509;
 /// The class of forms: each at what is emulated, at what is nothing, and across their borders.
 pub fn forms(report: &mut Report) {
     let map = Map::of_this_cell();
-    for (target, place, emulated) in TARGETS {
+    for (target, place, answer) in TARGETS {
         let place = place(&map);
-        // Without a console of its own, its places are address 0's.
+        // Without a console of its own, its places are address 0's, and so are those of another GIC.
         if place < 0x1000 && *target != "address 0" {
             continue;
         }
@@ -253,12 +300,9 @@ pub fn forms(report: &mut Report) {
         for (n, form) in FORMS.iter().enumerate() {
             // A Nothing may do nothing everywhere; a byte crosses no border.
             let byte = form.name.contains("b w") || form.name.contains("b x");
-            let fits = *emulated || byte && target.starts_with("across");
-            let may = if form.kind == Kind::Nothing || form.kind == Kind::Single && fits {
-                May::Anything
-            } else {
-                May::Fault
-            };
+            let fits = *answer == Emulated || byte && target.starts_with("across");
+            let any = form.kind == Kind::Nothing || *answer == Device;
+            let may = if any || form.kind == Kind::Single && fits { May::Anything } else { May::Fault };
             report.attack(format_args!("{} at {target}", form.name), |tally| {
                 for at in [device, device % GIB + SECOND * GIB] {
                     for value in [0, u64::MAX, 0x5a5a_a5a5_5a5a_a5a5] {

@@ -40,12 +40,34 @@ fn gicd(form: usize, offset: u64, value: u64) {
     stubs::access(form, gic::distributor().base() + offset, value);
 }
 
+/// What a GICv2 has of it is the own CPU's: banked registers, and the interface.
 fn gicr(form: usize, vcpu: usize, offset: u64, value: u64) {
+    if gic::is_v2() {
+        let base = offset.checked_sub(0x1_0000).map(|at| gic::distributor().base() + at);
+        let base = base.unwrap_or_else(|| gic::memory::interface().base() + offset);
+        stubs::access(form, base, value);
+        return;
+    }
     stubs::access(form, frame(vcpu) + offset, value);
 }
 
 fn code(stub: usize, x0: u64) {
     shot::run(stub, [x0, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+/// An SGI as ICC_SGI1R_EL1 has it: INTID, IRM, list.
+fn sgi(value: u64) {
+    if gic::is_v2() {
+        gicd(form::STR_W, 0xf00, (value & 0xff) << 16 | (value >> 40 & 1) << 24 | value >> 24 & 0xf);
+    } else {
+        code(SGI, value);
+    }
+}
+
+/// Takes what is there, and ends it.
+fn acknowledge() {
+    let intid = gic::acknowledge();
+    gic::end(intid);
 }
 
 fn call(function: u64, x1: u64, x2: u64) {
@@ -105,13 +127,28 @@ static RACES: &[(&str, Side, Side)] = &[
     ("each other's GICR_WAKER",
         |r| gicr(form::STR_W, 1, 0x14, r.next()),               |r| gicr(form::STR_W, 0, 0x14, r.next())),
     ("SGIs to each other",
-        |r| code(SGI, r.next() & 0xf << 24 | 2),                |r| code(SGI, r.next() & 0xf << 24 | 1)),
+        |r| sgi( r.next() & 0xf << 24 | 2),                |r| sgi( r.next() & 0xf << 24 | 1)),
     ("SGIs to all",
-        |r| code(SGI, r.next() & 0xf << 24 | 1 << 40),          |r| code(SGI, r.next() & 0xf << 24 | 0xffff)),
+        |r| sgi( r.next() & 0xf << 24 | 1 << 40),          |r| sgi( r.next() & 0xf << 24 | 0xffff)),
     ("SGIs to a vCPU whose SGIs go on and off",
-        |r| code(SGI, r.next() & 0xf << 24 | 2),                |r| gicr(form::STR_W, 1, 0x1_0100 + (r.next() & 0x80), 0xffff)),
+        |r| sgi( r.next() & 0xf << 24 | 2),                |r| gicr(form::STR_W, 1, 0x1_0100 + (r.next() & 0x80), 0xffff)),
     ("SGIs to a vCPU that clears them",
-        |r| code(SGI, r.next() & 0xf << 24 | 2),                |_| gicr(form::STR_W, 1, 0x1_0280, 0xffff)),
+        |r| sgi( r.next() & 0xf << 24 | 2),                |_| gicr(form::STR_W, 1, 0x1_0280, 0xffff)),
+    ("GICD_ITARGETSR by both",
+        |r| gicd(form::STRB, 0x820 + r.next() % 256, 1),        |r| gicd(form::STRB, 0x820 + r.next() % 256, r.next())),
+    ("GICD_SGIR with every filter and list by both",
+        |r| gicd(form::STR_W, 0xf00, r.next()),                 |r| gicd(form::STR_W, 0xf00, r.next())),
+    ("GICD_SPENDSGIR and GICD_CPENDSGIR beside GICD_SGIR",
+        |r| gicd(form::STR_W, 0xf10 + any(r, 0x20), r.next()),  |r| gicd(form::STR_W, 0xf00, 1 << 24 | r.next() & 0xf)),
+    ("pending and named for the other",
+        |r| gicd(form::STR_W, 0x200 + any(r, 0x20), u64::MAX),  |r| gicd(form::STRB, 0x820 + r.next() % 256, 2)),
+    ("pending, named for both, acknowledged and ended by both",
+        |r| {
+            gicd(form::STRB, 0x820 + r.next() % 64, 3);
+            gicd(form::STR_W, 0x204, u64::MAX);
+            acknowledge();
+        },
+        |_| acknowledge()),
     ("TLBI by both",
         |_| code(FORGET, 0),                                    |_| code(FORGET, 0)),
     ("TLBI against its mate's accesses to nothing",
@@ -139,7 +176,7 @@ static RACES: &[(&str, Side, Side)] = &[
     ("CPU_ON of the neighbours by both",
         |r| call(0xc400_0003, 2 + r.next() % 6, shot::place(0)), |r| call(0x8400_0003, 2 + r.next() % 6, 0)),
     ("standby against SGIs",
-        |r| code(SGI, r.next() & 0xf << 24 | 2),                |_| {
+        |r| sgi( r.next() & 0xf << 24 | 2),                |_| {
             timer::Timer::Virtual.start(timer::count() + timer::ticks(100));
             call(0x8400_0001, 0, 0);
             timer::Timer::Virtual.stop();

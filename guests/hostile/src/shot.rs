@@ -242,10 +242,13 @@ const RUINED: [&str; RUINS as usize] = [
     "invalidates TLBs for ever",
     "sends SGIs to all for ever",
     "faults on nothing for ever",
+    "sleeps in WFI behind its priority mask",
+    "sleeps in WFI behind its interface's enable",
+    "sleeps in WFI behind active priorities",
 ];
 
 /// How many ways [`ruin`] knows.
-pub const RUINS: u64 = 13;
+pub const RUINS: u64 = 16;
 
 /// What a CPU does that was ruined this way.
 pub fn ruin_name(way: u64) -> &'static str {
@@ -256,6 +259,8 @@ pub fn ruin_name(way: u64) -> &'static str {
 pub fn ruin(way: u64) -> ! {
     // Each way is a loop of 16 words, or less, in hostile_ruins.
     let code = (hostile_ruins as *const ()).addr() as u64 + (way % (RUINS + 1)).saturating_sub(1) * 64;
+    // A GICv2's; 0 where the CPU interface is System registers.
+    let interface = rt::tree::board().gicc.map_or(0, |gicc| gicc.base);
     // SAFETY: this CPU runs nothing of Rust's any more, and what it touches is not memory of this program's.
     unsafe {
         asm!(
@@ -264,6 +269,7 @@ pub fn ruin(way: u64) -> ! {
             code = in(reg) code,
             in("x0") rt::gic::distributor().base(),
             in("x1") bad_vectors(),
+            in("x4") interface,
             options(noreturn),
         )
     }

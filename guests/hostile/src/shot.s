@@ -181,7 +181,7 @@ hostile_bad_vectors:
     udf     #0
 .endr
 
-// What ruined CPUs do, 64 bytes each, in the order of shot.rs. x0 is the distributor, x1 the bad vectors.
+// What ruined CPUs do, 64 bytes each, in the order of shot.rs. x0 is the distributor, x1 the bad vectors, x4 a GICv2's CPU interface.
 .macro ruin
 .balign 64
 .endm
@@ -235,7 +235,11 @@ hostile_ruins:
     dsb     sy
     b       1b
     ruin
-    mov     x2, #0x10000000000
+    cbz     x4, 1f
+    mov     w2, #0x1000000
+    str     w2, [x0, #0xf00]            // GICD_SGIR
+    b       . - 4
+1:  mov     x2, #0x10000000000
     .inst   0xd518cba2                  // msr icc_sgi1r_el1, x2
     b       . - 4
     ruin
@@ -245,3 +249,25 @@ hostile_ruins:
     isb
 1:  ldr     w3, [x2]
     b       1b
+    ruin
+    cbz     x4, 1f
+    str     wzr, [x4, #4]               // GICC_PMR
+    b       2f
+1:  .inst   0xd518461f                  // msr icc_pmr_el1, xzr
+2:  wfi
+    b       2b
+    ruin
+    cbz     x4, 1f
+    str     wzr, [x4]                   // GICC_CTLR
+    b       2f
+1:  .inst   0xd518ccff                  // msr icc_igrpen1_el1, xzr
+2:  wfi
+    b       2b
+    ruin
+    mov     x2, #0xffffffff
+    cbz     x4, 1f
+    str     w2, [x4, #0xd0]             // GICC_APR0
+    b       2f
+1:  .inst   0xd518c902                  // msr icc_ap1r0_el1, x2
+2:  wfi
+    b       2b

@@ -1,7 +1,7 @@
 //! The same hardware as a GICv2: a CPU's own interrupts banked in the distributor, SGIs kept apart by who sent them. As in a GIC-400
 //! SGIs are always enabled.
 
-use super::{FakeCpu, FakeGic};
+use super::{FakeCpu, FakeGic, FakePorts};
 use crate::cpu::{PcpuId, SgiTarget};
 use crate::intid::Sgi;
 use crate::ports::*;
@@ -28,6 +28,18 @@ impl FakeGic {
             part.senders[sgi] &= !senders;
         }
         part.private[sgi].latch = part.senders[sgi] != 0;
+    }
+}
+
+impl FakePorts for FakeV2 {
+    const VERSION: GicVersion = GicVersion::V2;
+
+    fn split(gic: FakeGic) -> Vec<Self> {
+        gic.into_v2().split().into_iter().map(Self).collect()
+    }
+
+    fn cpu(&self) -> &FakeCpu {
+        &self.0
     }
 }
 
@@ -157,8 +169,8 @@ impl VirtualInterface for FakeV2 {
         self.0.lr_count()
     }
     fn forgets_lines(&self) -> bool {
-        // Every second CPU is QEMU's.
-        self.0.me % 2 == 1
+        // Every second CPU is QEMU's, or all are.
+        self.0.me % 2 == 1 || self.0.hw().forgetful
     }
     fn empty_lrs(&self) -> u32 {
         self.0.empty_lrs()

@@ -7,8 +7,8 @@ use proptest::prelude::ProptestConfig;
 use crate::cpu::{CpuSet, PcpuId, VcpuId};
 use crate::inbox::Inbox;
 use crate::intid::{IntidSet, Ppi, Spi};
-use crate::ports::Width;
-use crate::vgic::fake::{ALARM, FakeCpu, FakeGic, MAINTENANCE};
+use crate::ports::{GicVersion, Width};
+use crate::vgic::fake::{ALARM, FakeCpu, FakeGic, FakePorts, MAINTENANCE};
 use crate::vgic::*;
 
 /// The PPIs of every cell: both EL1 timers and the PMU's.
@@ -29,13 +29,13 @@ pub(super) fn cases(cases: u32) -> ProptestConfig {
 }
 
 /// Tells the compiler what kind of function makes a context.
-fn once<'c, F: FnOnce(&'c mut FakeCpu) -> GicCtx<'c, FakeCpu>>(f: F) -> F {
+fn once<'c, G: 'c, F: FnOnce(&'c mut G) -> GicCtx<'c, G>>(f: F) -> F {
     f
 }
 
 /// Cells are stretches of CPUs, side by side; cell `c` has SPIs 32 + 16c to 47 + 16c, and 64 + 16c to 79 + 16c.
-pub(super) struct Bench {
-    pub(super) cpus: Vec<FakeCpu>,
+pub(super) struct Bench<G = FakeCpu> {
+    pub(super) cpus: Vec<G>,
     pub(super) shared: GicShared,
     pub(super) cells: Vec<CellGic>,
     pub(super) vgics: Vec<VcpuGic>,
@@ -47,14 +47,21 @@ pub(super) struct Bench {
 }
 
 impl Bench {
+    /// Over a GICv3.
     pub(super) fn new(gic: FakeGic, cells: &[usize]) -> Self {
+        Self::over(gic, cells)
+    }
+}
+
+impl<G: FakePorts> Bench<G> {
+    pub(super) fn over(gic: FakeGic, cells: &[usize]) -> Self {
         let affinities: Vec<_> = gic.cpus.iter().map(|cpu| cpu.affinity).collect();
-        let mut cpus = gic.split();
+        let mut cpus = G::split(gic);
         let ppis = OwnPpis { maintenance: Ppi::new(MAINTENANCE).unwrap(), alarm: Ppi::new(ALARM).unwrap() };
         physical::init_distributor(&mut cpus[0]).unwrap();
         let sgi = SgiPlan::probe(&mut cpus[0], PcpuId(0)).unwrap();
         for cpu in &mut cpus {
-            let id = cpu.id();
+            let id = cpu.cpu().id();
             physical::init_redistributor(cpu, id, &sgi, ppis).unwrap();
         }
         let shared = GicShared::new(&cpus[0], sgi, ppis, affinities.clone());
@@ -83,6 +90,11 @@ impl Bench {
             for v in 0..*count {
                 let (cpu, me) = (first + v, VcpuId(v as u8));
                 bench.places.push((c, me));
+                if G::VERSION == GicVersion::V2 {
+                    // As a CPU does that came up.
+                    let target = bench.shared.learn(&bench.cpus[cpu], PcpuId(cpu as u8));
+                    bench.cells[c].learn(me, target);
+                }
                 bench.vgics[cpu].settle(&mut bench.cpus[cpu], &bench.cells[c], me);
             }
             bench.cells[c].scrub(&mut bench.cpus[first], &bench.shared);
@@ -96,7 +108,7 @@ impl Bench {
         let (cell, _) = self.places[cpu];
         self.inboxes[cpu].clear();
         self.vgics[cpu].start(&mut self.cpus[cpu], &self.cells[cell]);
-        self.cpus[cpu].guest_enable();
+        self.cpus[cpu].cpu().guest_enable();
     }
 
     pub(super) fn park(&mut self, cpu: usize) {
@@ -104,7 +116,7 @@ impl Bench {
         self.vgics[cpu].park(&mut self.cpus[cpu], &self.cells[cell]);
     }
 
-    /// An access to the distributor, or to the cell's redistributors.
+    /// An access to the distributor, or to the cell's redistributors. A GICv2 has its own vCPU's banked in the distributor.
     pub(super) fn access(
         &mut self,
         cpu: usize,
@@ -118,7 +130,11 @@ impl Bench {
             (&self.cells[cell], &self.shared, &self.inboxes, &mut self.vgics[cpu]);
         let machine = &mut self.cpus[cpu];
         let rest = once(|machine| GicCtx { machine, vcpu, cell, shared, inboxes, me });
-        if redist {
+        if redist && G::VERSION == GicVersion::V2 {
+            let banked =
+                at.checked_sub(u64::from(me.0) << 17 | SGI).expect("a GICv2 has no other CPU's registers");
+            gicd_access(machine, cell, rest, banked, width, write)
+        } else if redist {
             gicr_access(machine, cell, rest, at, width, write)
         } else {
             gicd_access(machine, cell, rest, at, width, write)
@@ -133,7 +149,12 @@ impl Bench {
         self.access(cpu, true, at, Width::Word, write)
     }
 
+    /// ICC_SGI1R_EL1, to vCPUs of the lowest affinity; on a GICv2 what it means in GICD_SGIR.
     pub(super) fn send(&mut self, cpu: usize, value: u64) {
+        if G::VERSION == GicVersion::V2 {
+            self.dist(cpu, 0xf00, Some((value & 0xff) << 16 | value >> 24 & 0xf));
+            return;
+        }
         let (cell, _) = self.places[cpu];
         let (cell, machine, vcpu) = (&self.cells[cell], &mut self.cpus[cpu], &mut self.vgics[cpu]);
         sgi1r(machine, vcpu, cell, &self.shared, &self.inboxes, value);
@@ -143,10 +164,10 @@ impl Bench {
     pub(super) fn run(&mut self, cpu: usize) {
         let (cell, _) = self.places[cpu];
         for _ in 0..1000 {
-            if !self.cpus[cpu].irq_pending() {
+            if !self.cpus[cpu].cpu().irq_pending() {
                 let other = self.vgics[cpu].flush(&mut self.cpus[cpu], &self.cells[cell]);
                 self.tell(cpu, other);
-                if !self.cpus[cpu].irq_pending() {
+                if !self.cpus[cpu].cpu().irq_pending() {
                     return;
                 }
             }
@@ -192,14 +213,20 @@ impl Bench {
         (0..self.places.len()).for_each(|cpu| self.run(cpu));
     }
 
-    /// The guest acknowledges, if anything is to be.
+    /// The guest acknowledges, if anything is to be. Who sent an SGI is left out.
     pub(super) fn acknowledge(&mut self, cpu: usize) -> Option<u32> {
         self.run(cpu);
-        Some(self.cpus[cpu].guest_acknowledge()).filter(|id| *id < 1020)
+        Some(self.cpus[cpu].cpu().guest_acknowledge() & 0x3ff).filter(|id| *id < 1020)
+    }
+
+    /// GICD_CTLR: the cell's interrupts on or off.
+    pub(super) fn switch(&mut self, cpu: usize, on: bool) {
+        let place = if G::VERSION == GicVersion::V2 { 0 } else { 1 };
+        self.dist(cpu, 0, Some(u64::from(on) << place));
     }
 
     pub(super) fn end(&mut self, cpu: usize, intid: u32) {
-        self.cpus[cpu].guest_end(intid);
+        self.cpus[cpu].cpu().guest_end(intid);
         self.run(cpu);
     }
 
@@ -209,7 +236,7 @@ impl Bench {
         while let Some(intid) = self.acknowledge(cpu) {
             taken.push(intid);
             assert!(taken.len() < 2000, "interrupts without end: {taken:?}");
-            self.cpus[cpu].lower(intid);
+            self.cpus[cpu].cpu().lower(intid);
             self.end(cpu, intid);
         }
         taken
@@ -217,7 +244,7 @@ impl Bench {
 
     /// What a driver does at boot: all that the cell has enabled, at priority 0xa0.
     pub(super) fn enable_all(&mut self, cpu: usize) {
-        self.dist(cpu, 0, Some(2));
+        self.switch(cpu, true);
         for word in 1..8 {
             self.dist(cpu, 0x100 + 4 * word, Some(0xffff_ffff));
         }
@@ -237,10 +264,10 @@ impl Bench {
     }
 
     pub(super) fn edge(&mut self, cpu: usize, intid: u32) {
-        self.cpus[cpu].hw().irq(cpu, intid).unwrap().edge = true;
+        self.cpus[cpu].cpu().hw().irq(cpu, intid).unwrap().edge = true;
     }
 
     pub(super) fn no_faults(&self) {
-        assert_eq!(self.cpus[0].hw().faults, [] as [String; 0]);
+        assert_eq!(self.cpus[0].cpu().hw().faults, [] as [String; 0]);
     }
 }

@@ -59,7 +59,7 @@ fn run(subject: &Subject, under: Under) -> Result<Option<Run>, BenchError> {
     let (boot, name) = match under {
         Under::Nothing => {
             let (kernel, initrd) = (kernel.join("Image"), kernel.join("initrd.cpio"));
-            (Boot { kernel, initrd, append: Some(BOOTARGS.into()) }, "linux")
+            (Boot { append: Some(BOOTARGS.into()), ..Boot::new(kernel, initrd) }, "linux")
         }
         Under::Bulkhead(mode) => {
             let (source, archive) = (folder.path().join("linux.dts"), folder.path().join("linux.cells"));
@@ -72,7 +72,7 @@ fn run(subject: &Subject, under: Under) -> Result<Option<Run>, BenchError> {
                 }
             };
             write(&archive, &packed)?;
-            (Boot { kernel: subject.image.clone(), initrd: archive, append: None }, "linux=1")
+            (Boot::new(subject.image.clone(), archive), "linux=1")
         }
     };
     let machine = Machine {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// A board whose loader is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum BootBoard {
-    /// Raspberry Pi 4: the firmware's config.txt.
+    /// Raspberry Pi 4: the firmware's config.txt, and a script for U-Boot.
     Rpi4,
     /// i.MX 8M Plus EVK: a script for U-Boot.
     Imx8mp,
@@ -53,7 +53,20 @@ Beside these files the partition (FAT32) needs two of the firmware's, which are 
 They are in the folder boot of https://github.com/raspberrypi/firmware, and on every card with Raspberry Pi OS.
 ";
 
-const SCRIPT: &str = "\
+/// The firmware's tree is the one to boot with: it has the memory in it, and what config.txt changes. Where it lies, the archive may be
+/// loaded over it.
+const RPI4_SCRIPT: &str = "\
+# Written by `bulkhead pack --board rpi4`, for U-Boot in the kernel's place. The addresses are those of config.txt.
+fdt addr ${fdt_addr}
+fdt move ${fdt_addr} 0x04000000 0x40000
+setenv fdt_high 0xffffffffffffffff
+setenv initrd_high 0xffffffffffffffff
+load ${devtype} ${devnum}:${distro_bootpart} 0x200000 ${prefix}bulkhead.bin
+load ${devtype} ${devnum}:${distro_bootpart} 0x08000000 ${prefix}cells.img
+booti 0x200000 0x08000000:${filesize} 0x04000000
+";
+
+const IMX8MP_SCRIPT: &str = "\
 # Written by `bulkhead pack --board imx8mp`. U-Boot's distro boot runs boot.scr; by hand, type these lines.
 # The tree and the archive stay where they are loaded.
 setenv fdt_high 0xffffffffffffffff
@@ -74,18 +87,19 @@ pub fn write(board: BootBoard, folder: &Path, parts: Parts<'_>) -> Result<(), Bo
     };
     let (image, tree) = (read(parts.image)?, read(parts.tree)?);
     let mut files: Vec<(&str, &[u8])> = vec![("bulkhead.bin", &image), ("cells.img", parts.archive)];
-    let script = script(SCRIPT);
+    let source = match board {
+        BootBoard::Rpi4 => RPI4_SCRIPT,
+        BootBoard::Imx8mp => IMX8MP_SCRIPT,
+    };
+    let script = script(source);
+    files.extend([("boot.cmd", source.as_bytes()), ("boot.scr", &script)]);
     match board {
         BootBoard::Rpi4 => files.extend([
             ("bcm2711-rpi-4-b.dtb", &tree[..]),
             ("config.txt", CONFIG.as_bytes()),
             ("FIRMWARE.txt", BLOBS.as_bytes()),
         ]),
-        BootBoard::Imx8mp => files.extend([
-            ("imx8mp-evk.dtb", &tree[..]),
-            ("boot.cmd", SCRIPT.as_bytes()),
-            ("boot.scr", &script[..]),
-        ]),
+        BootBoard::Imx8mp => files.push(("imx8mp-evk.dtb", &tree)),
     }
     fs::create_dir_all(folder).map_err(|source| BootFileError {
         path: folder.into(),

@@ -3,6 +3,7 @@
 use bulkhead::boot::{BootError, CellError};
 use bulkhead::hardware::Hardware;
 use bulkhead::plan::{Checked, Plan};
+use bulkhead::refusal::code;
 use bulkhead::tree::{Blob, Token, Tree};
 
 /// Boards whose firmware fills in /memory, and the fewest bytes from address 0 on that any model gets: on a Raspberry
@@ -59,4 +60,16 @@ pub fn left_out(hardware: &Hardware, plan: &Plan<Checked>) -> Vec<BootError> {
     cells
         .map(|cell| BootError::Cell { cell: cell.name.clone(), error: CellError::NoVirtualInterface })
         .collect()
+}
+
+/// Which CPUs have an erratum by which a guest can stop them: their names do not tell the revision, which boot reads. QEMU's have none.
+pub fn deadlock(hardware: &Hardware, tree: &Tree<'_>) -> Option<String> {
+    const NAMES: [&str; 2] = ["arm,cortex-a57", "arm,cortex-a77"];
+    let nodes = hardware.cpus.iter().map(|cpu| tree.node(cpu.node));
+    let first = nodes.into_iter().find(|node| NAMES.iter().any(|name| node.is_compatible(name)))?;
+    Some(format!(
+        "{}: {} may be of a revision that a guest can stop, and the machine with it: let all cells be trusted",
+        code::CPU_DEADLOCK,
+        first.path()
+    ))
 }

@@ -30,6 +30,14 @@ impl Emulated {
         Some(target.join("debian/dtbs").join(name))
     }
 
+    /// Debian's U-Boot for it, below the repository's `target`: the Raspberry Pi's, else `virt`'s.
+    pub fn u_boot(self, target: &Path) -> PathBuf {
+        target.join(match self {
+            Self::RaspberryPi4 => "debian/u-boot-rpi/usr/lib/u-boot/rpi_arm64/u-boot.bin",
+            _ => "debian/u-boot-qemu/usr/lib/u-boot/qemu_arm64/u-boot.bin",
+        })
+    }
+
     /// QEMU's name of it; for `virt` there is more to say.
     pub(super) fn machine(self) -> Option<&'static str> {
         Some(match self {

@@ -34,7 +34,7 @@ pub fn live(machine: &Machine, boot: &Boot, others: &[&str]) -> Result<ExitStatu
         });
     }
     args.extend(disk_arguments(&machine.disk, folder.path())?);
-    args.extend(boot_arguments(boot));
+    args.extend(boot_arguments(machine.board, boot));
     command(&args)
         .status()
         .map_err(io_error("qemu-system-aarch64 does not start: scripts/setup installs what is needed"))

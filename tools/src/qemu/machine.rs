@@ -103,6 +103,7 @@ impl Machine {
             "-m".into(),
             self.memory.to_string(),
         ]);
+        args.extend(self.tree.iter().flat_map(|tree| ["-dtb".into(), tree.display().to_string()]));
         if self.icount {
             args.extend(["-icount".into(), "shift=0,sleep=off".into()]);
             args.extend(["-rtc".into(), "base=2026-01-01T00:00:00,clock=vm".into()]);

@@ -11,4 +11,4 @@ pub use boards::Emulated;
 pub use console::{Console, Lost};
 pub use live::live;
 pub use machine::{Disk, Machine};
-pub use process::{Boot, Qemu, QemuError, Scratch, board_tree, command};
+pub use process::{Boot, Loader, Qemu, QemuError, Scratch, board_tree, command};

@@ -19,6 +19,33 @@ pub struct Boot {
     pub initrd: PathBuf,
     /// Linux's command line, when it runs without the hypervisor.
     pub append: Option<String>,
+    /// Who brings it into memory.
+    pub loader: Loader,
+}
+
+impl Boot {
+    /// The hypervisor and an archive, by QEMU's own loader.
+    pub fn new(kernel: impl Into<PathBuf>, archive: impl Into<PathBuf>) -> Self {
+        Self { kernel: kernel.into(), initrd: archive.into(), append: None, loader: Loader::Qemu }
+    }
+}
+
+/// What brings the kernel into memory and enters it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Loader {
+    /// QEMU.
+    #[default]
+    Qemu,
+    /// Firmware in `virt`'s flash, which gets kernel and archive from QEMU by fw_cfg.
+    FwCfg(PathBuf),
+    /// U-Boot, with a FAT partition that holds a folder's files; kernel and archive are among them. On `virt` U-Boot is in flash and
+    /// the partition on a virtio disk; on another board U-Boot is in the kernel's place and the partition on an SD card.
+    Card {
+        /// U-Boot.
+        firmware: PathBuf,
+        /// The files.
+        folder: PathBuf,
+    },
 }
 
 /// Why a run went wrong.
@@ -109,7 +136,7 @@ impl Qemu {
             listeners.push((listener, *name));
         }
         args.extend(disk_arguments(&machine.disk, folder.path())?);
-        args.extend(boot_arguments(boot));
+        args.extend(boot_arguments(machine.board, boot));
 
         let log = folder.path().join("qemu.log");
         let errors = fs::File::create(&log).map_err(io_error("no log file"))?;
@@ -202,9 +229,33 @@ pub fn command(args: &[String]) -> Command {
 }
 
 /// The arguments that name what is booted.
-pub(super) fn boot_arguments(boot: &Boot) -> Vec<String> {
+pub(super) fn boot_arguments(board: Emulated, boot: &Boot) -> Vec<String> {
+    let kernel = |kernel: &Path| ["-kernel".into(), kernel.display().to_string()];
+    let flash = |firmware: &Path| ["-bios".into(), firmware.display().to_string()];
     let mut args: Vec<String> = Vec::new();
-    args.extend(["-kernel".into(), boot.kernel.display().to_string()]);
+    match &boot.loader {
+        Loader::Qemu => args.extend(kernel(&boot.kernel)),
+        Loader::FwCfg(firmware) => args.extend(flash(firmware).into_iter().chain(kernel(&boot.kernel))),
+        Loader::Card { firmware, folder } => {
+            // An SD card's size is a power of two, and that of QEMU's partition is not: of its 504 MiB, these hold the files.
+            let card = format!(
+                "driver=raw,size={},file.driver=vvfat,file.rw=on,file.dir={}",
+                256 << 20,
+                folder.display()
+            );
+            if board == Emulated::Virt {
+                args.extend(flash(firmware));
+                // Else there are no GPIOs where there is firmware, and the card's tree was made without.
+                args.extend(["-M".into(), "acpi=off".into()]);
+                args.extend(["-drive".into(), format!("if=none,id=card,{card}")]);
+                args.extend(["-device".into(), "virtio-blk-pci,drive=card,romfile=".into()]);
+            } else {
+                args.extend(kernel(firmware));
+                args.extend(["-drive".into(), format!("if=sd,{card}")]);
+            }
+            return args;
+        }
+    }
     args.extend(["-initrd".into(), boot.initrd.display().to_string()]);
     if let Some(append) = &boot.append {
         args.extend(["-append".into(), append.clone()]);

@@ -6,11 +6,11 @@ use bulkhead_cli::qemu::{Disk, Emulated, Machine};
 
 use crate::list::{cells, see};
 use crate::scenario::Boots::Cells;
-use crate::scenario::Step::{Prompt, Seconds, Type};
+use crate::scenario::Step::{Off, Prompt, Seconds, Type};
 use crate::scenario::{Scenario, Step};
 
 /// A board with this many CPUs and its memory.
-fn machine(board: Emulated, smp: u32, memory: &'static str) -> Machine {
+pub fn machine(board: Emulated, smp: u32, memory: &'static str) -> Machine {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     Machine {
         board,
@@ -23,7 +23,7 @@ fn machine(board: Emulated, smp: u32, memory: &'static str) -> Machine {
 }
 
 /// Linux with all but the last CPU, the control cell on that one, both on the hypervisor's console.
-fn demo(cpus: u32, bootargs: &str, each: &str) -> String {
+pub fn demo(cpus: u32, bootargs: &str, each: &str) -> String {
     let linux = format!(
         "    linux {{ root; kernel = \"linux/Image\"; initrd = \"linux/initrd.cpio\"; bootargs = \"{bootargs}\"; \
          unprotected-dma = \"accept\"; {each} }};\n"
@@ -36,7 +36,7 @@ fn demo(cpus: u32, bootargs: &str, each: &str) -> String {
 }
 
 /// What `bulkhead run --check` wants.
-fn check(cpus: u32) -> Vec<Step> {
+pub fn check(cpus: u32) -> Vec<Step> {
     vec![
         see("linux", format!("bulkhead: linux up, {cpus} cpus")),
         Prompt("linux"),
@@ -86,6 +86,8 @@ fn lacking() -> Vec<Scenario> {
     no_cpu.extend(linux_runs(3));
     let mut no_start = vec![see("linux", "BH0514")];
     no_start.extend(linux_runs(1));
+    // No other cell ever ran, so the machine goes off with this one: by the power manager, for there is no PSCI.
+    no_start.extend([Type("linux", "poweroff -f"), Off]);
     let no_gicv = vec![see("linux", "BH0520: cell `linux`"), Seconds("control", 5)];
     vec![
         without("board_raspi4b_where_a_cpu_never_comes", "cpu", one.clone(), no_cpu),

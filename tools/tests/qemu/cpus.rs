@@ -44,6 +44,8 @@ impl Combination {
                 }
             }
         }
+        // Five CPUs with all eight, and three of Armv8.0, which has no FEAT_VHE, with four each.
+        assert_eq!(all.len(), 5 * 8 + 3 * 4, "the matrix is not whole");
         all
     }
 
@@ -157,10 +159,12 @@ pub fn with_vhe(text: &str, vhe: bool) -> String {
 }
 
 /// What says the same with VHE and without, on three CPUs that have it. Names of scenarios on a Cortex-A57.
-const SAME: [&str; 6] = [
+const SAME: [&str; 8] = [
     "restart_500_times",
     "hostile_two_vcpus",
+    "hostile_two_vcpus_direct",
     "hostile_lives",
+    "hostile_lives_direct",
     "probe_2_vcpus",
     "direct_probe",
     "watchdog_ends_whoever_falls_silent",

@@ -35,6 +35,7 @@ const ROWS: &[Row] = &[
     ("probe_4_vcpus",        "gicv2_direct_probe_4_vcpus",      A53, SOAK, &["probe"]),
     ("two_probes",           "gicv2_two_probes",                A57, SOAK, &[]),
     ("two_probes",           "gicv2_two_probes_one_direct",     A57, SOAK, &["other"]),
+    ("two_probes",           "gicv2_two_probes_direct",         A57, SOAK, &["probe", "other"]),
     ("probe_beside_el3",     "gicv2_probe_beside_el3",          A57, SOAK, &[]),
     ("probe_beside_el3",     "gicv2_direct_probe_beside_el3",   A57, SOAK, &["probe"]),
     ("restart_500_times",    "gicv2_restart_500_times",         A57, SOAK, &[]),

@@ -293,7 +293,7 @@ pub fn scenarios() -> Vec<Scenario> {
             )
         },
     ];
-    all.extend(crate::screen::scenarios());
+    all.extend(crate::screen::scenarios().into_iter().chain(crate::typing::scenarios()));
     all.extend([
         demo_on("linux_6_1", Machine::DEMO, "linux-6.1-cloud", "6.1."),
         demo_on("linux_6_12_rt", Machine::DEMO, "linux-6.12-rt", "6.12"),
@@ -329,7 +329,7 @@ pub fn scenarios() -> Vec<Scenario> {
     let gicv2 = crate::gicv2::scenarios(&all);
     all.extend(direct.into_iter().chain(gicv2));
     let cpus = crate::cpus::scenarios(&all);
-    all.extend(cpus.into_iter().chain(crate::boards::scenarios()));
+    all.extend(cpus.into_iter().chain(crate::boards::scenarios()).chain(crate::loaders::scenarios()));
     for scenario in &mut all {
         scenario.steps.push(NotSeen("Unhandled exception"));
     }

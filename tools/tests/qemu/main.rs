@@ -2,8 +2,9 @@
 //! told of its mistakes with what a CPU tells; [`screen`] has many consoles on one UART, [`chatter`] checks a flood; [`restart`] is
 //! about lives; [`dma`] ends lives in the middle of DMA; [`watchdog`] is about cells that fall silent; [`plans`] compares what the
 //! desk decides with what the image does; [`neighbour`] counts what EL2 executes for a victim; [`exits`] how often a direct cell
-//! comes there; [`direct`] has more of those; [`gicv2`] has them on a GICv2; [`cpus`] has every CPU; [`dmesg`] compares Linux's complaints with those it has without a hypervisor.
-//! [`levers`] does to EL2 what no guest can. [`running`] is QEMU where its log is what counts.
+//! comes there; [`direct`] has more of those; [`gicv2`] has them on a GICv2; [`cpus`] has every CPU; [`dmesg`] compares Linux's
+//! complaints with those it has without a hypervisor. [`loaders`] has what brings it into memory; [`levers`] does to EL2 what no
+//! guest can, [`typing`] types where only an interrupt tells. [`running`] is QEMU where its log is what counts.
 //!
 //! Wants what `scripts/build` makes. `--ignored` runs what takes long.
 
@@ -19,12 +20,14 @@ mod gicv2;
 mod hostile;
 mod levers;
 mod list;
+mod loaders;
 mod neighbour;
 mod plans;
 mod restart;
 mod running;
 mod scenario;
 mod screen;
+mod typing;
 mod watchdog;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,8 +82,9 @@ fn main() {
         trial(&times, "a_failure_of_el2_stops_all_cells", || levers::all_stops().map_err(Into::into)),
         trial(&times, "an_serror_comes_to_the_guest", || levers::virtual_serror().map_err(Into::into)),
     ];
+    let sbsa = trial(&times, "typed_sbsa", || typing::sbsa().map_err(Into::into)).with_ignored_flag(true);
     let trials =
-        [desk, neighbour].into_iter().chain(exits).chain(levers).chain(trials).chain(plans).collect();
+        [desk, neighbour, sbsa].into_iter().chain(exits).chain(levers).chain(trials).chain(plans).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
     times.sort_unstable_by(|one, other| other.cmp(one));

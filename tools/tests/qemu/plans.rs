@@ -85,7 +85,7 @@ fn compare(seed: u64, board: &Board, machine: &Machine) -> Result<(), String> {
     let archive = path.with_extension("cells");
     let packed = pack::pack(&path, &target("images")?).map_err(|error| said(&error))?;
     fs::write(&archive, packed).map_err(|error| said(&error))?;
-    let boot = qemu::Boot { kernel: target("bulkhead.bin")?, initrd: archive, append: None };
+    let boot = qemu::Boot::new(target("bulkhead.bin")?, archive);
     let mut qemu = Qemu::start(machine, &boot, &["board", "second"], LIMIT).map_err(|error| said(&error))?;
     let Some(console) = qemu.consoles.first_mut() else { return Err(said(&"there is no console")) };
     let lines = console.between("plan begins", "plan ends").map_err(|error| said(&error))?;

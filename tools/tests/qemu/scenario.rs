@@ -10,6 +10,7 @@ use bulkhead_cli::demo::{self, DemoError, Second};
 use bulkhead_cli::qemu::{Boot, Console, Machine, Qemu, QemuError};
 use bulkhead_cli::{pack, plan};
 
+use crate::loaders::By;
 use crate::{answers, chatter, dmesg, restart};
 
 /// A scenario.
@@ -32,6 +33,8 @@ pub struct Scenario {
 pub enum Boots {
     /// Bulkhead, with this description.
     Cells(String),
+    /// The same, brought by a loader.
+    Loaded(By, String),
     /// Linux by itself: a kernel of target/images and a command line.
     Native(&'static str, String),
     /// A bare-metal guest by itself, at EL1: a file of target/images and a command line.
@@ -59,6 +62,8 @@ pub enum Step {
     Order(&'static str, &'static str),
     /// This comes on the serial line, behind what an earlier such step saw.
     Raw(&'static str, &'static str),
+    /// Nothing comes on the serial line for half a second.
+    Silence(&'static str),
     /// So many lines of a chatter come, each following the one before, none with a wrong byte.
     Chatter(&'static str, usize),
     /// So many lines of the control cell, or of the victim, come, each in time, each following the last one seen here.
@@ -77,7 +82,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 const LONG_LIMIT: Duration = Duration::from_secs(3600);
 
 /// The repository.
-fn top() -> PathBuf {
+pub fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
@@ -98,7 +103,7 @@ pub fn source(name: &str, text: &str) -> Result<PathBuf, String> {
 }
 
 /// A file under target/qemu.
-fn made(name: &str, content: &[u8]) -> Result<PathBuf, String> {
+pub fn made(name: &str, content: &[u8]) -> Result<PathBuf, String> {
     let folder = top().join("target/qemu");
     let path = folder.join(name);
     let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, content));
@@ -109,17 +114,17 @@ impl Boots {
     /// The files; `name` is that of what is written under target/qemu.
     pub fn boot(&self, name: &str) -> Result<Boot, String> {
         match self {
-            Self::Native(kernel, append) => Ok(Boot {
-                kernel: target(&format!("images/{kernel}/Image"))?,
-                initrd: target(&format!("images/{kernel}/initrd.cpio"))?,
-                append: Some(append.clone()),
-            }),
+            Self::Native(kernel, append) => {
+                let kernel = target(&format!("images/{kernel}"))?;
+                let boot = Boot::new(kernel.join("Image"), kernel.join("initrd.cpio"));
+                Ok(Boot { append: Some(append.clone()), ..boot })
+            }
             Self::Guest(guest, append) => {
                 let elf = target(&format!("images/{guest}"))?;
                 let kernel = made(&format!("{name}.Image"), &answers::flat(&elf)?)?;
-                Ok(Boot { kernel, initrd: elf, append: Some(append.clone()) })
+                Ok(Boot { append: Some(append.clone()), ..Boot::new(kernel, elf) })
             }
-            Self::Cells(text) => {
+            Self::Cells(text) | Self::Loaded(_, text) => {
                 // Another image: that of a mutant (scripts/mutants).
                 let kernel = std::env::var_os("BULKHEAD_IMAGE").map(PathBuf::from);
                 let kernel = kernel.map_or_else(|| target("bulkhead.bin"), Ok)?;
@@ -127,7 +132,7 @@ impl Boots {
                 let archive = source.with_extension("cells");
                 let packed = pack::pack(&source, &target("images")?).map_err(|error| error.to_string())?;
                 fs::write(&archive, packed).map_err(|error| error.to_string())?;
-                Ok(Boot { kernel, initrd: archive, append: None })
+                Ok(Boot::new(kernel, archive))
             }
         }
     }
@@ -136,7 +141,7 @@ impl Boots {
 impl Scenario {
     /// Holds its description against the tree that QEMU gives its machine.
     pub fn check_at_the_desk(&self) -> Result<(), String> {
-        let Boots::Cells(text) = &self.boots else { return Ok(()) };
+        let (Boots::Cells(text) | Boots::Loaded(_, text)) = &self.boots else { return Ok(()) };
         let source = source(self.name, text)?;
         plan::check(&source, &Board::Virt(self.machine.clone()), &target("images")?)
             .map(|_| ())
@@ -145,7 +150,10 @@ impl Scenario {
 
     /// Runs it; what the consoles showed is kept under target/qemu.
     pub fn run(&self) -> Result<(), String> {
-        let boot = self.boots.boot(self.name)?;
+        let mut boot = self.boots.boot(self.name)?;
+        if let Boots::Loaded(by, _) = self.boots {
+            boot.loader = by.loader(self.name, &self.machine, &boot)?;
+        }
         let limit = if self.long { LONG_LIMIT } else { LIMIT };
         let mut qemu =
             Qemu::start(&self.machine, &boot, &self.consoles, limit).map_err(|error| error.to_string())?;
@@ -172,6 +180,14 @@ impl Scenario {
             Step::Keys(name, text) => self.console(qemu, name)?.send(text)?,
             Step::Order(name, text) => self.console(qemu, name)?.order(text)?,
             Step::Raw(name, text) => self.console(qemu, name)?.expect_raw(text.as_bytes())?,
+            Step::Silence(name) => {
+                let console = self.console(qemu, name)?;
+                let mut before = None;
+                while before != Some(console.raw().len()) {
+                    before = Some(console.raw().len());
+                    std::thread::sleep(Duration::from_millis(500));
+                }
+            }
             Step::Chatter(name, count) => chatter::follow(self.console(qemu, name)?, *count)?,
             Step::NotSeen(text) => {
                 for console in &qemu.consoles {

@@ -1,74 +1,31 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::ports::Exit;
-use crate::vcpu::{Frame, skip};
+use crate::fake::{Board, Fake};
+use crate::vcpu::skip;
 use proptest::prelude::*;
 
-/// EL1's registers, and which features the CPU has.
-#[derive(Default)]
-struct Regs {
-    pc: u64,
-    pstate: u64,
-    el1: BTreeMap<u8, u64>,
+/// Which features the CPU has.
+#[derive(Clone, Copy, Default)]
+struct Features {
     pan: bool,
     ssbs: bool,
     mte: bool,
     nmi: bool,
 }
 
-impl El1 for Regs {
-    fn el1(&self, reg: El1Reg) -> u64 {
-        self.el1.get(&(reg as u8)).copied().unwrap_or(0)
-    }
-    fn set_el1(&mut self, reg: El1Reg, value: u64) {
-        self.el1.insert(reg as u8, value);
-    }
-    fn raise_virtual_serror(&mut self) {}
-    fn reset_vcpu(&mut self, _: &crate::vcpu::VcpuReset) {}
-    fn start_vcpu(&mut self, _: u64) {}
-    fn id_register(&self, crm: u8, op2: u8) -> u64 {
-        let field = |has: bool, value: u64, bit: u32| if has { value << bit } else { 0 };
-        match (crm, op2) {
-            (7, 1) => field(self.pan, 2, 20),
-            (4, 1) => field(self.ssbs, 2, 4) | field(self.mte, 3, 8) | field(self.nmi, 1, 36),
-            _ => 0,
-        }
-    }
-}
-
 /// FAR_EL2.
 const FAR: u64 = 0x0900_0018;
 
-impl World for Regs {
-    fn halt_if_stopped(&self) {}
-    fn enter(&mut self, _: &mut Frame) -> Exit {
-        Exit::Sync
-    }
-    fn pc(&self) -> u64 {
-        self.pc
-    }
-    fn set_pc(&mut self, pc: u64) {
-        self.pc = pc;
-    }
-    fn pstate(&self) -> u64 {
-        self.pstate
-    }
-    fn set_pstate(&mut self, pstate: u64) {
-        self.pstate = pstate;
-    }
-    fn esr(&self) -> u64 {
-        0
-    }
-    fn far(&self) -> u64 {
-        FAR
-    }
-    fn hpfar(&self) -> u64 {
-        0
-    }
-    fn is_false_report(&self) -> bool {
-        false
-    }
+/// A CPU with these.
+fn cpu(features: Features) -> Fake {
+    let Features { pan, ssbs, mte, nmi } = features;
+    let field = |has: bool, value: u64, bit: u32| if has { value << bit } else { 0 };
+    let pfr1 = field(ssbs, 2, 4) | field(mte, 3, 8) | field(nmi, 1, 36);
+    let mut cpu = Fake::new(&Board::new(1, 0), 0);
+    cpu.ids.extend([((7, 1), field(pan, 2, 20)), ((4, 1), pfr1)]);
+    cpu.far = FAR;
+    cpu
 }
 
 const SPAN: u64 = 1 << 23;
@@ -76,7 +33,8 @@ const EL0T: u64 = 0;
 const EL0_A32: u64 = 0x10;
 const ELR: u64 = 0x4008_0004;
 
-fn taken_by(mut regs: Regs, spsr: u64, sctlr: u64, fault: GuestFault) -> Regs {
+fn taken_by(features: Features, spsr: u64, sctlr: u64, fault: GuestFault) -> Fake {
+    let mut regs = cpu(features);
     for (reg, value) in [
         (El1Reg::Vbar, 0xffff_8000_0001_0801),
         (El1Reg::Sctlr, sctlr),
@@ -90,8 +48,8 @@ fn taken_by(mut regs: Regs, spsr: u64, sctlr: u64, fault: GuestFault) -> Regs {
     regs
 }
 
-fn taken(spsr: u64, sctlr: u64, fault: GuestFault) -> Regs {
-    taken_by(Regs { pan: true, ssbs: true, ..Regs::default() }, spsr, sctlr, fault)
+fn taken(spsr: u64, sctlr: u64, fault: GuestFault) -> Fake {
+    taken_by(Features { pan: true, ssbs: true, ..Features::default() }, spsr, sctlr, fault)
 }
 
 fn data(status: u8, write: bool) -> GuestFault {
@@ -151,7 +109,7 @@ fn the_new_state_is_el1h_masked_with_pan_and_ssbs_as_sctlr_says() {
 #[test]
 fn a_cpu_with_tags_or_nmi_shows_them_in_the_new_state() {
     let after = |mte, nmi, sctlr| {
-        taken_by(Regs { mte, nmi, ..Regs::default() }, 5, sctlr, GuestFault::UNDEFINED).pstate
+        taken_by(Features { mte, nmi, ..Features::default() }, 5, sctlr, GuestFault::UNDEFINED).pstate
     };
     assert_eq!(after(false, false, 0), 0x3c5, "no PAN either");
     assert_eq!(after(true, false, 0), 1 << 25 | 0x3c5);
@@ -161,7 +119,7 @@ fn a_cpu_with_tags_or_nmi_shows_them_in_the_new_state() {
 
 #[test]
 fn a_vector_base_at_the_top_wraps_as_addresses_do() {
-    let mut regs = Regs::default();
+    let mut regs = cpu(Features::default());
     regs.set_el1(El1Reg::Vbar, u64::MAX);
     inject(&mut regs, GuestFault::UNDEFINED);
     assert_eq!(regs.pc, 0xffff_ffff_ffff_fc00);
@@ -169,7 +127,8 @@ fn a_vector_base_at_the_top_wraps_as_addresses_do() {
 
 #[test]
 fn an_instruction_that_was_emulated_has_been_stepped_and_was_no_branch() {
-    let mut regs = Regs { pc: 0x4000_0000, pstate: 0xf << 28 | 1 << 21 | 3 << 10 | 5, ..Regs::default() };
+    let mut regs = cpu(Features::default());
+    (regs.pc, regs.pstate) = (0x4000_0000, 0xf << 28 | 1 << 21 | 3 << 10 | 5);
     skip(&mut regs);
     assert_eq!((regs.pc, regs.pstate), (0x4000_0004, 0xf << 28 | 5));
 }
@@ -207,7 +166,7 @@ fn spsr(fields: &Fields) -> u64 {
 }
 
 /// AArch64.TakeException(EL1, ..), Arm ARM shared/exceptions/takeexception, of what a guest can see; its vector offset and PSTATE.
-fn take_exception(cpu: &Regs, old: u64, sctlr: u64) -> (u64, Fields) {
+fn take_exception(cpu: Features, old: u64, sctlr: u64) -> (u64, Fields) {
     let mut pstate = fields(old);
     let from_aarch32 = pstate["nRW"] == 1;
     let offset = if from_aarch32 {
@@ -247,7 +206,7 @@ proptest! {
     ) {
         let old = random & 0xffff_ffc0 | mode;
         let [pan, ssbs, mte, nmi] = features;
-        let regs = || Regs { pan, ssbs, mte, nmi, ..Regs::default() };
+        let has = Features { pan, ssbs, mte, nmi };
         let fault = match kind {
             0 => GuestFault::UNDEFINED,
             1 if maintenance => GuestFault::new().with_status(status).with_access(Access::Maintenance),
@@ -257,8 +216,8 @@ proptest! {
         // A status of 0 (address size, level 0) is never told of a fetch: it stands for an undefined instruction.
         prop_assume!(kind != 2 || status != 0);
         let write = write || maintenance;
-        let (offset, expected) = take_exception(&regs(), old, sctlr);
-        let regs = taken_by(regs(), old, sctlr, fault);
+        let (offset, expected) = take_exception(has, old, sctlr);
+        let regs = taken_by(has, old, sctlr, fault);
         prop_assert_eq!(regs.pstate, spsr(&expected));
         prop_assert_eq!(regs.pc, 0xffff_8000_0001_0800 + offset);
         prop_assert_eq!((regs.el1(El1Reg::Elr), regs.el1(El1Reg::Spsr)), (ELR, old));

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::bench::{Bench, cases};
-use crate::ports::Width;
-use crate::vgic::fake::{FakeGic, FakeIrq};
+use crate::ports::{GicVersion, Width};
+use crate::vgic::fake::{FakeCpu, FakeGic, FakeIrq, FakePorts, FakeV2};
 use crate::vgic::lr::{Lr, State};
 
 /// All of the hardware that is not cell 0's (CPUs 0 and 1).
-fn foreign(bench: &Bench, kick: usize) -> (Vec<FakeIrq>, Vec<Vec<FakeIrq>>, u32) {
-    let hw = bench.cpus[0].hw();
+fn foreign<G: FakePorts>(bench: &Bench<G>, kick: usize) -> (Vec<FakeIrq>, Vec<Vec<FakeIrq>>, u32) {
+    let hw = bench.cpus[0].cpu().hw();
     let own = |id: usize| (32..48).contains(&id) || (64..80).contains(&id);
     let spis = hw.spis.iter().enumerate().filter(|(id, _)| !own(*id)).map(|(_, irq)| irq.clone()).collect();
     let private =
@@ -59,35 +59,32 @@ fn op() -> impl Strategy<Value = (usize, Op)> {
 }
 
 /// Any accesses of cell 0's two vCPUs, with firmware's SGI 15 or without.
-fn run_wild(lrs: usize, secure: bool, ops: Vec<(usize, Op)>) {
-    let mut gic = FakeGic::new(4, lrs);
-    if secure {
-        gic = gic.with_secure_side();
-        gic.secure = 0x8000;
-    }
-    let mut bench = Bench::new(gic, &[2, 2]);
+fn run_wild<G: FakePorts>(gic: FakeGic, ops: &[(usize, Op)]) {
+    let mut bench = Bench::<G>::over(gic, &[2, 2]);
     bench.enable_all(2);
     bench.enable_private(3);
     let kick = bench.shared.sgi.kick.intid() as usize;
     let before = foreign(&bench, kick);
     let mut running = [vec![], vec![]];
-    for (cpu, op) in ops {
+    for (cpu, op) in ops.iter().cloned() {
         match op {
             // The bus lets nothing through that is not aligned.
             Op::Distributor(at, value, width) => {
                 let at = at & !(width.bytes() - 1);
                 let _ = bench.access(cpu, false, at, width, value);
             }
+            // A GICv2 has none, and its CPU interface does not trap.
+            Op::Redistributor(..) if G::VERSION == GicVersion::V2 => {}
             Op::Redistributor(at, value, width) => {
                 let at = at & !(width.bytes() - 1);
                 let _ = bench.access(cpu, true, at, width, value);
             }
             Op::Sgi(value) => bench.send(cpu, value),
-            Op::Raise(intid) => bench.cpus[cpu].raise(intid),
+            Op::Raise(intid) => bench.cpus[cpu].cpu().raise(intid),
             Op::Acknowledge => running[cpu].extend(bench.acknowledge(cpu)),
             Op::End => {
                 if let Some(intid) = running[cpu].pop() {
-                    bench.cpus[cpu].guest_end(intid);
+                    bench.cpus[cpu].cpu().guest_end(intid);
                 }
             }
             Op::Run => bench.run(cpu),
@@ -121,8 +118,8 @@ impl Due {
 }
 
 /// No SPI is in list registers of two CPUs.
-fn spis_are_in_one_place(bench: &Bench) {
-    let hw = bench.cpus[0].hw();
+fn spis_are_in_one_place<G: FakePorts>(bench: &Bench<G>) {
+    let hw = bench.cpus[0].cpu().hw();
     let lrs = hw.cpus.iter().flat_map(|cpu| &cpu.lrs).map(|lr| Lr::from(*lr));
     let mut spis: Vec<_> =
         lrs.filter(|lr| lr.state() != State::Invalid && lr.vintid() >= 32).map(|lr| lr.vintid()).collect();
@@ -133,24 +130,29 @@ fn spis_are_in_one_place(bench: &Bench) {
 }
 
 /// Three vCPUs that raise, send, route, disable and enable across each other.
-fn run_busy(lrs: usize, ops: Vec<(usize, u32, u64, u32)>) {
-    let mut bench = Bench::new(FakeGic::new(3, lrs), &[3]);
+fn run_busy<G: FakePorts>(gic: FakeGic, ops: &[(usize, u32, u64, u32)]) {
+    let mut bench = Bench::<G>::over(gic, &[3]);
     (32..48).for_each(|id| bench.edge(0, id));
     bench.enable_all(0);
     (1..3).for_each(|cpu| bench.enable_private(cpu));
     let mut due = Due::default();
     let mut running = [vec![], vec![], vec![]];
-    for (cpu, what, number, spi) in ops {
+    for &(cpu, what, number, spi) in ops {
         let bit = 1 << (spi - 32);
         match what {
             0 | 1 => {
-                bench.cpus[cpu].raise(spi);
+                bench.cpus[cpu].cpu().raise(spi);
                 due.raise(cpu, spi);
             }
             2 => {
                 let to = (number % 3) as usize;
                 bench.send(cpu, number << 24 | 1 << to);
                 due.raise(to, number as u32);
+            }
+            // ITARGETSR names a set of CPUs, and here one.
+            3 if G::VERSION == GicVersion::V2 => {
+                let at = 0x800 + u64::from(spi);
+                bench.access(cpu, false, at, Width::Byte, Some(1 << (number % 3)));
             }
             3 => {
                 let at = 0x6000 + 8 * u64::from(spi);
@@ -195,13 +197,20 @@ proptest! {
     fn a_guest_reaches_nothing_that_is_not_its_own(
         lrs in 1usize..5, secure: bool, ops in prop::collection::vec(op(), 1..200)
     ) {
-        run_wild(lrs, secure, ops);
+        let mut gic = FakeGic::new(4, lrs);
+        if secure {
+            gic = gic.with_secure_side();
+            gic.secure = 0x8000;
+        }
+        run_wild::<FakeCpu>(gic, &ops);
+        run_wild::<FakeV2>(FakeGic::new(4, lrs), &ops);
     }
 
     #[test]
     fn nothing_is_lost_between_vcpus(
         lrs in 1usize..5, ops in prop::collection::vec((0usize..3, 0u32..8, 0u64..16, 32u32..48), 1..150)
     ) {
-        run_busy(lrs, ops);
+        run_busy::<FakeCpu>(FakeGic::new(3, lrs), &ops);
+        run_busy::<FakeV2>(FakeGic::new(3, lrs), &ops);
     }
 }

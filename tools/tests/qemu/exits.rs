@@ -28,9 +28,9 @@ struct Taken {
 
 /// The tests: for so many seconds no interrupt comes to EL2, and nothing at all where the guest waits by itself. Elsewhere its WFI does:
 /// nobody stops a CPU whose guest sleeps with every interrupt masked.
-pub fn none(seconds: u64) -> Result<(), String> {
-    let direct = count("interrupt-mode = \"direct\";", seconds)?;
-    let own = count("interrupt-mode = \"direct\"; wfi = \"own\";", seconds)?;
+pub fn none(gic: u32, seconds: u64) -> Result<(), String> {
+    let direct = count(gic, "interrupt-mode = \"direct\";", seconds)?;
+    let own = count(gic, "interrupt-mode = \"direct\"; wfi = \"own\";", seconds)?;
     println!("in {seconds} seconds: direct {direct:?}, with its own WFI {own:?}");
     let ticks = (seconds - 1) * 1000;
     let fine = direct.by_el2 == 0
@@ -41,15 +41,16 @@ pub fn none(seconds: u64) -> Result<(), String> {
     if fine { Ok(()) } else { Err(format!("direct {direct:?}, with its own WFI {own:?}")) }
 }
 
-fn count(mode: &str, seconds: u64) -> Result<Taken, String> {
+fn count(gic: u32, mode: &str, seconds: u64) -> Result<Taken, String> {
     let text = cells(&[
         "    hypervisor { console = \"none\"; };\n".into(),
         format!(
             "    control {{ cpus = <1>; memory = \"16M\"; image = \"control.elf\"; devices = \"serial1\"; {mode} }};\n"
         ),
     ]);
-    let boot = Cells(text).boot(if mode.contains("wfi") { "exits_own" } else { "exits_direct" })?;
-    let machine = Machine { smp: 1, its: false, disk: Disk::None, ..Machine::DEMO };
+    let boot =
+        Cells(text).boot(&format!("exits_{}_{gic}", if mode.contains("wfi") { "own" } else { "direct" }))?;
+    let machine = Machine { smp: 1, gic, its: false, disk: Disk::None, ..Machine::DEMO };
     let mut running = Running::start(&machine, &boot, &["-d", "int"], &[])?;
     let (console, log) = (running.console()?, running.log()?);
     let (send, seen) = mpsc::channel();

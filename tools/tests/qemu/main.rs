@@ -70,21 +70,32 @@ fn main() {
         plans("desk_and_image_decide_the_same_20_plans", 20),
         plans("desk_and_image_decide_the_same_200_plans", 200).with_ignored_flag(true),
     ];
-    let neighbour = trial(&times, "hostile_neighbour_costs_no_instruction", || {
-        neighbour::same_count().map_err(Into::into)
-    });
-    let exits = |name: &str, seconds| trial(&times, name, move || exits::none(seconds).map_err(Into::into));
+    let neighbour =
+        |name: &str, gic| trial(&times, name, move || neighbour::same_count(gic).map_err(Into::into));
+    let neighbour = [
+        neighbour("hostile_neighbour_costs_no_instruction", 3),
+        neighbour("hostile_neighbour_costs_no_instruction_gicv2", 2).with_ignored_flag(true),
+    ];
+    let exits =
+        |name: &str, gic, seconds| trial(&times, name, move || exits::none(gic, seconds).map_err(Into::into));
     let exits = [
-        exits("direct_timer_without_an_exit", 3),
-        exits("direct_timer_without_an_exit_for_a_minute", 60).with_ignored_flag(true),
+        exits("direct_timer_without_an_exit", 3, 3),
+        exits("direct_timer_without_an_exit_for_a_minute", 3, 60).with_ignored_flag(true),
+        exits("gicv2_direct_timer_without_an_exit", 2, 3).with_ignored_flag(true),
     ];
     let levers = [
         trial(&times, "a_failure_of_el2_stops_all_cells", || levers::all_stops().map_err(Into::into)),
         trial(&times, "an_serror_comes_to_the_guest", || levers::virtual_serror().map_err(Into::into)),
     ];
     let sbsa = trial(&times, "typed_sbsa", || typing::sbsa().map_err(Into::into)).with_ignored_flag(true);
-    let trials =
-        [desk, neighbour, sbsa].into_iter().chain(exits).chain(levers).chain(trials).chain(plans).collect();
+    let trials = [desk, sbsa]
+        .into_iter()
+        .chain(neighbour)
+        .chain(exits)
+        .chain(levers)
+        .chain(trials)
+        .chain(plans)
+        .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
     times.sort_unstable_by(|one, other| other.cmp(one));

@@ -40,10 +40,10 @@ struct Seen {
     others: u64,
 }
 
-/// The test: two neighbours, one count.
-pub fn same_count() -> Result<(), String> {
-    let asleep = count("asleep")?;
-    let attacked = count("medley")?;
+/// The test: two neighbours, one count, with this version of the GIC.
+pub fn same_count(gic: u32) -> Result<(), String> {
+    let asleep = count(gic, "asleep")?;
+    let attacked = count(gic, "medley")?;
     let said = format!("beside a sleeper {asleep:?}, beside an attacker {attacked:?}");
     println!("at EL2 for {ROUNDS} rounds of the victim's work: {said}");
     let Count { instructions, exits } = asleep.victim;
@@ -53,8 +53,8 @@ pub fn same_count() -> Result<(), String> {
     if worked && fought && asleep.victim == attacked.victim { Ok(()) } else { Err(said) }
 }
 
-fn count(mode: &str) -> Result<Seen, String> {
-    let mut running = start(mode)?;
+fn count(gic: u32, mode: &str) -> Result<Seen, String> {
+    let mut running = start(gic, mode)?;
     let (console, log, monitor) = (running.console()?, running.log()?, running.socket(0)?);
     // A thread of its own, so that a machine that says nothing more is noticed.
     let (send, receive) = mpsc::channel();
@@ -114,8 +114,8 @@ fn read(lines: impl Iterator<Item = String>) -> Result<Seen, String> {
     Err(format!("QEMU ended before the victim's work: {}", said.join("\n")))
 }
 
-fn start(mode: &str) -> Result<Running, String> {
-    let machine = Machine { smp: 3, its: false, icount: true, ..Machine::DEMO };
+fn start(gic: u32, mode: &str) -> Result<Running, String> {
+    let machine = Machine { smp: 3, gic, its: false, icount: true, ..Machine::DEMO };
     let text = cells(&[
         format!(
             "    victim {{ cpus = \"cpu@{CPU}\"; memory = \"8M\"; image = \"victim.elf\"; devices = \"serial1\"; bootargs = \"victim.work={ROUNDS}\"; }};\n"
@@ -124,6 +124,6 @@ fn start(mode: &str) -> Result<Running, String> {
             "    hostile {{ cpus = \"cpu@0\", \"cpu@1\"; memory = \"16M\"; image = \"hostile.elf\"; console = \"virtual\"; bootargs = \"hostile.mode={mode}\"; }};\n"
         ),
     ]);
-    let boot = Cells(text).boot(&format!("neighbour_{mode}"))?;
+    let boot = Cells(text).boot(&format!("neighbour_{mode}_{gic}"))?;
     Running::start(&machine, &boot, &["-dfilter", EL2], &["-monitor"])
 }

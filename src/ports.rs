@@ -203,10 +203,15 @@ pub enum GicVersion {
     V3,
 }
 
-/// Which GIC a machine has. A constant, so that the ways of the one cost nothing on those of the other.
+/// Which GIC a machine has.
 pub trait Gic {
-    /// Its architecture.
-    const VERSION: GicVersion;
+    /// The CPU where nothing is known of its GIC beforehand.
+    type Plain: CpuInterface + LentInterface + VirtualInterface + GicRegisters;
+    /// Its architecture. Where it is known beforehand, what follows from another one is not compiled.
+    fn version(&self) -> GicVersion;
+    /// The same CPU. What is done seldom is done by way of this, so that it is compiled once for all GICs; it asks at each access
+    /// which one there is.
+    fn plain(&mut self) -> &mut Self::Plain;
 }
 
 /// The physical distributor and redistributors. Offsets are the caller's to keep inside the frames
@@ -366,3 +371,8 @@ impl<T> Machine for T where
         + Entropy
 {
 }
+
+/// The same for the ways that each exit takes, which are compiled for a GIC that is known beforehand. What is off these ways wants a
+/// [`Machine`], and is given [`Gic::plain`].
+pub trait Hot: Machine<Plain: Machine> {}
+impl<T: Machine<Plain: Machine>> Hot for T {}

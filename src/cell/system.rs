@@ -356,7 +356,7 @@ impl System {
 
     /// A CPU came up, and is the one that calls this. A GICv2 tells it there how it is called.
     pub fn came<M: GicRegisters>(&self, cpu: PcpuId, machine: &M) {
-        if M::VERSION == GicVersion::V3 {
+        if machine.version() == GicVersion::V3 {
             return;
         }
         let target = self.gic.learn(machine, cpu);

@@ -10,7 +10,7 @@ use crate::crash::Record;
 use crate::exits::Exits;
 use crate::inbox::{Inbox, Kick, Request};
 use crate::intid::Spi;
-use crate::ports::Machine;
+use crate::ports::{Hot, Machine};
 use crate::smccc::Workarounds;
 use crate::trap::{IdRegisters, StopReason};
 use crate::vcpu::{Frame, SPSR_START};
@@ -46,6 +46,14 @@ pub struct Vcpu<'a> {
     pub cleaning: Option<(u64, Progress)>,
     /// When it looks after the console next, if nobody hears it.
     console_due: u64,
+}
+
+/// A life that was loaded.
+struct Loaded {
+    /// It is the cell's first.
+    first: bool,
+    /// What that took.
+    ticks: u64,
 }
 
 impl<'a> Vcpu<'a> {
@@ -97,9 +105,9 @@ impl<'a> Vcpu<'a> {
 
     /// The guest, which has the CPU's interface, waits for an interrupt, and EL2 does so in its place.
     #[inline]
-    pub fn wait(&mut self, machine: &mut impl Machine) {
+    pub fn wait(&mut self, machine: &mut impl Hot) {
         if self.system.deaf {
-            self.look_at_console(machine);
+            self.look_at_console(machine.plain());
         }
         let inbox = self.inbox;
         let busy = || inbox.asks(Request::Stop) || inbox.asks(Request::Counts);
@@ -132,20 +140,15 @@ impl<'a> Vcpu<'a> {
 
     /// Answers [`crate::inbox::Request::Start`]: whether the guest is ready to be entered.
     #[must_use]
-    pub fn start(&mut self, machine: &mut impl Machine) -> bool {
-        match self.cell.life() {
-            Life::Starting { first, at } if self.id == VcpuId(0) => {
-                !self.waits(at, machine) && self.begin(first, machine)
-            }
-            Life::Running => match self.cell.take_start(self.id) {
-                Some(start) => {
-                    self.prepare(start, machine);
-                    true
-                }
-                None => false,
-            },
-            _ => false,
-        }
+    pub fn start(&mut self, machine: &mut impl Hot) -> bool {
+        let ready = match self.cell.life() {
+            Life::Starting { first, at } if self.id == VcpuId(0) => self.load(first, at, machine.plain()),
+            Life::Running => self.cell.take_start(self.id).map(|start| (start, None)),
+            _ => return false,
+        };
+        let Some((start, loaded)) = ready else { return false };
+        self.prepare(start, machine);
+        loaded.is_none_or(|loaded| self.begin(loaded, machine.plain()))
     }
 
     /// Whether the next life is not due yet; then it is looked at again when it is.
@@ -161,23 +164,36 @@ impl<'a> Vcpu<'a> {
         let Kick(_) = self.inbox.post(self.cpu, Request::Start);
     }
 
-    /// A new life of the cell.
-    fn begin(&mut self, first: bool, machine: &mut impl Machine) -> bool {
+    /// Loads a new life of the cell, if it is due: how it starts.
+    #[cold]
+    #[inline(never)]
+    fn load(&mut self, first: bool, at: u64, machine: &mut impl Machine) -> Option<(Start, Option<Loaded>)> {
+        if self.waits(at, machine) {
+            return None;
+        }
         if !first && let Err(device) = self.cell.masters.stop(machine, || true) {
-            return self.cannot_begin(format_args!("the device at {device} does not stop"), machine);
+            self.cannot_begin(format_args!("the device at {device} does not stop"), machine);
+            return None;
         }
         let before = machine.counter();
         let Ok(start) = self.cell.renew(self.system.archive, first, machine) else {
-            return self.cannot_begin(format_args!("EL2 has no memory to reach its memory"), machine);
+            self.cannot_begin(format_args!("EL2 has no memory to reach its memory"), machine);
+            return None;
         };
-        let loading = machine.counter().saturating_sub(before);
+        let ticks = machine.counter().saturating_sub(before);
         self.cell.gic.scrub(machine, &self.system.gic);
-        self.prepare(start, machine);
+        Some((start, Some(Loaded { first, ticks })))
+    }
+
+    /// A new life of the cell, whose first vCPU is ready; whether it goes on.
+    #[cold]
+    #[inline(never)]
+    fn begin(&self, loaded: Loaded, machine: &impl Machine) -> bool {
         self.cell.admit();
         // Now that this CPU has the cell's VMID: what its former life left in TLBs.
         machine.invalidate_vmid(self.cell.vttbr());
-        if first {
-            let ticks = machine.counter().saturating_sub(self.system.entered);
+        if loaded.first {
+            let (ticks, loading) = (machine.counter().saturating_sub(self.system.entered), loaded.ticks);
             log::info!("cell {}: runs {ticks} ticks after entry, {loading} of them loading", self.cell.name);
         }
         // It may have been stopped while it was loaded; then the request is in the inbox.
@@ -186,11 +202,10 @@ impl<'a> Vcpu<'a> {
 
     /// No new life after all.
     #[cold]
-    fn cannot_begin(&mut self, why: fmt::Arguments<'_>, machine: &mut impl Machine) -> bool {
+    fn cannot_begin(&mut self, why: fmt::Arguments<'_>, machine: &mut impl Machine) {
         log::error!("cell {}: {why}: it stays off", self.cell.name);
         self.system.stop(self.cell, Then::Off, Some(self.cpu), machine);
         self.give_up(machine);
-        false
     }
 
     /// The state that PSCI gives a CPU that starts (DEN0022F 6.4). Most of it was made when the vCPU went off ([`Vcpu::wipe`]),

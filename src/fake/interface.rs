@@ -6,7 +6,13 @@ use crate::intid::Sgi;
 use crate::ports::{CommonReg, CpuInterface, Gic, GicVersion, LentInterface, VirtualInterface};
 
 impl Gic for Fake {
-    const VERSION: GicVersion = GicVersion::V3;
+    type Plain = Self;
+    fn version(&self) -> GicVersion {
+        GicVersion::V3
+    }
+    fn plain(&mut self) -> &mut Self {
+        self
+    }
 }
 
 impl CpuInterface for Fake {

@@ -7,7 +7,7 @@ use crate::cell::Vcpu;
 use crate::console;
 use crate::exits::Reason;
 use crate::mmio::Device;
-use crate::ports::{Machine, Width};
+use crate::ports::{Hot, Machine, Width};
 use crate::vcpu::{Access, EXTERNAL, EXTERNAL_ON_WALK, GuestFault};
 use crate::vgic;
 use crate::watchdog;
@@ -20,10 +20,10 @@ pub fn ipa(hpfar: u64, far: u64) -> Ipa {
 
 /// A data abort.
 #[inline(always)]
-pub fn data<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort, go: impl Go<M, R>) -> R {
+pub fn data<M: Hot, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbort, go: impl Go<M, R>) -> R {
     if !abort.is_access() {
         vcpu.exits.count(Reason::Abort);
-        let resume = unusual(vcpu, machine, abort);
+        let resume = unusual(vcpu, machine.plain(), abort);
         return go(vcpu, machine, resume);
     }
     let at = ipa(machine.hpfar(), machine.far());
@@ -31,7 +31,7 @@ pub fn data<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbor
     let write = abort.write().then(|| vcpu.frame.get(abort.register()) & width.mask());
     let Some((device, offset)) = vcpu.cell.bus.find(at, width) else {
         vcpu.exits.count(Reason::Abort);
-        let resume = refuse(vcpu, machine, abort);
+        let resume = refuse(vcpu, machine.plain(), abort);
         return go(vcpu, machine, resume);
     };
     let value = access(vcpu, machine, device, offset, width, write);
@@ -43,7 +43,7 @@ pub fn data<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, abort: DataAbor
 
 /// A device's answer to a load, no wider than the access.
 #[inline(always)]
-fn access<M: Machine>(
+fn access<M: Hot>(
     vcpu: &mut Vcpu<'_>,
     machine: &mut M,
     device: Device,
@@ -63,11 +63,11 @@ fn access<M: Machine>(
         }
         Device::Console => {
             vcpu.exits.count(Reason::Uart);
-            console::access(vcpu, machine, offset, width, write)
+            console::access(vcpu, machine.plain(), offset, width, write)
         }
         Device::Watchdog => {
             vcpu.exits.count(Reason::Watchdog);
-            watchdog::access(vcpu, machine, offset, width, write)
+            watchdog::access(vcpu, machine.plain(), offset, width, write)
         }
     }
 }

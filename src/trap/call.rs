@@ -4,7 +4,7 @@ use super::{Go, Resume, StopReason};
 use crate::addr::Ipa;
 use crate::cell::{Start, Vcpu};
 use crate::cpu::VcpuId;
-use crate::ports::Machine;
+use crate::ports::{Hot, Machine};
 use crate::psci::{self, Call, PsciError};
 use crate::smccc;
 
@@ -12,7 +12,7 @@ use crate::smccc;
 ///
 /// What only answers is inline, for it is the shortest way in and out of EL2 that a guest has.
 #[inline(always)]
-pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, immediate: u32, go: impl Go<M, R>) -> R {
+pub fn handle<M: Hot, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, immediate: u32, go: impl Go<M, R>) -> R {
     // Immediates other than 0 are reserved (DEN0028E 2.7): no function lives there.
     let answer = if immediate == 0 { power(vcpu, machine) } else { Ok(PsciError::NotSupported.code()) };
     match answer {
@@ -50,9 +50,9 @@ fn rare<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> u64 {
 
 /// A power call: its x0, or how the guest goes on without one.
 #[inline(always)]
-fn power<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Result<u64, Resume> {
+fn power<M: Hot>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Result<u64, Resume> {
     match psci::decode(&vcpu.frame, || vcpu.cell.vcpus()) {
-        Err(PsciError::NotSupported) => Ok(other(vcpu, machine)),
+        Err(PsciError::NotSupported) => Ok(other(vcpu, machine.plain())),
         Err(error) => Ok(error.code()),
         Ok(Call::Version) => Ok(psci::VERSION),
         Ok(Call::MigrateInfoType) => Ok(psci::MIGRATE_NOT_REQUIRED),
@@ -70,7 +70,7 @@ fn power<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Result<u64, Resume
 }
 
 #[inline(never)]
-fn cpu_on<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, target: VcpuId, entry: Ipa, context: u64) -> u64 {
+fn cpu_on<M: Hot>(vcpu: &Vcpu<'_>, machine: &mut M, target: VcpuId, entry: Ipa, context: u64) -> u64 {
     let start = Start { entry: entry.0, context };
     vcpu.system.cpu_on(vcpu.cell, target, start, machine).map_or_else(PsciError::code, |()| 0)
 }
@@ -79,7 +79,7 @@ fn cpu_on<M: Machine>(vcpu: &Vcpu<'_>, machine: &mut M, target: VcpuId, entry: I
 /// a standby may end at any time (DEN0022F 5.4).
 #[cold]
 #[inline(never)]
-fn standby<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
+fn standby<M: Hot>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
     if vcpu.cell.gic.is_direct() {
         return vcpu.wait(machine);
     }

@@ -19,7 +19,7 @@ use crate::cell::Vcpu;
 use crate::console;
 use crate::crash::Cause;
 use crate::exits::Reason;
-use crate::ports::{Exit, Machine};
+use crate::ports::{Exit, Hot, Machine};
 use crate::vcpu::{GuestFault, skip};
 use crate::vgic::Irq;
 use crate::watchdog;
@@ -57,14 +57,14 @@ pub enum StopReason {
 /// Answers an exit. `go` is told how the guest goes on, and is the end of each way through here: what a way has decided is not
 /// brought to one place to be asked for again.
 #[inline(always)]
-pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit, go: impl Go<M, R>) -> R {
+pub fn handle<M: Hot, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit, go: impl Go<M, R>) -> R {
     let resume = match exit {
         Exit::Sync => return synchronous(vcpu, machine, go),
         Exit::Irq => {
             interrupt(vcpu, machine);
             return go(vcpu, machine, Resume::Again);
         }
-        rare => rare_exit(vcpu, machine, rare),
+        rare => rare_exit(vcpu, machine.plain(), rare),
     };
     go(vcpu, machine, resume)
 }
@@ -86,7 +86,7 @@ fn rare_exit<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M, exit: Exit) -> Re
 }
 
 #[inline(always)]
-fn synchronous<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, go: impl Go<M, R>) -> R {
+fn synchronous<M: Hot, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, go: impl Go<M, R>) -> R {
     match esr::decode(machine.esr()) {
         // ELR_EL2 is behind an HVC already (Arm ARM D1.3.1, preferred return address), but at an SMC that was trapped
         // (HCR_EL2.TSC).
@@ -104,7 +104,7 @@ fn synchronous<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, go: impl Go<
         Syndrome::Other(class) => {
             let resume = match class {
                 other::WAIT => other::wait(vcpu, machine),
-                _ => other::handle(vcpu, machine, class),
+                _ => other::handle(vcpu, machine.plain(), class),
             };
             go(vcpu, machine, resume)
         }
@@ -112,12 +112,12 @@ fn synchronous<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, go: impl Go<
 }
 
 #[inline(always)]
-fn interrupt<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
+fn interrupt<M: Hot>(vcpu: &mut Vcpu<'_>, machine: &mut M) {
     // Counted before it is known whose it is: behind `take` all of its ways would have to meet for that.
     vcpu.exits.count(Reason::Interrupt);
     if let Err(intid) = vcpu.gic.take(machine, &vcpu.cell.gic) {
         vcpu.exits.correct(Reason::Interrupt, Reason::Own);
-        foreign_interrupt(vcpu, machine, intid);
+        foreign_interrupt(vcpu, machine.plain(), intid);
     }
 }
 

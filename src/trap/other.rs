@@ -4,7 +4,7 @@ use super::esr::{self, InstructionAbort};
 use super::{Resume, abort};
 use crate::cell::Vcpu;
 use crate::exits::Reason;
-use crate::ports::Machine;
+use crate::ports::{Hot, Machine};
 use crate::vcpu::{GuestFault, Pstate, aarch32, skip};
 
 /// WFI, WFE and their kin (HCR_EL2.TWI, TWE).
@@ -15,10 +15,10 @@ const WFI: u32 = 0;
 
 /// Answers WFI and WFE, which trap in cells with the physical CPU interface: EL2 waits in the guest's place.
 #[inline(never)]
-pub fn wait<M: Machine>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
+pub fn wait<M: Hot>(vcpu: &mut Vcpu<'_>, machine: &mut M) -> Resume {
     let narrow = Pstate::from_bits(machine.pstate()).aarch32();
     if narrow || esr::iss(machine.esr()) & TI != WFI || !vcpu.cell.gic.is_direct() {
-        return handle(vcpu, machine, WAIT);
+        return handle(vcpu, machine.plain(), WAIT);
     }
     vcpu.exits.count(Reason::Wait);
     // Behind the instruction beforehand: what is left for afterwards delays the interrupt.

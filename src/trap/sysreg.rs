@@ -4,7 +4,7 @@ use super::esr::{Access, Sysreg};
 use super::{Go, Resume};
 use crate::cell::{Progress, Vcpu};
 use crate::exits::Reason;
-use crate::ports::{CommonReg, Machine};
+use crate::ports::{CommonReg, Hot, Machine};
 use crate::vcpu::GuestFault;
 use crate::vgic;
 
@@ -27,13 +27,13 @@ const SRE: u64 = 0b111;
 /// Answers an access. The rows are what Bulkhead makes trap on purpose; all the rest, IMPLEMENTATION DEFINED registers
 /// (TIDCP, TACR), LORegions, AMU, MPAM, SPE, trace, RAS and what a newer CPU adds, does not exist for a guest.
 #[inline(always)]
-pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Access, go: impl Go<M, R>) -> R {
+pub fn handle<M: Hot, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Access, go: impl Go<M, R>) -> R {
     // HCR_EL2.TID3's group is read often, and SGIs are sent often.
     if access.read() {
         vcpu.exits.count(Reason::Sysreg);
         let id = access.sysreg().id_register();
         let Some(value) = id.and_then(|(crm, op2)| vcpu.ids.get(crm, op2)) else {
-            let resume = read_other(vcpu, machine, access);
+            let resume = read_other(vcpu, machine.plain(), access);
             return go(vcpu, machine, resume);
         };
         vcpu.frame.set(access.register(), value);
@@ -41,7 +41,7 @@ pub fn handle<M: Machine, R>(vcpu: &mut Vcpu<'_>, machine: &mut M, access: Acces
     }
     if !access.writes(ICC_SGI1R_EL1) {
         vcpu.exits.count(Reason::Sysreg);
-        let resume = write_other(vcpu, machine, access);
+        let resume = write_other(vcpu, machine.plain(), access);
         return go(vcpu, machine, resume);
     }
     vcpu.exits.count(Reason::Sgi);

@@ -78,7 +78,7 @@ impl Bank {
     /// Writes this bank's word of such a register; 0 is not written, as it would change nothing in the
     /// set and clear registers that this is for.
     pub(super) fn write<M: GicRegisters>(self, m: &mut M, register: u32, bits: u32) {
-        if M::VERSION == GicVersion::V2 && register == ICPENDR && matches!(self, Self::Private(_)) {
+        if m.version() == GicVersion::V2 && register == ICPENDR && matches!(self, Self::Private(_)) {
             // There, SGIs are pending by their senders, and ICPENDR leaves them alone (IHI 0048B 4.3.8).
             self::bits(bits & 0xffff).for_each(|sgi| self.clear_senders(m, sgi, u8::MAX));
         }

@@ -269,7 +269,7 @@ impl CellGic {
         self.virtual_spis.iter().for_each(VirtualSpi::reset);
         for vcpu in &self.vcpus {
             vcpu.reset();
-            if M::VERSION == GicVersion::V3 {
+            if m.version() == GicVersion::V3 {
                 Bank::Private(vcpu.cpu).reset_private(m, self.private(), self.priority(0));
             }
         }
@@ -293,7 +293,7 @@ impl CellGic {
             bank.reset_priorities(m, owned, self.priority(0));
             for bit in bits(owned) {
                 let intid = word.wrapping_mul(32).wrapping_add(bit);
-                if M::VERSION == GicVersion::V2 {
+                if m.version() == GicVersion::V2 {
                     m.gicd_write(ITARGETSR.wrapping_add(intid), Width::Byte, u64::from(first));
                 } else {
                     m.gicd_write(GICD_IROUTER.wrapping_add(intid.wrapping_mul(8)), Width::Double, route);

@@ -68,7 +68,7 @@ impl Direct {
     /// The guest gets this CPU's interface.
     pub(super) fn lend<M: GicPorts>(&self, m: &mut M, cpu: PcpuId) {
         let bank = Bank::Private(cpu);
-        if M::VERSION == GicVersion::V2 {
+        if m.version() == GicVersion::V2 {
             self.stop_ears(m, cpu);
         }
         bank.write(m, ICENABLER, self.own);
@@ -97,7 +97,7 @@ impl Direct {
 impl CellGic {
     /// EL2's kick reaches a CPU that this cell may have. For a CPU whose guest cannot go on.
     pub fn listen<M: GicRegisters>(&self, m: &mut M, shared: &GicShared, cpu: PcpuId) {
-        if M::VERSION == GicVersion::V2 {
+        if m.version() == GicVersion::V2 {
             // It is enabled while that CPU waits, and that CPU alone can reach where.
             if let Some(ear) = shared.ears.get(cpu.index()) {
                 ear.open();
@@ -110,7 +110,7 @@ impl CellGic {
     /// Waits in the place of the guest of this CPU, unless `busy` says that something is asked of the CPU.
     #[inline(always)]
     pub fn wait<M: GicPorts>(&self, m: &mut M, cpu: PcpuId, busy: impl Fn() -> bool) {
-        if M::VERSION == GicVersion::V3 {
+        if m.version() == GicVersion::V3 {
             if !busy() {
                 m.wait_for_guest();
             }

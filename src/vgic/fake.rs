@@ -15,6 +15,7 @@ pub(crate) use v2::FakeV2;
 use super::GicPorts;
 use super::lr::{Lr, State};
 use crate::cpu::{Affinity, PcpuId};
+use crate::ports::GicVersion;
 
 /// The maintenance interrupt.
 pub(crate) const MAINTENANCE: u32 = 25;
@@ -174,6 +175,9 @@ impl FakeGic {
 
 /// One CPU's ports, as those of either architecture.
 pub(crate) trait FakePorts: GicPorts + Sized {
+    /// Which it is.
+    const VERSION: GicVersion;
+
     /// The hardware, in this architecture, as a port for each CPU.
     fn split(gic: FakeGic) -> Vec<Self>;
 
@@ -182,6 +186,8 @@ pub(crate) trait FakePorts: GicPorts + Sized {
 }
 
 impl FakePorts for FakeCpu {
+    const VERSION: GicVersion = GicVersion::V3;
+
     fn split(gic: FakeGic) -> Vec<Self> {
         gic.split()
     }

@@ -70,7 +70,7 @@ impl VcpuGic {
         }
         for bit in bits(self.queue.take(word, chosen)) {
             let intid = word.wrapping_mul(32).wrapping_add(bit);
-            let senders = if M::VERSION == GicVersion::V2 { self.take_senders(intid) } else { 0 };
+            let senders = if m.version() == GicVersion::V2 { self.take_senders(intid) } else { 0 };
             self.release(m, cell, intid, senders, fate);
         }
     }
@@ -86,7 +86,7 @@ impl VcpuGic {
                 bank.pend_again(m, intid);
             }
             m.deactivate(intid);
-        } else if fate == Fate::Keep && M::VERSION == GicVersion::V2 {
+        } else if fate == Fate::Keep && m.version() == GicVersion::V2 {
             self.send_again(m, cell, intid, senders);
         } else if fate == Fate::Keep {
             if cell.owned.contains(intid) {
@@ -142,7 +142,7 @@ impl VcpuGic {
         for bit in bits(self.queue.take(word, chosen)) {
             let intid = word.wrapping_mul(32).wrapping_add(bit);
             if intid < 16 {
-                let senders = if M::VERSION == GicVersion::V2 { self.take_senders(intid) } else { 0 };
+                let senders = if m.version() == GicVersion::V2 { self.take_senders(intid) } else { 0 };
                 self.release(m, cell, intid, senders, Fate::Keep);
             } else {
                 forced |= 1 << bit;

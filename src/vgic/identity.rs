@@ -40,7 +40,7 @@ pub(super) fn typer_v2(hardware: u32, vcpus: usize) -> u32 {
 /// Reads GICD_CTLR. All that a GICv2 has of it is one enable.
 #[inline(never)]
 pub(super) fn distributor_control<M: GicPorts>(ctx: &mut GicCtx<'_, M>) -> u64 {
-    if M::VERSION == GicVersion::V2 {
+    if ctx.machine.version() == GicVersion::V2 {
         return u64::from(if ctx.cell.is_enabled() { V2_CTLR_ENABLE } else { 0 });
     }
     let waiting = ctx.machine.gicd_read(GICD_CTLR, Width::Word) as u32 & CTLR_RWP;
@@ -49,7 +49,7 @@ pub(super) fn distributor_control<M: GicPorts>(ctx: &mut GicCtx<'_, M>) -> u64 {
 
 /// Writes GICD_CTLR: the enables, which hold at each CPU of the cell.
 pub(super) fn set_distributor_control<M: GicPorts>(ctx: &mut GicCtx<'_, M>, value: u64) -> Kick {
-    let enables = match M::VERSION {
+    let enables = match ctx.machine.version() {
         GicVersion::V2 if value as u32 & V2_CTLR_ENABLE != 0 => CTLR_ENABLE_GRP1,
         GicVersion::V2 => 0,
         GicVersion::V3 => value as u32 & (CTLR_ENABLE_GRP0 | CTLR_ENABLE_GRP1),

@@ -58,7 +58,7 @@ fn write_control(m: &mut impl GicRegisters, value: u32) -> Result<(), GicError> 
 /// Once, on the first CPU: every SPI that is ours (all with DS=1, the Non-secure ones otherwise) in Group 1, disabled, not
 /// pending, inactive; then affinity routing and Group 1 on (IHI 0069H 12.9.4; the bits used lie in the same place in both views).
 pub fn init_distributor<M: GicRegisters>(m: &mut M) -> Result<(), GicError> {
-    if M::VERSION == GicVersion::V2 {
+    if m.version() == GicVersion::V2 {
         init_distributor_v2(m);
         return Ok(());
     }
@@ -125,7 +125,7 @@ pub fn enable_console<M: GicRegisters>(
         bank.set_config(m, intid / 16, if trigger == Trigger::Edge { others | field } else { others });
     }
     bank.set_priority(m, intid, OWN_PRIORITY);
-    if M::VERSION == GicVersion::V2 {
+    if m.version() == GicVersion::V2 {
         let interface = shared.target(cpu).map_or(0, SgiTarget::interfaces);
         m.gicd_write(ITARGETSR.wrapping_add(intid), Width::Byte, u64::from(interface));
     } else {
@@ -145,7 +145,7 @@ pub fn init_redistributor<M: GicRegisters>(
     own: OwnPpis,
 ) -> Result<(), GicError> {
     let bank = Bank::Private(cpu);
-    match M::VERSION {
+    match m.version() {
         GicVersion::V2 => {
             bank.write(m, ICENABLER, u32::MAX);
             // As in `init_distributor_v2`.

@@ -27,7 +27,7 @@ impl VcpuGic {
             return CpuSet::default();
         }
         cold_path();
-        self.refill(m, cell)
+        self.refill(m.plain(), cell)
     }
 
     /// The maintenance interrupt.
@@ -61,7 +61,7 @@ impl VcpuGic {
         self.part_active(m);
         for &lr in &self.highest(m, cell) {
             let twin = self.lrs(m).find(|(_, twin)| twin.vintid() == lr.vintid());
-            if M::VERSION == GicVersion::V2
+            if m.version() == GicVersion::V2
                 && lr.vintid() < 16
                 && let Some((n, twin)) = twin
             {
@@ -80,12 +80,12 @@ impl VcpuGic {
                 empty.trailing_zeros() as usize
             } else if let Some((n, victim)) = self.lowest(m).filter(|(_, low)| low.priority() > lr.priority())
             {
-                self.await_turn::<M>(victim);
+                self.await_turn(m.version(), victim);
                 n
             } else {
                 break;
             };
-            let lr = self.leave_queue::<M>(lr);
+            let lr = self.leave_queue(m.version(), lr);
             if lr.reports() {
                 self.queue.mark(REPORTING, true);
             }
@@ -103,7 +103,7 @@ impl VcpuGic {
             let lr = Lr::from(m.lr(n));
             if lr.state() == State::PendingActive {
                 m.set_lr(n, lr.with_state(State::Active).into());
-                self.await_turn::<M>(lr);
+                self.await_turn(m.version(), lr);
             }
         }
     }
@@ -114,8 +114,8 @@ impl VcpuGic {
         for intid in self.queue.iter() {
             let mut lr = cell
                 .virtual_spi(intid)
-                .map_or_else(|| self.physical::<M>(intid, self.priority(m, cell, intid)), |spi| spi.lr());
-            if M::VERSION == GicVersion::V2 && intid < 16 {
+                .map_or_else(|| self.physical(m, intid, self.priority(m, cell, intid)), |spi| spi.lr());
+            if m.version() == GicVersion::V2 && intid < 16 {
                 lr = Lr::sent(intid, lr.priority(), self.senders_of(intid).trailing_zeros());
             }
             let place = best.partition_point(|other| other.priority() <= lr.priority());

@@ -84,23 +84,14 @@ impl Reg {
     }
 }
 
-const fn sgi(at: u32, bytes: u16, widths: u8, get: Get, put: Put) -> Reg {
-    reg(SGI_BASE.saturating_add(at), bytes, widths, get, put)
-}
-
 const WORD: u8 = 1 << Width::Word as u8;
 const SHORT: u8 = WORD | 1 << Width::Half as u8;
 const BYTES: u8 = WORD | 1 << Width::Byte as u8;
 const LONG: u8 = WORD | 1 << Width::Double as u8;
 
+/// The arrays that every GIC has, as long as for all INTIDs.
 #[rustfmt::skip]
-static DISTRIBUTOR: File<512> = File::new(&[
-    reg(GICD_CTLR,           4, WORD,  Get::DistributorControl, Put::DistributorControl),
-    reg(GICD_TYPER,          4, WORD,  Get::DistributorType,    Put::Nothing),
-    reg(GICD_IIDR,           4, WORD,  Get::Implementer,        Put::Nothing),
-    reg(GICD_SETSPI_NSR,     4, SHORT, Get::Zero,               Put::RaiseSpi),
-    reg(GICD_CLRSPI_NSR,     4, SHORT, Get::Zero,               Put::LowerSpi),
-    reg(IGROUPR,          0x80, WORD,  Get::Group,              Put::Nothing),
+const ARRAYS: [Reg; 8] = [
     reg(ISENABLER,        0x80, WORD,  Get::Enabled,            Put::Enable),
     reg(ICENABLER,        0x80, WORD,  Get::Enabled,            Put::Disable),
     reg(ISPENDR,          0x80, WORD,  Get::Pending,            Put::SetPending),
@@ -108,30 +99,32 @@ static DISTRIBUTOR: File<512> = File::new(&[
     reg(ISACTIVER,        0x80, WORD,  Get::Active,             Put::SetActive),
     reg(ICACTIVER,        0x80, WORD,  Get::Active,             Put::ClearActive),
     reg(IPRIORITYR,      0x400, BYTES, Get::Priority,           Put::Priority),
+    reg(ICFGR,           0x100, WORD,  Get::Config,             Put::Config),
+];
+
+#[rustfmt::skip]
+static DISTRIBUTOR: File<512> = File::new(ARRAYS, 0, &[
+    reg(GICD_CTLR,           4, WORD,  Get::DistributorControl, Put::DistributorControl),
+    reg(GICD_TYPER,          4, WORD,  Get::DistributorType,    Put::Nothing),
+    reg(GICD_IIDR,           4, WORD,  Get::Implementer,        Put::Nothing),
+    reg(GICD_SETSPI_NSR,     4, SHORT, Get::Zero,               Put::RaiseSpi),
+    reg(GICD_CLRSPI_NSR,     4, SHORT, Get::Zero,               Put::LowerSpi),
+    reg(IGROUPR,          0x80, WORD,  Get::Group,              Put::Nothing),
     // ITARGETSR (0x800), SGIR (0xf00), CPENDSGIR and SPENDSGIR (0xf10 to 0xf2c) have no meaning with affinity
     // routing, IGRPMODR (0xd00) and NSACR (0xe00) none with DS=1.
-    reg(ICFGR,           0x100, WORD,  Get::Config,             Put::Config),
     reg(GICD_IROUTER,   0x1fe0, LONG,  Get::Route,              Put::Route),
     reg(PIDR2,               4, WORD,  Get::Peripheral2,        Put::Nothing),
 ]);
 
 #[rustfmt::skip]
-static REDISTRIBUTOR: File<1024> = File::new(&[
+static REDISTRIBUTOR: File<1024> = File::new(first_32nd(ARRAYS), SGI_BASE, &[
     reg(GICR_CTLR,           4, WORD,  Get::RedistributorControl, Put::Nothing),
     reg(GICR_IIDR,           4, WORD,  Get::Implementer,          Put::Nothing),
     reg(GICR_TYPER,          8, LONG,  Get::RedistributorType,    Put::Nothing),
     reg(GICR_WAKER,          4, WORD,  Get::Waker,                Put::Waker),
     // PROPBASER (0x70) and PENDBASER (0x78) have no meaning without LPIs.
     reg(PIDR2,               4, WORD,  Get::Peripheral2,          Put::Nothing),
-    sgi(IGROUPR,             4, WORD,  Get::Group,                Put::Nothing),
-    sgi(ISENABLER,           4, WORD,  Get::Enabled,              Put::Enable),
-    sgi(ICENABLER,           4, WORD,  Get::Enabled,              Put::Disable),
-    sgi(ISPENDR,             4, WORD,  Get::Pending,              Put::SetPending),
-    sgi(ICPENDR,             4, WORD,  Get::Pending,              Put::ClearPending),
-    sgi(ISACTIVER,           4, WORD,  Get::Active,               Put::SetActive),
-    sgi(ICACTIVER,           4, WORD,  Get::Active,               Put::ClearActive),
-    sgi(IPRIORITYR,       0x20, BYTES, Get::Priority,             Put::Priority),
-    sgi(ICFGR,               8, WORD,  Get::Config,               Put::Config),
+    reg(SGI_BASE + IGROUPR,  4, WORD,  Get::Group,                Put::Nothing),
     // IGRPMODR0 (0xd00) and NSACR (0xe00) have no meaning with DS=1.
 ]);
 
@@ -140,25 +133,28 @@ const BLOCK: u32 = 0x80;
 
 /// That of a GICv2, whose first words, of SGIs and PPIs, are those of the CPU that asks.
 #[rustfmt::skip]
-static DISTRIBUTOR_V2: File<64> = File::new(&[
+static DISTRIBUTOR_V2: File<64> = File::new(ARRAYS, 0, &[
     reg(GICD_CTLR,           4, WORD,  Get::DistributorControl, Put::DistributorControl),
     reg(GICD_TYPER,          4, WORD,  Get::DistributorType,    Put::Nothing),
     reg(GICD_IIDR,           4, WORD,  Get::Implementer,        Put::Nothing),
     // IGROUPR (0x80) has no meaning without Security Extensions that a guest could see.
     reg(IGROUPR,          0x80, WORD,  Get::Zero,               Put::Nothing),
-    reg(ISENABLER,        0x80, WORD,  Get::Enabled,            Put::Enable),
-    reg(ICENABLER,        0x80, WORD,  Get::Enabled,            Put::Disable),
-    reg(ISPENDR,          0x80, WORD,  Get::Pending,            Put::SetPending),
-    reg(ICPENDR,          0x80, WORD,  Get::Pending,            Put::ClearPending),
-    reg(ISACTIVER,        0x80, WORD,  Get::Active,             Put::SetActive),
-    reg(ICACTIVER,        0x80, WORD,  Get::Active,             Put::ClearActive),
-    reg(IPRIORITYR,      0x400, BYTES, Get::Priority,           Put::Priority),
     reg(ITARGETSR,       0x400, BYTES, Get::Targets,            Put::Targets),
-    reg(ICFGR,           0x100, WORD,  Get::Config,             Put::Config),
     // NSACR (0xe00) has no meaning either. SGIR, and CPENDSGIR and SPENDSGIR (0xf10, 0xf20):
     reg(GICD_SGIR,        0x30, BYTES, Get::Senders,            Put::Sgi),
     reg(ICPIDR2,             4, WORD,  Get::Peripheral2,        Put::Nothing),
 ]);
+
+/// These arrays as far as they concern INTIDs 0 to 31.
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
+const fn first_32nd(mut arrays: [Reg; ARRAYS.len()]) -> [Reg; ARRAYS.len()] {
+    let mut row = 0;
+    while row < arrays.len() {
+        arrays[row].bytes /= 32;
+        row += 1;
+    }
+    arrays
+}
 
 /// Most rows of a file, and one behind them that stands for "no register".
 const ROWS: usize = 32;
@@ -173,15 +169,21 @@ struct File<const PLACES: usize> {
 
 impl<const PLACES: usize> File<PLACES> {
     #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated by the compiler")]
-    const fn new(listed: &[Reg]) -> Self {
+    const fn new(arrays: [Reg; ARRAYS.len()], arrays_at: u32, others: &[Reg]) -> Self {
         let mut words = [ROWS as u8 - 1; BLOCK as usize / 4];
         let mut blocks = [ROWS as u8 - 1; PLACES];
         let mut rows = [reg(0, 0, 0, Get::Zero, Put::Nothing); ROWS];
-        assert!(listed.len() < ROWS);
+        assert!(arrays.len() + others.len() < ROWS);
         let mut row = 0;
-        while row < listed.len() {
-            let mut at = listed[row].at();
-            while at < listed[row].at() + listed[row].bytes as u32 {
+        while row < arrays.len() + others.len() {
+            rows[row] = if row < arrays.len() {
+                let array = arrays[row];
+                reg(arrays_at + array.at(), array.bytes, array.widths, array.get, array.put)
+            } else {
+                others[row - arrays.len()]
+            };
+            let mut at = rows[row].at();
+            while at < rows[row].at() + rows[row].bytes as u32 {
                 let place = match at / BLOCK {
                     0 => &mut words[at as usize / 4],
                     block => &mut blocks[block as usize],
@@ -190,7 +192,6 @@ impl<const PLACES: usize> File<PLACES> {
                 *place = row as u8;
                 at += 4;
             }
-            rows[row] = listed[row];
             row += 1;
         }
         Self { rows, words, blocks }
@@ -215,13 +216,13 @@ impl<const PLACES: usize> File<PLACES> {
 pub fn gicd_access<'c, M: GicPorts>(
     machine: &'c mut M,
     cell: &'c CellGic,
-    rest: impl FnOnce(&'c mut M) -> GicCtx<'c, M>,
+    rest: impl FnOnce(&'c mut M::Plain) -> GicCtx<'c, M::Plain>,
     offset: u64,
     width: Width,
     write: Option<u64>,
 ) -> u64 {
-    if M::VERSION == GicVersion::V2 {
-        return banked_access(&mut rest(machine), offset, width, write);
+    if machine.version() == GicVersion::V2 {
+        return banked_access(&mut rest(machine.plain()), offset, width, write);
     }
     let offset = offset as u32 & 0xffff;
     let Some((row, rel)) = DISTRIBUTOR.find(offset, width) else { return 0 };
@@ -244,7 +245,7 @@ fn banked_access<M: GicPorts>(ctx: &mut GicCtx<'_, M>, offset: u64, width: Width
 pub fn gicr_access<'c, M: GicPorts>(
     machine: &'c mut M,
     cell: &'c CellGic,
-    rest: impl FnOnce(&'c mut M) -> GicCtx<'c, M>,
+    rest: impl FnOnce(&'c mut M::Plain) -> GicCtx<'c, M::Plain>,
     offset: u64,
     width: Width,
     write: Option<u64>,
@@ -258,7 +259,7 @@ pub fn gicr_access<'c, M: GicPorts>(
 fn access<'c, M: GicPorts>(
     machine: &'c mut M,
     cell: &'c CellGic,
-    rest: impl FnOnce(&'c mut M) -> GicCtx<'c, M>,
+    rest: impl FnOnce(&'c mut M::Plain) -> GicCtx<'c, M::Plain>,
     row: &Reg,
     at: At,
     write: Option<u64>,
@@ -268,14 +269,14 @@ fn access<'c, M: GicPorts>(
             cell.vcpu(id).map_or(0, |vcpu| u64::from(state::private_enabled(machine, cell, vcpu)))
         }
         (None, Get::DistributorType, _) if at.frame.is_none() => u64::from(cell.typer),
-        (None, get, _) => read(&mut rest(machine), get, at),
+        (None, get, _) => read(&mut rest(machine.plain()), get, at),
         (Some(value), _, Put::Enable)
             if at.frame.is_none() && value as u32 & cell.spis_of(at.rel / 4) == 0 =>
         {
             0
         }
         (Some(value), _, put) => {
-            self::write(&mut rest(machine), put, at, value);
+            self::write(&mut rest(machine.plain()), put, at, value);
             0
         }
     }
@@ -301,7 +302,7 @@ fn read<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
         Get::RedistributorControl => identity::redistributor_control(ctx, at),
         Get::RedistributorType => identity::redistributor_type(ctx, at),
         Get::Implementer => identity::IIDR,
-        Get::Peripheral2 if M::VERSION == GicVersion::V2 => identity::PIDR2_GICV2,
+        Get::Peripheral2 if ctx.machine.version() == GicVersion::V2 => identity::PIDR2_GICV2,
         Get::Peripheral2 => identity::PIDR2_GICV3,
         Get::Waker => identity::waker(ctx, at),
         Get::Group => with_scope(ctx, what, at, |_, scope| scope.owned()),
@@ -311,8 +312,8 @@ fn read<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Get, at: At) -> u64 {
         Get::Priority => word::priority(ctx, at),
         Get::Config => word::config(ctx, at),
         Get::Route => word::route(ctx, at),
-        Get::Targets if M::VERSION == GicVersion::V2 => targets::read(ctx, at),
-        Get::Senders if M::VERSION == GicVersion::V2 => sender::read(ctx, at),
+        Get::Targets if ctx.machine.version() == GicVersion::V2 => targets::read(ctx, at),
+        Get::Senders if ctx.machine.version() == GicVersion::V2 => sender::read(ctx, at),
         // Of a GICv2's alone.
         Get::Targets | Get::Senders => 0,
     }
@@ -348,8 +349,8 @@ fn write_row<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64
         Put::Priority => return word::set_priority(ctx, at, value),
         Put::Config => return word::set_config(ctx, at, value),
         Put::Route => return word::set_route(ctx, at, value),
-        Put::Targets if M::VERSION == GicVersion::V2 => return targets::write(ctx, at, value),
-        Put::Sgi if M::VERSION == GicVersion::V2 => return sender::write(ctx, at, value),
+        Put::Targets if ctx.machine.version() == GicVersion::V2 => return targets::write(ctx, at, value),
+        Put::Sgi if ctx.machine.version() == GicVersion::V2 => return sender::write(ctx, at, value),
         // Of a GICv2's alone.
         Put::Targets | Put::Sgi => return Kick::default(),
         Put::RaiseSpi => return state::message(ctx, what, value, state::set_pending),
@@ -363,7 +364,7 @@ fn write_row<M: GicPorts>(ctx: &mut GicCtx<'_, M>, what: Put, at: At, value: u64
     };
     let Some(scope) = Scope::of(ctx.cell, at.frame, at.rel / 4) else { return Kick::default() };
     let mut bits = value as u32 & scope.owned();
-    if M::VERSION == GicVersion::V2
+    if ctx.machine.version() == GicVersion::V2
         && at.frame.is_some()
         && matches!(what, Put::SetPending | Put::ClearPending)
     {

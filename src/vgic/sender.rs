@@ -102,7 +102,7 @@ impl VcpuGic {
         if twin.is_none() && empty != 0 && self.queue.is_empty() && !self.queue.has(PARKED) {
             m.set_lr(empty.trailing_zeros() as usize, lr.into());
         } else {
-            self.await_turn::<M>(lr);
+            self.await_turn(m.version(), lr);
             self.stirred = true;
         }
     }
@@ -127,8 +127,8 @@ impl VcpuGic {
     }
 
     /// Puts what was to be in a list register into the queue.
-    pub(super) fn await_turn<M: GicPorts>(&mut self, lr: Lr) {
-        if M::VERSION == GicVersion::V2
+    pub(super) fn await_turn(&mut self, version: GicVersion, lr: Lr) {
+        if version == GicVersion::V2
             && let Some(senders) = self.senders.get_mut(lr.vintid() as usize)
         {
             *senders |= lr.sender();
@@ -137,8 +137,8 @@ impl VcpuGic {
     }
 
     /// Takes it out of the queue, unless others sent it too: then its end is reported, for the next one.
-    pub(super) fn leave_queue<M: GicPorts>(&mut self, lr: Lr) -> Lr {
-        if M::VERSION == GicVersion::V2
+    pub(super) fn leave_queue(&mut self, version: GicVersion, lr: Lr) -> Lr {
+        if version == GicVersion::V2
             && let Some(senders) = self.senders.get_mut(lr.vintid() as usize)
         {
             *senders &= !lr.sender();

@@ -45,6 +45,7 @@ pub fn sgi1r<M: GicPorts>(
     let Some(sgi) = Sgi::new(request.intid()) else { return };
     let me = vcpu.me;
     if request.irm() || shared.sgi.physical >> sgi.intid() & 1 == 0 {
+        let machine = machine.plain();
         return send_any(&mut GicCtx { machine, vcpu, cell, shared, inboxes, me }, sgi, request);
     }
     let targets = targets(request, cell.everyone);
@@ -93,7 +94,7 @@ pub(super) fn send_soft<M: GicPorts>(ctx: &mut GicCtx<'_, M>, sgi: Sgi, targets:
         let id = VcpuId(id as u8);
         Some((id, ctx.cell.vcpu(id)?))
     }) {
-        if M::VERSION == GicVersion::V2
+        if ctx.machine.version() == GicVersion::V2
             && let Some(senders) = vcpu.soft_senders.get(sgi.intid() as usize)
         {
             senders.fetch_or(1 << (ctx.me.0 & 7), Ordering::Relaxed);

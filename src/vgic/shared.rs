@@ -87,19 +87,19 @@ impl Ear {
 impl GicShared {
     /// `affinities` are those of all CPUs, by [`PcpuId`].
     pub fn new<M: GicRegisters>(m: &M, sgi: SgiPlan, ppis: OwnPpis, affinities: Vec<Affinity>) -> Self {
-        let known = |affinity| match M::VERSION {
+        let known = |affinity| match m.version() {
             GicVersion::V2 => SgiTarget::of_interfaces(0),
             GicVersion::V3 => SgiTarget::new(affinity),
         };
         let targets: Vec<_> = affinities.into_iter().map(|cpu| AtomicU64::new(known(cpu).get())).collect();
-        let ears = if M::VERSION == GicVersion::V2 { targets.len() } else { 0 };
+        let ears = if m.version() == GicVersion::V2 { targets.len() } else { 0 };
         Self {
             gicd: spin::Mutex::new(()),
             sgi,
             ppis,
             console: None,
             typer: m.gicd_read(GICD_TYPER, Width::Word) as u32,
-            version: M::VERSION,
+            version: m.version(),
             targets,
             ears: (0..ears).map(|_| Ear::default()).collect(),
         }
@@ -135,7 +135,7 @@ pub fn kick<M: CpuInterface>(m: &mut M, kick: Kick, shared: &GicShared) {
     for cpu in wide_bits(kick.0.0) {
         let cpu = PcpuId(cpu as u8);
         let Some(target) = shared.target(cpu) else { continue };
-        if M::VERSION == GicVersion::V2 {
+        if m.version() == GicVersion::V2 {
             call(m, shared, cpu, target);
         } else {
             m.send_sgi(shared.sgi.kick, target);

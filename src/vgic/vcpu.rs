@@ -97,7 +97,7 @@ impl VcpuGic {
     pub fn start(&mut self, m: &mut impl GicPorts, cell: &CellGic) {
         let Some(own) = cell.vcpu(self.me) else { return };
         if own.is_touched() || !self.queue.is_empty() {
-            self.forget(m, cell, own);
+            self.forget(m.plain(), cell, own);
         }
         self.life = cell.life.load(Ordering::Relaxed);
         // What came for a vCPU that is off is latched at its redistributor.
@@ -105,7 +105,7 @@ impl VcpuGic {
         m.admit_guests(true);
         self.queue.mark(PARKED, false);
         if let Some(direct) = &cell.direct {
-            return direct.lend(m, self.cpu);
+            return direct.lend(m.plain(), self.cpu);
         }
         m.set_ich_hcr(if cell.is_enabled() { HCR_EN } else { 0 });
         // One that is enabled later says so.
@@ -151,7 +151,11 @@ impl VcpuGic {
     pub fn on_irq(&mut self, m: &mut impl GicPorts, cell: &CellGic, shared: &GicShared) -> Irq {
         match self.take(m, cell) {
             Ok(()) => Irq::Guest,
-            Err(intid) => self.on_other_irq(m, cell, shared, intid),
+            Err(intid) if m.version() == GicVersion::V3 && intid == shared.sgi.kick.intid() => {
+                m.end(intid);
+                Irq::Kick
+            }
+            Err(intid) => self.on_other_irq(m.plain(), cell, shared, intid),
         }
     }
 
@@ -169,9 +173,9 @@ impl VcpuGic {
         } else {
             m.drop_priority(intid);
         }
-        let lr = self.physical::<M>(intid, priority);
+        let lr = self.physical(m, intid, priority);
         self.raise(m, cell, lr);
-        if M::VERSION == GicVersion::V2 && lr.reports() {
+        if m.version() == GicVersion::V2 && lr.reports() {
             self.queue.mark(REPORTING, true);
         }
         Ok(())
@@ -179,9 +183,9 @@ impl VcpuGic {
 
     /// How an interrupt that arrived goes into a list register.
     #[inline(always)]
-    pub(super) fn physical<M: GicPorts>(&self, intid: u32, priority: u8) -> Lr {
+    pub(super) fn physical(&self, m: &impl GicPorts, intid: u32, priority: u8) -> Lr {
         let lr = Lr::pending(intid, priority);
-        if M::VERSION == GicVersion::V2 && self.relays && lr.hw() { lr.reporting() } else { lr }
+        if m.version() == GicVersion::V2 && self.relays && lr.hw() { lr.reporting() } else { lr }
     }
 
     /// An SGI of the guest to itself: the way through the physical GIC and back would cost it a second exit. Whether it could
@@ -209,7 +213,7 @@ impl VcpuGic {
         if self.queue.is_quiet() && m.empty_lrs() == self.all_lrs {
             m.set_lr(0, lr.into());
         } else {
-            self.place(m, cell, lr);
+            self.place(m.plain(), cell, lr);
         }
     }
 
@@ -260,7 +264,7 @@ impl VcpuGic {
         shared: &GicShared,
         intid: u32,
     ) -> Irq {
-        if M::VERSION == GicVersion::V2 && intid & sender::SENT != 0 {
+        if m.version() == GicVersion::V2 && intid & sender::SENT != 0 {
             return self.on_sgi(m, cell, shared, intid);
         }
         if (1020..1024).contains(&intid) {
@@ -336,7 +340,7 @@ impl VcpuGic {
         let enabled = own.soft_enabled.load(Ordering::Relaxed);
         let ready = own.soft_pending.fetch_and(!enabled, Ordering::Acquire) & enabled;
         for (intid, priority) in (0..16).zip(&own.soft_priority) {
-            if M::VERSION == GicVersion::V2 && ready >> intid & 1 != 0 {
+            if m.version() == GicVersion::V2 && ready >> intid & 1 != 0 {
                 self.raise_soft_sent(m, cell, own, intid);
             } else if ready >> intid & 1 != 0 {
                 self.raise(m, cell, Lr::software(intid, priority.load(Ordering::Relaxed)));

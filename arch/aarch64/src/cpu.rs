@@ -1,5 +1,8 @@
 //! One physical CPU, as policy sees it: [`bulkhead::ports::Machine`].
 
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+
 use bulkhead::addr::Ipa;
 use bulkhead::cpu::{Affinity, PcpuId};
 use bulkhead::hardware::PowerManager;
@@ -10,13 +13,15 @@ use crate::el2::Features;
 use crate::gic::Gic;
 use crate::gicv2::Gicv2;
 use crate::mmu::Space;
-use crate::tlb;
+use crate::{interface, tlb};
 
-/// What a CPU knows of itself. Its ports are implemented beside the hardware that each of them drives.
+/// What a CPU knows of itself.
 #[derive(Debug)]
-pub struct Cpu<G> {
+pub struct State {
     pub(crate) features: Features,
-    pub(crate) gic: G,
+    pub(crate) gic: Gic,
+    /// What the board has instead of that.
+    pub(crate) gicv2: Option<Gicv2>,
     pub(crate) space: &'static Mutex<Space>,
     pub(crate) lr_count: usize,
     /// See [`Facts`].
@@ -31,8 +36,41 @@ pub struct Cpu<G> {
     pub(crate) seed: u64,
 }
 
-/// What a CPU is asked once about its part of the GIC.
-#[derive(Clone, Copy, Debug)]
+/// A CPU, and what is known of its GIC where the code is compiled: [`AnyGic`] or [`Gicv3`]. Its ports are implemented beside the
+/// hardware that each of them drives.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Cpu<K> {
+    state: State,
+    known: PhantomData<K>,
+}
+
+/// Nothing: each access asks which one it is.
+#[derive(Debug)]
+pub enum AnyGic {}
+
+/// That it is a GICv3, whose registers are System registers: nothing is asked.
+#[derive(Debug)]
+pub enum Gicv3 {}
+
+impl<K> Deref for Cpu<K> {
+    type Target = State;
+
+    #[inline(always)]
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl<K> DerefMut for Cpu<K> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+/// What a CPU is asked once about its part of a GICv3.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
     /// How many list registers it has.
     pub lr_count: usize,
@@ -42,44 +80,36 @@ pub struct Facts {
     pub rpr_shift: u8,
 }
 
-/// A GIC that was mapped. The loop of a CPU is compiled for each kind, so that neither asks on its way which one it has.
-pub trait Controller: Copy {
-    /// As this CPU has it, which is the one that runs.
-    fn of(self, cpu: PcpuId) -> Self;
-    /// Brings this CPU's interface up: nothing masked, priority drop apart from deactivation.
-    fn init(&self);
-    /// What this CPU has; its interface is up.
-    fn facts(&self) -> Facts;
-}
-
-/// The GIC that the board has.
+/// Something of one GIC or the other.
 #[derive(Clone, Copy)]
-pub enum AnyGic {
+pub enum Which<V2, V3> {
     /// A GICv2.
-    V2(Gicv2),
+    V2(V2),
     /// A GICv3.
-    V3(Gic),
+    V3(V3),
 }
 
-impl From<Gicv2> for AnyGic {
-    fn from(gic: Gicv2) -> Self {
-        Self::V2(gic)
-    }
-}
+/// The GIC that the board has, mapped.
+pub type Controller = Which<Gicv2, Gic>;
 
-impl From<Gic> for AnyGic {
-    fn from(gic: Gic) -> Self {
-        Self::V3(gic)
-    }
-}
-
-impl<G: Controller> Cpu<G> {
-    /// This CPU; its EL2 and GIC interface are initialised.
-    pub fn new(gic: G, space: &'static Mutex<Space>, conduit: bool, seed: u64) -> Self {
-        let Facts { lr_count, priority_bits, rpr_shift } = gic.facts();
-        Self {
+impl Cpu<AnyGic> {
+    /// This CPU, which is `me`; its EL2 is initialised. Brings its GIC interface up.
+    pub fn new(gic: Controller, me: PcpuId, space: &'static Mutex<Space>, conduit: bool, seed: u64) -> Self {
+        let (gic, gicv2, facts) = match gic {
+            Which::V2(gicv2) => {
+                gicv2.init();
+                (Gic::NONE, Some(gicv2.of(me)), Facts::default())
+            }
+            Which::V3(gic) => {
+                interface::init();
+                (gic, None, gic.facts())
+            }
+        };
+        let Facts { lr_count, priority_bits, rpr_shift } = facts;
+        let state = State {
             features: Features::read(),
             gic,
+            gicv2,
             space,
             lr_count,
             priority_bits,
@@ -87,7 +117,37 @@ impl<G: Controller> Cpu<G> {
             conduit,
             power: None,
             seed,
+        };
+        Self { state, known: PhantomData }
+    }
+
+    /// Its GIC.
+    #[inline(always)]
+    pub fn gic(&self) -> Which<&Gicv2, &Cpu<Gicv3>> {
+        match &self.state.gicv2 {
+            Some(gicv2) => Which::V2(gicv2),
+            // SAFETY: both are transparent over `State`, whose `gic` the board has.
+            None => Which::V3(unsafe { &*core::ptr::from_ref(self).cast() }),
         }
+    }
+
+    /// The same.
+    #[inline(always)]
+    pub fn gic_mut(&mut self) -> Which<&mut Gicv2, &mut Cpu<Gicv3>> {
+        match self.state.gicv2 {
+            Some(ref mut gicv2) => Which::V2(gicv2),
+            // SAFETY: as above.
+            None => Which::V3(unsafe { &mut *core::ptr::from_mut(self).cast() }),
+        }
+    }
+}
+
+impl Cpu<Gicv3> {
+    /// The same CPU, of which it is not said which GIC it has.
+    #[inline(always)]
+    pub fn plain(&mut self) -> &mut Cpu<AnyGic> {
+        // SAFETY: both are transparent over `State`.
+        unsafe { &mut *core::ptr::from_mut(self).cast() }
     }
 }
 
@@ -97,7 +157,7 @@ pub fn affinity() -> Affinity {
     Affinity::of_mpidr(MPIDR_EL1.get())
 }
 
-impl<G> TlbMaint for Cpu<G> {
+impl<K> TlbMaint for Cpu<K> {
     fn invalidate_ipa(&self, vttbr: u64, ipa: Ipa) {
         tlb::invalidate_ipa(vttbr, ipa);
     }

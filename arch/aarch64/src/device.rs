@@ -35,9 +35,9 @@ impl Registers for Open {
     }
 }
 
-impl<G> Devices for Cpu<G> {
+impl<K> Devices for Cpu<K> {
     fn open(&self, span: Span<Pa>, work: &mut dyn FnMut(&dyn Registers)) -> Result<(), NoWindow> {
-        mmu::window(self.space, span, Window::Device, || {
+        mmu::window(self.space, span, Window::Device, &mut || {
             work(&Open(span));
             // Device-nGnRE keeps the order among accesses to one device (Arm ARM B2.7.2.2), but not towards Normal memory: what
             // comes next scrubs that, and must not begin before the last read has its answer (B2.3.10, DSB).

@@ -7,10 +7,10 @@ use aarch64_cpu::registers::{
     CNTVOFF_EL2, CSSELR_EL1, ELR_EL2, HCR_EL2, PAR_EL1, Readable, SP_EL0, SP_EL1, SPSR_EL2, TPIDR_EL0,
     TPIDR_EL1, TPIDRRO_EL0, VMPIDR_EL2, VTCR_EL2, VTTBR_EL2, Writeable,
 };
-use bulkhead::ports::{El1, El1Reg, Gic, GicVersion};
+use bulkhead::ports::{El1, El1Reg};
 use bulkhead::vcpu::{InterruptMode, VcpuReset};
 
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, State};
 use crate::sysreg::*;
 use crate::{debug, errata, tlb, world};
 
@@ -26,10 +26,7 @@ const FMO: u64 = 1 << 3;
 /// HCR_EL2.TWI: WFI comes to EL2.
 const TWI: u64 = 1 << 13;
 
-impl<G> El1 for Cpu<G>
-where
-    Self: Gic,
-{
+impl<K> El1 for Cpu<K> {
     fn el1(&self, reg: El1Reg) -> u64 {
         let e2h = self.features.e2h();
         match reg {
@@ -77,7 +74,7 @@ where
         SPSR_EL2.set(0);
         let hcr = HCR_EL2.get() & !(VSE | IMO | FMO | TWI);
         // With FMO alone set the GICv3's registers of Group 0 are virtual. A GICv2 has but one group, and its guest may want FIQs.
-        let lent = if Self::VERSION == GicVersion::V2 { hcr } else { hcr | FMO };
+        let lent = if self.gicv2.is_some() { hcr } else { hcr | FMO };
         HCR_EL2.set(match reset.interrupts {
             InterruptMode::Virtual => hcr | IMO | FMO,
             InterruptMode::Direct { own_wfi: false } => lent | TWI,
@@ -145,7 +142,7 @@ where
     }
 }
 
-fn reset_system<G>(cpu: &Cpu<G>) {
+fn reset_system(cpu: &State) {
     let e2h = cpu.features.e2h();
     ELR_EL1::set(e2h, 0);
     ESR_EL1::set(e2h, 0);

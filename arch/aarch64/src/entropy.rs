@@ -7,7 +7,7 @@ use bulkhead::ports::Entropy;
 
 use crate::cpu::Cpu;
 
-impl<G> Entropy for Cpu<G> {
+impl<K> Entropy for Cpu<K> {
     /// The board tree's own seed, stretched by SplitMix64 with the counter mixed in, so that no two lives get the same; and
     /// FEAT_RNG where the CPU has it. Without it the bits are as good as what the loader brought.
     fn random(&mut self) -> u64 {

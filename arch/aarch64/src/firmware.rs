@@ -39,7 +39,7 @@ pub fn system_off() {
     smc([SYSTEM_OFF, 0, 0, 0, 0, 0, 0, 0]);
 }
 
-impl<G> Firmware for Cpu<G> {
+impl<K> Firmware for Cpu<K> {
     fn smc(&mut self, args: [u64; 4]) -> [u64; 4] {
         let [x0, x1, x2, x3] = args;
         self.forward([x0, x1, x2, x3, 0, 0, 0, 0])

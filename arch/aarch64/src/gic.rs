@@ -11,7 +11,7 @@ use bulkhead::hardware::Hardware;
 use bulkhead::paging::Window;
 use bulkhead::ports::{self, GicRegisters, GicVersion, VirtualInterface, Width};
 
-use crate::cpu::{Controller, Cpu, Facts};
+use crate::cpu::{AnyGic, Cpu, Facts, Gicv3};
 use crate::interface;
 use crate::mmu::{self, Space};
 use crate::sysreg::*;
@@ -21,7 +21,7 @@ pub const GICD_SIZE: u64 = 0x1_0000;
 /// Bytes of a redistributor's RD_base and SGI_base frames.
 pub const GICR_SIZE: u64 = 0x2_0000;
 
-/// Where the distributor and the redistributor of each CPU are. Only [`Gic::new`] makes one.
+/// Where the distributor and the redistributor of each CPU are. Only [`Gic::new`] makes one that is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Gic {
     gicd: Pa,
@@ -29,6 +29,9 @@ pub struct Gic {
 }
 
 impl Gic {
+    /// That of a board that has another GIC: no [`Cpu<Gicv3>`] is made there, so nobody asks it.
+    pub const NONE: Self = Self { gicd: Pa(0), gicr: &[] };
+
     /// # Safety
     /// The distributor's 64 KiB at `gicd` and 128 KiB at each of `gicr` (by [`PcpuId`]) are GIC registers, and mapped
     /// as device memory from now on.
@@ -36,15 +39,16 @@ impl Gic {
         Self { gicd: gicd.start(), gicr }
     }
 
-    // The frames were spans, so that no address in them wraps.
+    /// Where a register of a CPU's redistributor is. The frames were spans, so that no address in them wraps.
     #[inline(always)]
-    fn frame(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
+    pub fn frame(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
         let inside = u64::from(offset) + width.bytes() <= GICR_SIZE;
         self.gicr.get(cpu.index()).filter(|_| inside).map(|base| Pa(base.0.wrapping_add(u64::from(offset))))
     }
 
+    /// The same of the distributor.
     #[inline(always)]
-    fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
+    pub fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
         let inside = u64::from(offset) + width.bytes() <= GICD_SIZE;
         inside.then(|| Pa(self.gicd.0.wrapping_add(u64::from(offset))))
     }
@@ -149,16 +153,9 @@ pub unsafe fn store(at: Pa, width: Width, value: u64) {
     }
 }
 
-impl Controller for Gic {
-    fn of(self, _: PcpuId) -> Self {
-        self
-    }
-
-    fn init(&self) {
-        interface::init();
-    }
-
-    fn facts(&self) -> Facts {
+impl Gic {
+    /// What this CPU has of it; its interface is up.
+    pub fn facts(&self) -> Facts {
         Facts {
             lr_count: count_list_registers(),
             priority_bits: interface::priority_bits(),
@@ -167,11 +164,21 @@ impl Controller for Gic {
     }
 }
 
-impl ports::Gic for Cpu<Gic> {
-    const VERSION: GicVersion = GicVersion::V3;
+impl ports::Gic for Cpu<Gicv3> {
+    type Plain = Cpu<AnyGic>;
+
+    #[inline(always)]
+    fn version(&self) -> GicVersion {
+        GicVersion::V3
+    }
+
+    #[inline(always)]
+    fn plain(&mut self) -> &mut Cpu<AnyGic> {
+        Cpu::plain(self)
+    }
 }
 
-impl GicRegisters for Cpu<Gic> {
+impl GicRegisters for Cpu<Gicv3> {
     #[inline(always)]
     fn gicd_read(&self, offset: u32, width: Width) -> u64 {
         // SAFETY: inside the distributor that `Gic::new` was promised.
@@ -196,6 +203,32 @@ impl GicRegisters for Cpu<Gic> {
     fn gicr_write(&mut self, cpu: PcpuId, offset: u32, width: Width, value: u64) {
         if let Some(at) = self.gic.frame(cpu, offset, width) {
             // SAFETY: as for the read; policy never sets GICR_CTLR.EnableLPIs, so no write changes memory.
+            unsafe { store(at, width, value) }
+        }
+    }
+}
+
+impl GicRegisters for Cpu<AnyGic> {
+    fn gicd_read(&self, offset: u32, width: Width) -> u64 {
+        // SAFETY: inside the distributor, as each GIC finds it.
+        self.distributor(offset, width).map_or(0, |at| unsafe { load(at, width) })
+    }
+
+    fn gicd_write(&mut self, offset: u32, width: Width, value: u64) {
+        if let Some(at) = self.distributor(offset, width) {
+            // SAFETY: as for the read and for each GIC: no write changes memory.
+            unsafe { store(at, width, value) }
+        }
+    }
+
+    fn gicr_read(&self, cpu: PcpuId, offset: u32, width: Width) -> u64 {
+        // SAFETY: inside the redistributor, as each GIC finds it.
+        self.frame(cpu, offset, width).map_or(0, |at| unsafe { load(at, width) })
+    }
+
+    fn gicr_write(&mut self, cpu: PcpuId, offset: u32, width: Width, value: u64) {
+        if let Some(at) = self.frame(cpu, offset, width) {
+            // SAFETY: as for the read and for each GIC: no write changes memory.
             unsafe { store(at, width, value) }
         }
     }
@@ -279,7 +312,7 @@ fn write_other_lr(n: usize, value: u64) {
     unsafe { list_register!("msr S3_4_C12_C\\half\\()_\\op2, {value}", n, in(reg) value) };
 }
 
-impl VirtualInterface for Cpu<Gic> {
+impl VirtualInterface for Cpu<Gicv3> {
     #[inline(always)]
     fn lr_count(&self) -> usize {
         self.lr_count

@@ -14,7 +14,6 @@ use bulkhead::ports::{
     CommonReg, CpuInterface, Gic, GicRegisters, GicVersion, LentInterface, VirtualInterface, Width,
 };
 
-use crate::cpu::{Controller, Cpu, Facts};
 use crate::gic::{load, store};
 use crate::mmu::{self, Space};
 use crate::stop;
@@ -86,6 +85,7 @@ pub struct Gicv2 {
     gicc: Pa,
     gich: Option<Pa>,
     me: PcpuId,
+    lr_count: usize,
     /// [`VirtualInterface::forgets_lines`].
     forgets_lines: bool,
 }
@@ -112,6 +112,7 @@ pub fn map(space: &mut Space, gic: &hardware::Gic) -> Result<Option<Gicv2>, MapE
         gicc: gicc.start(),
         gich,
         me: PcpuId(0),
+        lr_count: 0,
         forgets_lines: implementer == IIDR_QEMU,
     }))
 }
@@ -166,13 +167,13 @@ impl Gicv2 {
     }
 
     /// Where a register of the distributor is.
-    fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
+    pub fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
         let inside = u64::from(offset).wrapping_add(width.bytes()) <= u64::from(GICD_SIZE);
         inside.then(|| word(self.gicd, u64::from(offset), 0))
     }
 
     /// Where one is that would be a redistributor's: this CPU's are banked, those of others cannot be reached.
-    fn banked(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
+    pub fn banked(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
         let offset = offset.checked_sub(SGI_BASE).filter(|_| cpu == self.me)?;
         self.distributor(offset, width)
     }
@@ -198,36 +199,37 @@ impl Gicv2 {
             (0..).zip(values).for_each(|(n, value)| self.set_gicc(register, n, value));
         }
     }
-}
 
-impl Controller for Gicv2 {
-    fn of(mut self, cpu: PcpuId) -> Self {
-        self.me = cpu;
-        self
+    /// As this CPU has it, which is the one that runs.
+    pub fn of(self, me: PcpuId) -> Self {
+        let lr_count = if self.gich.is_some() { (self.gich(Gich::Vtr, 0) & 0x3f) as usize + 1 } else { 0 };
+        Self { me, lr_count: lr_count.min(MAX_LRS), ..self }
     }
 
-    fn init(&self) {
+    /// Brings this CPU's interface up: nothing masked, priority drop apart from deactivation.
+    pub fn init(&self) {
         self.reset(MASK_NOTHING, ENABLE | EOI_MODE);
     }
+}
 
-    fn facts(&self) -> Facts {
-        let lr_count = ((self.gich(Gich::Vtr, 0) & 0x3f) as usize + 1).min(MAX_LRS);
-        Facts { lr_count: if self.gich.is_some() { lr_count } else { 0 }, priority_bits: 0, rpr_shift: 0 }
+impl Gic for Gicv2 {
+    type Plain = Self;
+    fn version(&self) -> GicVersion {
+        GicVersion::V2
+    }
+    fn plain(&mut self) -> &mut Self {
+        self
     }
 }
 
-impl Gic for Cpu<Gicv2> {
-    const VERSION: GicVersion = GicVersion::V2;
-}
-
-impl GicRegisters for Cpu<Gicv2> {
+impl GicRegisters for Gicv2 {
     fn gicd_read(&self, offset: u32, width: Width) -> u64 {
         // SAFETY: inside the distributor, which `map` mapped.
-        self.gic.distributor(offset, width).map_or(0, |at| unsafe { load(at, width) })
+        self.distributor(offset, width).map_or(0, |at| unsafe { load(at, width) })
     }
 
     fn gicd_write(&mut self, offset: u32, width: Width, value: u64) {
-        if let Some(at) = self.gic.distributor(offset, width) {
+        if let Some(at) = self.distributor(offset, width) {
             // SAFETY: as for the read. A GICv2 is no DMA master: no write changes memory.
             unsafe { store(at, width, value) }
         }
@@ -235,20 +237,20 @@ impl GicRegisters for Cpu<Gicv2> {
 
     fn gicr_read(&self, cpu: PcpuId, offset: u32, width: Width) -> u64 {
         // SAFETY: inside the distributor, which `map` mapped.
-        self.gic.banked(cpu, offset, width).map_or(0, |at| unsafe { load(at, width) })
+        self.banked(cpu, offset, width).map_or(0, |at| unsafe { load(at, width) })
     }
 
     fn gicr_write(&mut self, cpu: PcpuId, offset: u32, width: Width, value: u64) {
-        if let Some(at) = self.gic.banked(cpu, offset, width) {
+        if let Some(at) = self.banked(cpu, offset, width) {
             // SAFETY: as for the read; no write changes memory.
             unsafe { store(at, width, value) }
         }
     }
 }
 
-impl CpuInterface for Cpu<Gicv2> {
+impl CpuInterface for Gicv2 {
     fn acknowledge(&mut self) -> u32 {
-        let iar = self.gic.gicc(Gicc::Iar, 0) & IAR;
+        let iar = self.gicc(Gicc::Iar, 0) & IAR;
         // What an SGI's sender stored before it is read after the acknowledge (Arm ARM B2.3.10; Device and Normal accesses are
         // otherwise not ordered).
         dsb(SY);
@@ -257,11 +259,11 @@ impl CpuInterface for Cpu<Gicv2> {
     }
 
     fn running_priority(&self) -> u8 {
-        self.gic.gicc(Gicc::Rpr, 0) as u8
+        self.gicc(Gicc::Rpr, 0) as u8
     }
 
     fn drop_priority(&mut self, intid: u32) {
-        self.gic.set_gicc(Gicc::Eoir, 0, intid & IAR);
+        self.set_gicc(Gicc::Eoir, 0, intid & IAR);
     }
 
     fn deactivate(&mut self, intid: u32) {
@@ -271,7 +273,7 @@ impl CpuInterface for Cpu<Gicv2> {
         }
         // What silenced the device has reached it, or a level would come again at once: two devices' registers are not ordered.
         dsb(SY);
-        self.gic.set_gicc(Gicc::Dir, 0, intid & IAR);
+        self.set_gicc(Gicc::Dir, 0, intid & IAR);
     }
 
     fn send_sgi(&mut self, sgi: Sgi, to: SgiTarget) {
@@ -289,18 +291,18 @@ impl CpuInterface for Cpu<Gicv2> {
     }
 
     fn admit_guests(&mut self, admit: bool) {
-        self.gic.set_gicc(Gicc::Pmr, 0, if admit { MASK_NOTHING } else { MASK_ALL_GUESTS });
+        self.set_gicc(Gicc::Pmr, 0, if admit { MASK_NOTHING } else { MASK_ALL_GUESTS });
         dsb(SY);
     }
 }
 
-impl LentInterface for Cpu<Gicv2> {
+impl LentInterface for Gicv2 {
     fn lend(&mut self) {
-        self.gic.reset(0, 0);
+        self.reset(0, 0);
     }
 
     fn take_back(&mut self) {
-        self.gic.init();
+        Gicv2::init(self);
     }
 
     /// No access to a GICv2's interface comes this way: a guest that has it has all of it.
@@ -312,7 +314,7 @@ impl LentInterface for Cpu<Gicv2> {
     fn set_common(&mut self, _: CommonReg, _: u64) {}
 
     fn wait_for_guest(&mut self) {
-        let gic = self.gic;
+        let gic = *self;
         let (mask, control) = (gic.gicc(Gicc::Pmr, 0), gic.gicc(Gicc::Ctlr, 0));
         let active = gic.active_priorities();
         gic.set_active_priorities([[0; 4]; 2]);
@@ -346,53 +348,53 @@ fn wide(lr: u32) -> u64 {
     vintid | pintid << 32 | priority << 51 | GROUP_1 | hw << 61 | state << 62
 }
 
-impl VirtualInterface for Cpu<Gicv2> {
+impl VirtualInterface for Gicv2 {
     fn lr_count(&self) -> usize {
         self.lr_count
     }
 
     fn forgets_lines(&self) -> bool {
-        self.gic.forgets_lines
+        self.forgets_lines
     }
 
     fn empty_lrs(&self) -> u32 {
-        self.gic.gich(Gich::Elrsr, 0)
+        self.gich(Gich::Elrsr, 0)
     }
 
     fn lr(&self, n: usize) -> u64 {
-        if n < self.lr_count { wide(self.gic.gich(Gich::Lr, n)) } else { 0 }
+        if n < self.lr_count { wide(self.gich(Gich::Lr, n)) } else { 0 }
     }
 
     fn set_lr(&mut self, n: usize, value: u64) {
         if n < self.lr_count {
-            self.gic.set_gich(Gich::Lr, n, narrow(value));
+            self.set_gich(Gich::Lr, n, narrow(value));
         }
     }
 
     fn ich_hcr(&self) -> u32 {
-        self.gic.gich(Gich::Hcr, 0)
+        self.gich(Gich::Hcr, 0)
     }
 
     fn set_ich_hcr(&mut self, value: u32) {
         // En, UIE, LRENPIE, NPIE: what both architectures have at one place, and this one traps nothing.
-        self.gic.set_gich(Gich::Hcr, 0, value & 0xf);
+        self.set_gich(Gich::Hcr, 0, value & 0xf);
         // The guest is not entered before it holds.
         dsb(SY);
     }
 
     fn ich_vmcr(&self) -> u32 {
-        self.gic.gich(Gich::Vmcr, 0)
+        self.gich(Gich::Vmcr, 0)
     }
 
     fn set_ich_vmcr(&mut self, value: u32) {
-        self.gic.set_gich(Gich::Vmcr, 0, value);
+        self.set_gich(Gich::Vmcr, 0, value);
     }
 
     fn reset_virtual_interface(&mut self) {
         for n in 0..self.lr_count {
-            self.gic.set_gich(Gich::Lr, n, 0);
+            self.set_gich(Gich::Lr, n, 0);
         }
-        self.gic.set_gich(Gich::Apr, 0, 0);
+        self.set_gich(Gich::Apr, 0, 0);
         dsb(SY);
     }
 }

@@ -6,8 +6,7 @@ use bulkhead::cpu::SgiTarget;
 use bulkhead::intid::Sgi;
 use bulkhead::ports::{CommonReg, CpuInterface, LentInterface};
 
-use crate::cpu::Cpu;
-use crate::gic::Gic;
+use crate::cpu::{Cpu, Gicv3};
 use crate::stop;
 use crate::sysreg::*;
 
@@ -73,7 +72,7 @@ pub fn call_all() {
     isb(SY);
 }
 
-impl CpuInterface for Cpu<Gic> {
+impl CpuInterface for Cpu<Gicv3> {
     #[inline(always)]
     fn acknowledge(&mut self) -> u32 {
         let intid = ICC_IAR1_EL1::get() as u32;
@@ -132,7 +131,7 @@ impl CpuInterface for Cpu<Gic> {
 /// which has 0x20 (`bulkhead::vgic`).
 const MASK_ALL_BUT_KICK: u64 = 0x20;
 
-impl LentInterface for Cpu<Gic> {
+impl LentInterface for Cpu<Gicv3> {
     fn lend(&mut self) {
         reset_interface(self.priority_bits, 0, 0, 0);
     }

@@ -7,7 +7,7 @@
 //! - `world`: into the guest and back; EL2's vectors.
 //! - `regime`: with FEAT_VHE or without.
 //! - `mmu`, `cache`, `tlb`, `memory`, `heap`: EL2's own memory and the cells'.
-//! - `gic`, `interface`, `gicv2`, `device`, `time`, `firmware`, `uart`, `entropy`: devices and firmware.
+//! - `gic`, `interface`, `gicv2`, `either`, `device`, `time`, `firmware`, `uart`, `entropy`: devices and firmware.
 //! - `errata`: what particular CPUs ask for. `cpu`: all of it as the policy's ports. `stop`: the last words.
 //!
 //! Unsafe code is denied but for the modules marked below; each of them is small, and argues at each block.
@@ -16,7 +16,7 @@
 
 extern crate alloc;
 
-mod cpu;
+mod either;
 mod el2;
 mod interface;
 mod mmu;
@@ -24,6 +24,8 @@ mod time;
 
 #[expect(unsafe_code, reason = "cache maintenance instructions")]
 mod cache;
+#[expect(unsafe_code, reason = "a CPU of which more is known is the same CPU")]
+mod cpu;
 #[expect(unsafe_code, reason = "the guest's debug and PMU registers, written while no guest runs")]
 mod debug;
 #[expect(

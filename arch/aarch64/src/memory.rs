@@ -9,18 +9,18 @@ use bulkhead::ports::{Memory, NoWindow};
 use crate::cpu::Cpu;
 use crate::{cache, mmu};
 
-impl<G> Cpu<G> {
-    fn through_window(&self, span: Option<Span<Pa>>, work: impl FnOnce()) -> Result<(), NoWindow> {
+impl<K> Cpu<K> {
+    fn through_window(&self, span: Option<Span<Pa>>, work: &mut dyn FnMut()) -> Result<(), NoWindow> {
         // An empty span needs no window.
         let Some(span) = span else { return Ok(()) };
         mmu::window(self.space, span, Window::Data, work)
     }
 }
 
-impl<G> Memory for Cpu<G> {
+impl<K> Memory for Cpu<K> {
     /// `from` is part of the archive, which is always mapped.
     fn copy(&mut self, to: Pa, from: Pa, size: u64) -> Result<(), NoWindow> {
-        self.through_window(Span::new(to, size), || {
+        self.through_window(Span::new(to, size), &mut || {
             // SAFETY: the window covers the target, and `from` is mapped; policy has checked both spans, which do not overlap,
             // and no guest runs in the memory of a cell that is being loaded.
             unsafe { copy(to.0, from.0, size) }
@@ -34,7 +34,7 @@ impl<G> Memory for Cpu<G> {
     fn read(&mut self, from: Pa) -> Result<u64, NoWindow> {
         let span = Span::new(from, 8);
         let value = core::cell::Cell::new(0u64);
-        self.through_window(span, || {
+        self.through_window(span, &mut || {
             let word;
             // SAFETY: the window covers the 8 bytes; what a guest writes there meanwhile makes it another number.
             unsafe { asm!("ldr {}, [{}]", out(reg) word, in(reg) from.0, options(nostack, readonly, preserves_flags)) };
@@ -48,14 +48,14 @@ impl<G> Memory for Cpu<G> {
     }
 
     fn zero(&mut self, span: Span<Pa>) -> Result<(), NoWindow> {
-        self.through_window(Some(span), || {
+        self.through_window(Some(span), &mut || {
             // SAFETY: the window covers the span, which no guest uses now.
             unsafe { zero(span.start().0, span.size()) }
         })
     }
 
     fn clean_invalidate(&mut self, span: Span<Pa>, instructions: bool) -> Result<(), NoWindow> {
-        self.through_window(Some(span), || cache::clean_invalidate(span))?;
+        self.through_window(Some(span), &mut || cache::clean_invalidate(span))?;
         if instructions {
             cache::invalidate_instructions();
         }

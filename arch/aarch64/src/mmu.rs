@@ -79,7 +79,7 @@ pub fn window(
     space: &Mutex<Space>,
     span: Span<Pa>,
     window: Window,
-    work: impl FnOnce(),
+    work: &mut dyn FnMut(),
 ) -> Result<(), NoWindow> {
     let opened = map(&mut space.lock(), span, window);
     match opened {

@@ -12,13 +12,12 @@ use bulkhead::cell::System;
 use bulkhead::cpu::{Affinity, PcpuId};
 use bulkhead::hardware::{PowerManager, Start};
 use bulkhead::paging::{Tables, Window};
-use bulkhead::ports::Machine;
 use bulkhead::refusal::code;
 use bulkhead::vgic::physical;
 use log::error;
 use spin::Mutex;
 
-use crate::cpu::{AnyGic, Controller, Cpu};
+use crate::cpu::{AnyGic, Controller, Cpu, Which};
 use crate::el2::{self, Features};
 use crate::entry::{self, MmuRegisters};
 
@@ -34,7 +33,7 @@ const _: () = assert!(STACK_PAGES.is_power_of_two());
 #[derive(Clone, Copy)]
 pub struct Context {
     /// The GIC.
-    pub gic: AnyGic,
+    pub gic: Controller,
     /// EL2's map.
     pub space: &'static Mutex<Space>,
     /// Whether firmware answers SMC.
@@ -46,10 +45,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// The CPU that this runs on.
-    pub fn cpu<G: Controller>(&self, gic: G) -> Cpu<G> {
+    /// The CPU that this runs on, which is `me`, with its part of the GIC.
+    pub fn cpu(&self, me: PcpuId) -> Cpu<AnyGic> {
         let seed = self.seed ^ cpu::affinity().get() << 32 ^ time::counter();
-        Cpu { power: self.power, ..Cpu::new(gic, self.space, self.conduit, seed) }
+        let mut cpu = Cpu::new(self.gic, me, self.space, self.conduit, seed);
+        cpu.power = self.power;
+        cpu
     }
 }
 
@@ -189,7 +190,7 @@ fn release<'s>(space: &Mutex<Space>, list: u64, starts: impl Iterator<Item = &'s
             error!("{}: cpu-release-addr {at} is at no multiple of 8", code::CPU_START);
             continue;
         };
-        let done = mmu::window(space, span, Window::Data, || {
+        let done = mmu::window(space, span, Window::Data, &mut || {
             let place = core::ptr::with_exposed_provenance_mut::<u64>(at.0 as usize);
             // SAFETY: the window covers it, and the plan keeps the page from every cell. One store: whoever polls sees all or nothing.
             unsafe { place.write_volatile(entry::spin_entry().0) };
@@ -207,19 +208,7 @@ extern "C" fn bulkhead_secondary(me: &'static Secondary) -> ! {
     let features = Features::read();
     el2::init(&features);
     errata::tell();
-    match me.context.gic {
-        AnyGic::V2(gic) => arrive(me, gic, &features),
-        AnyGic::V3(gic) => arrive(me, gic, &features),
-    }
-}
-
-/// The rest of a secondary CPU's way, with the GIC that the board has.
-fn arrive<G: Controller>(me: &'static Secondary, gic: G, features: &Features) -> !
-where
-    Cpu<G>: Machine,
-{
-    gic.init();
-    let mut machine = me.context.cpu(gic.of(me.id));
+    let mut machine = me.context.cpu(me.id);
     if !me.system.can_run(me.id, features.pa_range(), features.wide_vmid()) {
         me.state.store(TOO_NARROW, Ordering::Release);
         stop::halt();
@@ -231,5 +220,13 @@ where
     }
     me.system.came(me.id, &machine);
     me.state.store(ARRIVED, Ordering::Release);
-    world::run(me.system, me.id, &mut machine)
+    run(me.system, me.id, &mut machine)
+}
+
+/// The loop, which is compiled for a GICv3 and for any.
+pub fn run(system: &System, me: PcpuId, machine: &mut Cpu<AnyGic>) -> ! {
+    match machine.gic_mut() {
+        Which::V3(known) => world::run(system, me, known),
+        Which::V2(_) => world::run(system, me, machine),
+    }
 }

@@ -13,7 +13,7 @@ use bulkhead::hardware::{Conduit, Start};
 use bulkhead::paging::{MapError, Table, Window};
 use bulkhead::plan::pool::PoolError;
 use bulkhead::plan::{Boot, Console, pool};
-use bulkhead::ports::{Machine, Serial};
+use bulkhead::ports::Serial;
 use bulkhead::refusal::{Code, Refusal, code};
 use bulkhead::tree;
 use bulkhead::tree::early::{self, Early};
@@ -22,11 +22,11 @@ use bulkhead::vgic::{SgiPlan, physical};
 use log::{error, info};
 use spin::Mutex;
 
-use crate::cpu::{AnyGic, Controller, Cpu};
+use crate::cpu::{Controller, Which};
 use crate::el2::{self, Features};
 use crate::mmu::{self, Space};
 use crate::secondary::{self, Context};
-use crate::{cpu, entry, errata, gic, gicv2, heap, regime, stop, uart, world};
+use crate::{cpu, entry, errata, gic, gicv2, heap, regime, stop, uart};
 
 // A section of its own, behind what is small and then shares a page with the data.
 // SAFETY: the link script puts it with the rest of what begins as zero.
@@ -171,44 +171,38 @@ fn boot_cells(
     let survey = Survey::new(blob, archive, loaded).map_err(refuse_all)?;
     let features = regime::choose(survey.vhe, &mut space).map_err(|e| refuse(code::VHE, &e))?;
     if let Some(gic) = gicv2::map(&mut space, &survey.hardware.gic).map_err(|e| refuse(e.code(), &e))? {
-        return run_cells(gic, features, space, survey, entered);
+        return run_cells(Which::V2(gic), features, space, survey, entered);
     }
     if !features.gic() {
         let why = "this CPU has no GICv3 system registers: is it the right tree for this board?";
         return Err(refuse(code::NO_GICV3, &why));
     }
     let gic = gic::map(&mut space, &survey.hardware).map_err(|why| refuse(code::NO_REDISTRIBUTOR, &why))?;
-    run_cells(gic, features, space, survey, entered)
+    run_cells(Which::V3(gic), features, space, survey, entered)
 }
 
 /// The rest, with the GIC that the board has.
 #[inline(never)]
-fn run_cells<G>(
-    gic: G,
+fn run_cells(
+    gic: Controller,
     features: Features,
     mut space: Space,
     survey: Survey<'_>,
     entered: u64,
-) -> Result<Infallible, Refused>
-where
-    G: Controller + Into<AnyGic>,
-    Cpu<G>: Machine,
-{
+) -> Result<Infallible, Refused> {
     let tree = apart(survey.plan.boot.tree, survey.plan.boot.archive);
     let own = survey.plan.console;
     let serial = own.and_then(|own| start_serial(&mut space, &own));
     let space: &'static Mutex<Space> = Box::leak(Box::new(Mutex::new(space)));
     let conduit = survey.hardware.psci.as_ref().is_some_and(|psci| psci.conduit == Conduit::Smc);
-    let context =
-        Context { gic: gic.into(), space, conduit, power: survey.hardware.power, seed: survey.seed() };
+    let context = Context { gic, space, conduit, power: survey.hardware.power, seed: survey.seed() };
     let mine = survey.hardware.cpus.iter().find(|c| c.affinity == cpu::affinity());
     let me = mine
         .ok_or_else(|| {
             refuse(code::BOOT_CPU, &"the board's tree has no node for the CPU that Bulkhead was started on")
         })?
         .id;
-    gic.init();
-    let mut machine = context.cpu(gic.of(me));
+    let mut machine = context.cpu(me);
     physical::init_distributor(&mut machine).map_err(|e| refuse(e.code(), &e))?;
     let sgi = SgiPlan::probe(&mut machine, me).ok_or_else(|| {
         refuse(code::GIC_KEPT, &"firmware leaves no SGI to EL2: SGIs must be in non-secure Group 1")
@@ -242,7 +236,7 @@ where
     let (used, peak, total) = heap::used();
     let image = entry::image().map_or(0, |image| image.size());
     info!("memory: image {image} heap {used} of {total}, at most {peak}");
-    world::run(system, me, &mut machine)
+    secondary::run(system, me, &mut machine)
 }
 
 /// The console's UART, mapped and started; `None` if it cannot be mapped.

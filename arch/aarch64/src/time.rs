@@ -14,7 +14,7 @@ pub fn counter() -> u64 {
     CNTPCT_EL0.get()
 }
 
-impl<G> Timer for Cpu<G> {
+impl<K> Timer for Cpu<K> {
     fn counter(&self) -> u64 {
         counter()
     }

@@ -5,7 +5,7 @@ use core::arch::{asm, global_asm};
 use aarch64_cpu::registers::{ELR_EL2, ESR_EL2, FAR_EL2, HPFAR_EL2, Readable, SPSR_EL2, Writeable};
 use bulkhead::cell::System;
 use bulkhead::cpu::PcpuId;
-use bulkhead::ports::{Exit, Machine, World};
+use bulkhead::ports::{Exit, Hot, World};
 use bulkhead::run;
 use bulkhead::vcpu::Frame;
 
@@ -36,14 +36,14 @@ pub fn drain_serror() {
 // SAFETY: the link script puts it with the rest of the text.
 #[unsafe(link_section = ".text.loop")]
 #[inline(never)]
-pub fn run<G>(system: &System, me: PcpuId, machine: &mut Cpu<G>) -> !
+pub fn run<K>(system: &System, me: PcpuId, machine: &mut Cpu<K>) -> !
 where
-    Cpu<G>: Machine,
+    Cpu<K>: Hot,
 {
     run::cpu(system, me, machine)
 }
 
-impl<G> World for Cpu<G> {
+impl<K> World for Cpu<K> {
     #[inline(always)]
     fn enter(&mut self, frame: &mut Frame) -> Exit {
         let kind: u64;

@@ -9,7 +9,13 @@ use crate::ports::{
 use crate::vgic::lr::{Lr, State};
 
 impl Gic for FakeCpu {
-    const VERSION: GicVersion = GicVersion::V3;
+    type Plain = Self;
+    fn version(&self) -> GicVersion {
+        GicVersion::V3
+    }
+    fn plain(&mut self) -> &mut Self {
+        self
+    }
 }
 
 impl CpuInterface for FakeCpu {

@@ -32,6 +32,8 @@ impl FakeGic {
 }
 
 impl FakePorts for FakeV2 {
+    const VERSION: GicVersion = GicVersion::V2;
+
     fn split(gic: FakeGic) -> Vec<Self> {
         gic.into_v2().split().into_iter().map(Self).collect()
     }
@@ -42,7 +44,13 @@ impl FakePorts for FakeV2 {
 }
 
 impl Gic for FakeV2 {
-    const VERSION: GicVersion = GicVersion::V2;
+    type Plain = Self;
+    fn version(&self) -> GicVersion {
+        GicVersion::V2
+    }
+    fn plain(&mut self) -> &mut Self {
+        self
+    }
 }
 
 impl GicRegisters for FakeV2 {

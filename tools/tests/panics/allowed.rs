@@ -30,12 +30,6 @@ const BUDDY: &str = "the allocator's own arithmetic and lists, over the pool tha
 pub const ALLOWED: &[(&str, &str, &str)] = &[
     ("own_fault", "bulkhead_own_fault", "an exception that EL2 itself took: the last words"),
     ("bulkhead_aarch64::mmu::window", "bulkhead_aarch64::stop::fatal", WINDOW),
-    (
-        "bulkhead_aarch64::memory::<impl bulkhead::ports::Memory for bulkhead_aarch64::cpu::Cpu<G>>::copy",
-        "bulkhead_aarch64::stop::fatal",
-        WINDOW,
-    ),
-    ("bulkhead::trap::walk::level", "bulkhead_aarch64::stop::fatal", WINDOW),
     (pool!("alloc"), "core::panicking::panic_bounds_check", BUDDY),
     (pool!("alloc"), "core::option::expect_failed", BUDDY),
     (pool!("alloc"), "core::panicking::panic_const::panic_const_add_overflow", BUDDY),

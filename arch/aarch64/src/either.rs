@@ -1,0 +1,98 @@
+//! The interfaces of a CPU of whose GIC it is not known beforehand which one it is: each access asks, and goes to `gicv2`, or to `gic`
+//! and `interface`.
+
+use bulkhead::addr::Pa;
+use bulkhead::cpu::{PcpuId, SgiTarget};
+use bulkhead::intid::Sgi;
+use bulkhead::ports::{CommonReg, CpuInterface, Gic, GicVersion, LentInterface, VirtualInterface, Width};
+
+use crate::cpu::{AnyGic, Cpu, Which};
+
+/// A port whose accesses go to the one that is there.
+macro_rules! forward {
+    ($port:ident: $(fn $access:ident($which:ident; $($name:ident: $type:ty),*) $(-> $value:ty)?;)*) => {
+        impl $port for Cpu<AnyGic> {
+            $(forward!(@$which $access; $($name: $type),*; $($value)?);)*
+        }
+    };
+    (@gic $access:ident; $($name:ident: $type:ty),*; $($value:ty)?) => {
+        fn $access(&self, $($name: $type),*) $(-> $value)? {
+            match self.gic() {
+                Which::V2(gic) => gic.$access($($name),*),
+                Which::V3(gic) => gic.$access($($name),*),
+            }
+        }
+    };
+    (@gic_mut $access:ident; $($name:ident: $type:ty),*; $($value:ty)?) => {
+        fn $access(&mut self, $($name: $type),*) $(-> $value)? {
+            match self.gic_mut() {
+                Which::V2(gic) => gic.$access($($name),*),
+                Which::V3(gic) => gic.$access($($name),*),
+            }
+        }
+    };
+}
+
+impl Gic for Cpu<AnyGic> {
+    type Plain = Self;
+
+    fn version(&self) -> GicVersion {
+        if self.gicv2.is_some() { GicVersion::V2 } else { GicVersion::V3 }
+    }
+
+    fn plain(&mut self) -> &mut Self {
+        self
+    }
+}
+
+forward! { CpuInterface:
+    fn acknowledge(gic_mut;) -> u32;
+    fn running_priority(gic;) -> u8;
+    fn drop_priority(gic_mut; intid: u32);
+    fn deactivate(gic_mut; intid: u32);
+    fn end(gic_mut; intid: u32);
+    fn send_sgi(gic_mut; sgi: Sgi, to: SgiTarget);
+    fn send_event(gic;);
+    fn admit_guests(gic_mut; admit: bool);
+}
+
+forward! { LentInterface:
+    fn lend(gic_mut;);
+    fn take_back(gic_mut;);
+    fn common(gic; reg: CommonReg) -> u64;
+    fn set_common(gic_mut; reg: CommonReg, value: u64);
+    fn wait_for_guest(gic_mut;);
+}
+
+forward! { VirtualInterface:
+    fn lr_count(gic;) -> usize;
+    fn forgets_lines(gic;) -> bool;
+    fn empty_lrs(gic;) -> u32;
+    fn lr(gic; n: usize) -> u64;
+    fn set_lr(gic_mut; n: usize, value: u64);
+    fn ich_hcr(gic;) -> u32;
+    fn set_ich_hcr(gic_mut; value: u32);
+    fn ich_vmcr(gic;) -> u32;
+    fn set_ich_vmcr(gic_mut; value: u32);
+    fn reset_virtual_interface(gic_mut;);
+}
+
+impl Cpu<AnyGic> {
+    /// Where a register of the distributor is.
+    #[inline(never)]
+    pub fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
+        match self.gic() {
+            Which::V2(gic) => gic.distributor(offset, width),
+            Which::V3(cpu) => cpu.gic.distributor(offset, width),
+        }
+    }
+
+    /// Where one of a redistributor is, or what stands for it.
+    #[inline(never)]
+    pub fn frame(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
+        match self.gic() {
+            Which::V2(gic) => gic.banked(cpu, offset, width),
+            Which::V3(known) => known.gic.frame(cpu, offset, width),
+        }
+    }
+}

@@ -18,7 +18,9 @@ fn own() -> Errata {
 pub fn tell() {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if deadlocks(MIDR_EL1.get()) && !TOLD.swap(true, Ordering::Relaxed) {
-        log::warn!("{CPU_DEADLOCK}: by an erratum of this CPU a guest can stop the machine: run trusted cells only");
+        log::warn!(
+            "{CPU_DEADLOCK}: by an erratum of this CPU a guest can stop the machine: run trusted cells only"
+        );
     }
 }
 

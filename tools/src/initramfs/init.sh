@@ -9,10 +9,11 @@ mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs tmpfs /tmp
 while read -r module; do insmod "/modules/$module.ko"; done < /modules/order
 
-test=none console=
+test=none mib=4 console=
 for word in $(cat /proc/cmdline); do
     case $word in
         bulkhead.test=*) test=${word#*=} ;;
+        bulkhead.mib=*) mib=${word#*=} ;;
         console=hvc*) console=/dev/${word#*=} ;;
     esac
 done
@@ -51,7 +52,7 @@ disk() {
     done
 }
 
-# Writes 16 MiB of noise twice to the disk, reads it back past the page cache and compares, while all CPUs compute.
+# Writes some MiB of noise (bulkhead.mib=N) twice to the disk, reads it back past the page cache and compares, while all CPUs compute.
 load() {
     disk || fail "there is no disk"
     sum_of_noise=
@@ -60,7 +61,7 @@ load() {
         sh -c 'while :; do dd if=/dev/zero bs=64k count=16 2>/dev/null | md5sum >/dev/null; done' &
         workers="$workers $!"
     done
-    dd if=/dev/urandom of=/tmp/noise bs=1M count=16 2>/dev/null || fail "no noise"
+    dd if=/dev/urandom of=/tmp/noise bs=1M count="$mib" 2>/dev/null || fail "no noise"
     sum_of_noise=$(md5sum < /tmp/noise)
     for at in 0 32; do
         dd if=/tmp/noise of=/dev/vda bs=1M seek=$at 2>/dev/null || fail "the disk takes no data"
@@ -68,7 +69,7 @@ load() {
     sync
     echo 3 > /proc/sys/vm/drop_caches
     for at in 32 0; do
-        sum=$(dd if=/dev/vda bs=1M skip=$at count=16 2>/dev/null | md5sum)
+        sum=$(dd if=/dev/vda bs=1M skip=$at count="$mib" 2>/dev/null | md5sum)
         [ "$sum" = "$sum_of_noise" ] || fail "the disk gave back other data at $at MiB"
     done
     for worker in $workers; do
@@ -78,7 +79,7 @@ load() {
     # Every CPU has done work: idle time alone would mean that it never ran anything.
     busy=$(awk '/^cpu[0-9]/ && $2 + $4 > 0' /proc/stat | wc -l)
     [ "$busy" = "$(cpus)" ] || fail "only $busy CPUs did any work"
-    say "load ok, $(cpus) CPUs busy, 32 MiB written, read back and equal"
+    say "load ok, $(cpus) CPUs busy, $((2 * mib)) MiB written, read back and equal"
 }
 
 # Takes every CPU but the first off- and online again, 20 times.

@@ -66,11 +66,11 @@ fn all_attacks(name: &'static str, cpu: &'static str, cpus: &'static str) -> Sce
 
 /// All of them.
 pub fn scenarios() -> Vec<Scenario> {
+    // With two vCPUs each time on other CPUs, in the other mode, on the other GIC: see `cpus`, `direct`, `gicv2`.
     let mut all = vec![
         all_attacks("hostile_one_vcpu", "cortex-a57", ONE),
-        all_attacks("hostile_two_vcpus", "cortex-a57", TWO),
-        all_attacks("hostile_one_vcpu_on_max", "max", ONE),
-        all_attacks("hostile_two_vcpus_on_max", "max", TWO),
+        Scenario { long: true, ..all_attacks("hostile_two_vcpus", "cortex-a57", TWO) },
+        Scenario { long: true, ..all_attacks("hostile_one_vcpu_on_max", "max", ONE) },
     ];
     // Short lives, ended in every way while the second vCPU is in any state.
     let lives = (0..40).map(|_| see("hostile", "hostile: life ends by ")).collect::<Vec<_>>();

@@ -298,7 +298,10 @@ pub fn scenarios() -> Vec<Scenario> {
         demo_on("linux_6_1", Machine::DEMO, "linux-6.1-cloud", "6.1."),
         demo_on("linux_6_12_rt", Machine::DEMO, "linux-6.12-rt", "6.12"),
         demo_on("ram_512_mib", Machine { memory: "512M".into(), ..Machine::DEMO }, CLOUD, "6.12"),
-        demo_on("ram_3_gib", Machine { memory: "3G".into(), ..Machine::DEMO }, CLOUD, "6.12"),
+        Scenario {
+            long: true,
+            ..demo_on("ram_3_gib", Machine { memory: "3G".into(), ..Machine::DEMO }, CLOUD, "6.12")
+        },
         demo_on("ram_8_gib", Machine { memory: "8G".into(), ..Machine::DEMO }, CLOUD, "6.12"),
         demo_on("no_disk", Machine { disk: Disk::None, ..Machine::DEMO }, CLOUD, "6.12"),
     ]);
@@ -313,7 +316,7 @@ pub fn scenarios() -> Vec<Scenario> {
         ("load_6_12_on_max", "max", CLOUD),
         ("load_rt_on_cortex_a57", "cortex-a57", "linux-6.12-rt"),
     ] {
-        let boots = Cells(beside_control(kernel, "bulkhead.test=load"));
+        let boots = Cells(beside_control(kernel, "bulkhead.test=load bulkhead.mib=16"));
         let steps = vec![
             see("linux", "bulkhead: load ok, 3 CPUs busy"),
             CleanLog("linux", kernel, 3),

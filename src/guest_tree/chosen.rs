@@ -81,10 +81,10 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
         for region in &self.cell.ram {
             region.seen().into_iter().for_each(|span| banks.insert(span));
         }
-        let banks: Vec<Span<Ipa>> = banks.iter().collect();
+        let root = self.tree.root();
+        let banks: Vec<Span<Ipa>> = banks.iter().flat_map(|bank| pieces(bank, root.size_cells())).collect();
         let Some(first) = banks.first() else { return Ok(()) };
         let name = format!("memory@{:x}", first.start().0);
-        let root = self.tree.root();
         let value = reg(&name, (root.address_cells(), root.size_cells()), &banks)?;
         self.fdt.begin_node(&name);
         self.fdt.property("device_type", b"memory\0");
@@ -107,7 +107,42 @@ impl<'t, 'a> Writer<'_, 't, 'a> {
     }
 }
 
+/// A bank, in pieces whose sizes fit so many cells: with one, as on a Raspberry Pi 4, of 2 GiB each where it has 4 GiB or more.
+fn pieces(bank: Span<Ipa>, size_cells: u32) -> impl Iterator<Item = Span<Ipa>> {
+    const PIECE: u64 = 2 << 30;
+    let whole = size_cells != 1 || bank.size() <= u64::from(u32::MAX);
+    let mut rest = Some(bank);
+    core::iter::from_fn(move || {
+        let all = rest.take()?;
+        if whole || all.size() <= PIECE {
+            return Some(all);
+        }
+        let middle = Ipa(all.start().0.wrapping_add(PIECE));
+        rest = Span::between(middle, all.end());
+        Span::between(all.start(), middle)
+    })
+}
+
 fn is_uart(node: &Node<'_, '_>) -> bool {
     node.base_name() == "serial"
         || node.compatibles().any(|c| has_part(c, "uart") || c.ends_with(",pl011") || has_part(c, "16550"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(size: u64, size_cells: u32) -> Vec<(u64, u64)> {
+        let bank = Span::new(Ipa(0x4000_0000), size).unwrap();
+        pieces(bank, size_cells).map(|piece| (piece.start().0, piece.size())).collect()
+    }
+
+    #[test]
+    fn a_bank_comes_in_pieces_where_a_size_has_one_cell() {
+        const G: u64 = 1 << 30;
+        assert_eq!(sizes(5 * G, 2), [(G, 5 * G)]);
+        assert_eq!(sizes(4 * G - 0x1000, 1), [(G, 4 * G - 0x1000)]);
+        assert_eq!(sizes(4 * G, 1), [(G, 2 * G), (3 * G, 2 * G)]);
+        assert_eq!(sizes(5 * G, 1), [(G, 2 * G), (3 * G, 2 * G), (5 * G, G)]);
+    }
 }

@@ -191,6 +191,26 @@ fn cells_leave_the_lowest_memory_to_root() {
     assert_eq!(elsewhere(&desk), Vec::<&String>::new());
 }
 
+/// The Pi with 8 GiB, whose tree has one cell for a size, and a cell that sees more than that holds in one piece.
+#[test]
+fn a_cell_of_more_than_4_gib_is_told_of_it_in_pieces() {
+    let Some(tree) = tree_of("rpi4", "bcm2711-rpi-4-b.dtb") else { return };
+    let folder = images("test/rpi4-8g");
+    let board = folder.join("board.dtb");
+    std::fs::copy(tree, &board).unwrap();
+    let reg = "0 0 3b400000 0 40000000 bc000000 1 0 80000000 1 80000000 80000000";
+    let mut fdtput = std::process::Command::new("fdtput");
+    let put = fdtput.args(["-t", "x"]).arg(&board).args(["/memory@0", "reg"]).args(reg.split(' ')).status();
+    assert!(put.unwrap().success());
+    let cells = folder.join("demo.dts");
+    let text = std::fs::read_to_string(top().join("dts/rpi4/demo.dts")).unwrap();
+    assert!(text.contains("memory = \"16M\""), "{text}");
+    std::fs::write(&cells, text.replace("memory = \"16M\"", "memory = \"5000M\"")).unwrap();
+    let desk = plan::check(&cells, &Board::File(board), &folder).unwrap_or_else(|error| panic!("{error}"));
+    let seen: u64 = desk.plan.cells[1].ram.iter().map(|bank| bank.size).sum();
+    assert_eq!(seen, 5000 << 20);
+}
+
 #[test]
 fn new_writes_what_check_lets_pass() {
     for (board, tree) in [("imx8mp-evk", "imx8mp-evk.dtb"), ("rpi4", "bcm2711-rpi-4-b.dtb")] {

@@ -274,13 +274,14 @@ pub fn settle() {
     interface.write(0x00, 1);
     interface.write(0x04, 0xff);
     interface.write(0x08, 0);
-    (0..4).for_each(|n| interface.write(0xd0 + 4 * n, 0));
+    let calm = || (0xd0..0xf0).step_by(4).for_each(|at| interface.write(at, 0));
+    calm();
     for sgi in 0..16 {
         memory::set_pending_senders(sgi, 0xff, false);
     }
     regs::dsb_sy();
     while gic::acknowledge() < SPECIAL {
-        (0..4).for_each(|n| interface.write(0xd0 + 4 * n, 0));
+        calm();
     }
     gic::distributor().write(Bits::ClearActive as u64, u32::MAX);
 }

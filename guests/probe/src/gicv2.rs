@@ -18,6 +18,7 @@ pub const CHECKS: &[Check] = &[
     check("gicv2_reserved", Needs::Gicv2, reserved),
     check("gicv2_own_targets", Needs::Gicv2Crew, own_targets),
     check("gicv2_banked", Needs::Gicv2Crew, banked),
+    check("gicv2_config", Needs::Gicv2, config),
     check("gicv2_targets", Needs::Gicv2, targets),
     check("gicv2_targets_both", Needs::Gicv2Crew, targets_both),
     check("gicv2_targets_off", Needs::Gicv2, targets_off),
@@ -120,6 +121,15 @@ fn own_targets() -> Outcome {
     ensure_eq!(read_own_targets(0), 1, "GICD_ITARGETSR0 and that of the timers at CPU 0");
     for cpu in crew::members() {
         ensure_eq!(crew::call(cpu, read_own_targets, 0)?, 1 << cpu, "the same at CPU {cpu}");
+    }
+    Ok(())
+}
+
+/// Configured once for all: what an implementation keeps of it may hold for other CPUs, too.
+fn config() -> Outcome {
+    for intid in 16..32 {
+        gic::set_edge(intid, true);
+        ensure!(!gic::is_edge(intid), "GICD_ICFGR1 of {intid} took a write");
     }
     Ok(())
 }

@@ -142,6 +142,18 @@ impl Bench {
 }
 
 #[test]
+fn ppis_stay_levels() {
+    let mut bench = Bench::new(false);
+    bench.write(0, 0xc04, 0xffff_ffff);
+    assert_eq!(bench.access(0, 0xc04, Width::Word, None), 0);
+    let hw = bench.cpus[0].0.hw();
+    assert!(hw.cpus.iter().all(|cpu| cpu.private[16..].iter().all(|irq| !irq.edge)));
+    drop(hw);
+    bench.write(0, 0xc08, 0xffff_ffff);
+    assert_eq!(bench.access(0, 0xc08, Width::Word, None), 0xaaaa_aaaa);
+}
+
+#[test]
 fn each_sender_of_an_sgi_is_heard() {
     // 15 is the kick, so it travels as a bit; 3 is physical.
     for sgi in [3, 15] {

@@ -107,8 +107,8 @@ pub(super) fn config<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At) -> u64 {
     u64::from(physical | own)
 }
 
-/// Writes ICFGR. That of the SGIs is fixed, and on a GICv2 that of the PPIs, as in a GIC-400: an implementation
-/// may let all CPUs share it (QEMU's does), and a level that a neighbour made an edge is lost where it is still up.
+/// Writes ICFGR. That of the SGIs is fixed, and on a GICv2 that of the PPIs, as in a GIC-400: an implementation may let all CPUs
+/// share it (QEMU's does), and a level that a neighbour made an edge is lost where it is still up.
 pub(super) fn set_config<M: GicPorts>(ctx: &mut GicCtx<'_, M>, at: At, value: u64) -> Kick {
     let (half, mask) = config_fields(ctx, at);
     let fixed = at.frame.is_some() && (half == 0 || ctx.machine.version() == GicVersion::V2);

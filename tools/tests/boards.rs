@@ -169,22 +169,26 @@ fn dma_windows() {
     }
 }
 
-/// The Pi with 4 GiB, and a cell that takes most of it: what most devices are confined to is touched last.
-#[test]
-fn cells_leave_the_lowest_memory_to_root() {
-    let Some(tree) = tree_of("rpi4", "bcm2711-rpi-4-b.dtb") else { return };
-    let folder = images("test/rpi4-4g");
+/// The Pi, if its tree is there, with this memory, in the words of its `reg`, of which the control cell has so much.
+fn pi_with(name: &str, reg: &str, memory: &str) -> Option<Fit> {
+    let tree = tree_of("rpi4", "bcm2711-rpi-4-b.dtb")?;
+    let folder = images(&format!("test/{name}"));
     let board = folder.join("board.dtb");
     std::fs::copy(tree, &board).unwrap();
-    let reg = "0 0x0 0x3b400000 0 0x40000000 0xbc000000";
     let mut fdtput = std::process::Command::new("fdtput");
     let put = fdtput.args(["-t", "x"]).arg(&board).args(["/memory@0", "reg"]).args(reg.split(' ')).status();
     assert!(put.unwrap().success());
     let cells = folder.join("demo.dts");
     let text = std::fs::read_to_string(top().join("dts/rpi4/demo.dts")).unwrap();
     assert!(text.contains("memory = \"16M\""), "{text}");
-    std::fs::write(&cells, text.replace("memory = \"16M\"", "memory = \"3500M\"")).unwrap();
-    let desk = plan::check(&cells, &Board::File(board), &folder).unwrap_or_else(|error| panic!("{error}"));
+    std::fs::write(&cells, text.replace("memory = \"16M\"", &format!("memory = \"{memory}\""))).unwrap();
+    Some(plan::check(&cells, &Board::File(board), &folder).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// The Pi with 4 GiB, and a cell that takes most of it: what most devices are confined to is touched last.
+#[test]
+fn cells_leave_the_lowest_memory_to_root() {
+    let Some(desk) = pi_with("rpi4-4g", "0 0x0 0x3b400000 0 0x40000000 0xbc000000", "3500M") else { return };
     let low: u64 =
         desk.plan.cells[0].ram.iter().filter(|bank| bank.pa.0 < 1 << 30).map(|bank| bank.size).sum();
     assert!(low > 400 << 20, "{} MiB", low >> 20);
@@ -194,19 +198,8 @@ fn cells_leave_the_lowest_memory_to_root() {
 /// The Pi with 8 GiB, whose tree has one cell for a size, and a cell that sees more than that holds in one piece.
 #[test]
 fn a_cell_of_more_than_4_gib_is_told_of_it_in_pieces() {
-    let Some(tree) = tree_of("rpi4", "bcm2711-rpi-4-b.dtb") else { return };
-    let folder = images("test/rpi4-8g");
-    let board = folder.join("board.dtb");
-    std::fs::copy(tree, &board).unwrap();
     let reg = "0 0 3b400000 0 40000000 bc000000 1 0 80000000 1 80000000 80000000";
-    let mut fdtput = std::process::Command::new("fdtput");
-    let put = fdtput.args(["-t", "x"]).arg(&board).args(["/memory@0", "reg"]).args(reg.split(' ')).status();
-    assert!(put.unwrap().success());
-    let cells = folder.join("demo.dts");
-    let text = std::fs::read_to_string(top().join("dts/rpi4/demo.dts")).unwrap();
-    assert!(text.contains("memory = \"16M\""), "{text}");
-    std::fs::write(&cells, text.replace("memory = \"16M\"", "memory = \"5000M\"")).unwrap();
-    let desk = plan::check(&cells, &Board::File(board), &folder).unwrap_or_else(|error| panic!("{error}"));
+    let Some(desk) = pi_with("rpi4-8g", reg, "5000M") else { return };
     let seen: u64 = desk.plan.cells[1].ram.iter().map(|bank| bank.size).sum();
     assert_eq!(seen, 5000 << 20);
 }

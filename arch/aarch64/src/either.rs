@@ -1,10 +1,11 @@
 //! The interfaces of a CPU of whose GIC it is not known beforehand which one it is: each access asks, and goes to `gicv2`, or to `gic`
 //! and `interface`.
 
-use bulkhead::addr::Pa;
 use bulkhead::cpu::{PcpuId, SgiTarget};
 use bulkhead::intid::Sgi;
-use bulkhead::ports::{CommonReg, CpuInterface, Gic, GicVersion, LentInterface, VirtualInterface, Width};
+use bulkhead::ports::{
+    CommonReg, CpuInterface, Gic, GicRegisters, GicVersion, LentInterface, VirtualInterface, Width,
+};
 
 use crate::cpu::{AnyGic, Cpu, Which};
 
@@ -45,6 +46,13 @@ impl Gic for Cpu<AnyGic> {
     }
 }
 
+forward! { GicRegisters:
+    fn gicd_read(gic; offset: u32, width: Width) -> u64;
+    fn gicd_write(gic_mut; offset: u32, width: Width, value: u64);
+    fn gicr_read(gic; cpu: PcpuId, offset: u32, width: Width) -> u64;
+    fn gicr_write(gic_mut; cpu: PcpuId, offset: u32, width: Width, value: u64);
+}
+
 forward! { CpuInterface:
     fn acknowledge(gic_mut;) -> u32;
     fn running_priority(gic;) -> u8;
@@ -75,24 +83,4 @@ forward! { VirtualInterface:
     fn ich_vmcr(gic;) -> u32;
     fn set_ich_vmcr(gic_mut; value: u32);
     fn reset_virtual_interface(gic_mut;);
-}
-
-impl Cpu<AnyGic> {
-    /// Where a register of the distributor is.
-    #[inline(never)]
-    pub fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
-        match self.gic() {
-            Which::V2(gic) => gic.distributor(offset, width),
-            Which::V3(cpu) => cpu.gic.distributor(offset, width),
-        }
-    }
-
-    /// Where one of a redistributor is, or what stands for it.
-    #[inline(never)]
-    pub fn frame(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
-        match self.gic() {
-            Which::V2(gic) => gic.banked(cpu, offset, width),
-            Which::V3(known) => known.gic.frame(cpu, offset, width),
-        }
-    }
 }

@@ -1,7 +1,6 @@
 //! What particular CPUs ask for; [`bulkhead::errata`] says which.
 
 use core::arch::asm;
-
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use aarch64_cpu::asm::barrier::{ISH, SY, dsb, isb};

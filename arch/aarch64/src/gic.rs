@@ -208,32 +208,6 @@ impl GicRegisters for Cpu<Gicv3> {
     }
 }
 
-impl GicRegisters for Cpu<AnyGic> {
-    fn gicd_read(&self, offset: u32, width: Width) -> u64 {
-        // SAFETY: inside the distributor, as each GIC finds it.
-        self.distributor(offset, width).map_or(0, |at| unsafe { load(at, width) })
-    }
-
-    fn gicd_write(&mut self, offset: u32, width: Width, value: u64) {
-        if let Some(at) = self.distributor(offset, width) {
-            // SAFETY: as for the read and for each GIC: no write changes memory.
-            unsafe { store(at, width, value) }
-        }
-    }
-
-    fn gicr_read(&self, cpu: PcpuId, offset: u32, width: Width) -> u64 {
-        // SAFETY: inside the redistributor, as each GIC finds it.
-        self.frame(cpu, offset, width).map_or(0, |at| unsafe { load(at, width) })
-    }
-
-    fn gicr_write(&mut self, cpu: PcpuId, offset: u32, width: Width, value: u64) {
-        if let Some(at) = self.frame(cpu, offset, width) {
-            // SAFETY: as for the read and for each GIC: no write changes memory.
-            unsafe { store(at, width, value) }
-        }
-    }
-}
-
 /// How far ICC_RPR_EL1 stands from the priorities that the distributor shows: with two security states (GICD_CTLR.DS is 0) the
 /// distributor shows the Non-secure view, shifted left by one (IHI 0069H 4.8.6). So does ICC_RPR_EL1, but not where firmware
 /// left SCR_EL3.FIQ at 0. That shows in ICC_PMR_EL1: the Non-secure view of its lowest bit that is not 0 reads as 0.

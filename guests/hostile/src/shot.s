@@ -185,6 +185,17 @@ hostile_bad_vectors:
 .macro ruin
 .balign 64
 .endm
+// No interrupt is heard any more: by a store to the CPU interface at x4, or else by this instruction; x2 is all ones.
+.macro deaf value, at, system
+    ruin
+    mov     x2, #0xffffffff
+    cbz     x4, 1f
+    str     \value, [x4, #\at]
+    b       2f
+1:  .inst   \system
+2:  wfi
+    b       2b
+.endm
 .balign 64
 .global hostile_ruins
 hostile_ruins:
@@ -249,25 +260,6 @@ hostile_ruins:
     isb
 1:  ldr     w3, [x2]
     b       1b
-    ruin
-    cbz     x4, 1f
-    str     wzr, [x4, #4]               // GICC_PMR
-    b       2f
-1:  .inst   0xd518461f                  // msr icc_pmr_el1, xzr
-2:  wfi
-    b       2b
-    ruin
-    cbz     x4, 1f
-    str     wzr, [x4]                   // GICC_CTLR
-    b       2f
-1:  .inst   0xd518ccff                  // msr icc_igrpen1_el1, xzr
-2:  wfi
-    b       2b
-    ruin
-    mov     x2, #0xffffffff
-    cbz     x4, 1f
-    str     w2, [x4, #0xd0]             // GICC_APR0
-    b       2f
-1:  .inst   0xd518c902                  // msr icc_ap1r0_el1, x2
-2:  wfi
-    b       2b
+    deaf    wzr, 0x04, 0xd518461f       // GICC_PMR, msr icc_pmr_el1, xzr
+    deaf    wzr, 0x00, 0xd518ccff       // GICC_CTLR, msr icc_igrpen1_el1, xzr
+    deaf    w2, 0xd0, 0xd518c902        // GICC_APR0, msr icc_ap1r0_el1, x2

@@ -2,6 +2,7 @@
 
 use bulkhead_cli::qemu::{Disk, Machine};
 
+use crate::direct;
 use crate::list::{CLOUD, cells, control, see};
 use crate::scenario::Boots::Cells;
 use crate::scenario::Scenario;
@@ -100,7 +101,7 @@ impl Combination {
             ),
             control("cpu@2", "serial1"),
         ]);
-        let description = if direct { both_direct(&description) } else { description };
+        let description = direct::described(&description, if direct { &["linux", "control"] } else { &[] });
         Scenario {
             // Names are few, and live as long as the tests.
             name: Box::leak(name.into_boxed_str()),
@@ -120,29 +121,12 @@ impl Combination {
     }
 }
 
-/// The same description with its two cells in `direct` mode.
-fn both_direct(description: &str) -> String {
-    ["    linux {", "    control {"].iter().fold(description.to_string(), |text, begin| {
-        assert!(text.contains(begin), "a cell is missing");
-        text.replace(begin, &format!("{begin} interrupt-mode = \"direct\";"))
-    })
-}
-
 /// Another scenario on this CPU, with VHE or without.
 fn on_cpu(from: &[Scenario], of: &str, cpu: &'static str, vhe: bool, long: bool) -> Scenario {
-    let same = from.iter().find(|scenario| scenario.name == of).expect("a scenario of that name");
-    let Cells(text) = &same.boots else { panic!("{of} boots no cells") };
     let word = if vhe { "on" } else { "off" };
-    let text = with_vhe(text, vhe);
     let name = format!("{of}_on_{}_vhe_{word}", cpu.replace('-', "_"));
-    Scenario {
-        name: Box::leak(name.into_boxed_str()),
-        long,
-        machine: Machine { cpu: cpu.into(), ..same.machine.clone() },
-        boots: Cells(text),
-        consoles: same.consoles.clone(),
-        steps: same.steps.clone(),
-    }
+    let same = Scenario::like(from, of, Box::leak(name.into_boxed_str()), long, |text| with_vhe(text, vhe));
+    Scenario { machine: Machine { cpu: cpu.into(), ..same.machine }, ..same }
 }
 
 /// The same description, with VHE or without.

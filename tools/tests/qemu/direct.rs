@@ -1,21 +1,6 @@
 //! Cells that take their interrupts without an exit: what others must do, they must do too, beside cells of the other kind.
 
-use crate::scenario::Boots::Cells;
 use crate::scenario::Scenario;
-
-/// A scenario of another name, in which these cells are direct.
-fn direct(from: &[Scenario], of: &str, name: &'static str, long: bool, cells: &[&str]) -> Scenario {
-    let same = from.iter().find(|scenario| scenario.name == of).expect("a scenario of that name");
-    let Cells(text) = &same.boots else { panic!("{of} boots no cells") };
-    Scenario {
-        name,
-        long,
-        machine: same.machine.clone(),
-        boots: Cells(described(text, cells)),
-        consoles: same.consoles.clone(),
-        steps: same.steps.clone(),
-    }
-}
 
 /// The same description, with these cells direct.
 pub fn described(text: &str, cells: &[&str]) -> String {
@@ -56,6 +41,8 @@ pub fn scenarios(of: &[Scenario]) -> Vec<Scenario> {
         ("hostile_where_ds_is_0", "hostile_where_ds_is_0_direct", SOAK, &["hostile"]),
     ]
     .iter()
-    .map(|(of_name, name, long, cells)| direct(of, of_name, name, *long, cells))
+    .map(|(of_name, name, long, cells)| {
+        Scenario::like(of, of_name, name, *long, |text| described(text, cells))
+    })
     .collect()
 }

@@ -3,7 +3,7 @@
 
 use bulkhead_cli::qemu::Machine;
 
-use crate::scenario::Boots::{Cells, Guest};
+use crate::scenario::Boots::Guest;
 use crate::scenario::Scenario;
 use crate::{cpus, direct};
 
@@ -85,20 +85,16 @@ pub fn scenarios(of: &[Scenario]) -> Vec<Scenario> {
 }
 
 fn on_gicv2(of: &[Scenario], (of_name, name, (cpu, vhe), long, direct): &Row) -> Scenario {
-    let same = of.iter().find(|scenario| scenario.name == *of_name).expect("a scenario of that name");
-    let Cells(text) = &same.boots else { panic!("{of_name} boots no cells") };
-    let text = direct::described(text, direct);
-    let text = match *name {
-        GIC_CLASSES => text.replace("hostile.list", "hostile.list hostile.run=gic,interrupt,idle,race"),
-        _ => text,
-    };
-    let text = vhe.map_or(text.clone(), |vhe| cpus::with_vhe(&text, vhe));
-    Scenario {
-        name,
-        long: *long,
-        machine: Machine { cpu: (*cpu).into(), gic: 2, its: false, ..same.machine.clone() },
-        boots: Cells(text),
-        consoles: same.consoles.clone(),
-        steps: same.steps.clone(),
-    }
+    let same = Scenario::like(of, of_name, name, *long, |text| {
+        let text = direct::described(text, direct);
+        let text = match *name {
+            GIC_CLASSES => text.replace("hostile.list", "hostile.list hostile.run=gic,interrupt,idle,race"),
+            _ => text,
+        };
+        match vhe {
+            Some(vhe) => cpus::with_vhe(&text, *vhe),
+            None => text,
+        }
+    });
+    Scenario { machine: Machine { cpu: (*cpu).into(), gic: 2, its: false, ..same.machine }, ..same }
 }

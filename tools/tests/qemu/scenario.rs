@@ -139,6 +139,26 @@ impl Boots {
 }
 
 impl Scenario {
+    /// One that is like this one of these, under another name, with its description changed.
+    pub fn like(
+        from: &[Self],
+        of: &str,
+        name: &'static str,
+        long: bool,
+        change: impl FnOnce(&str) -> String,
+    ) -> Self {
+        let same = from.iter().find(|scenario| scenario.name == of).expect("a scenario of that name");
+        let Boots::Cells(text) = &same.boots else { panic!("{of} boots no cells") };
+        Self {
+            name,
+            long,
+            machine: same.machine.clone(),
+            boots: Boots::Cells(change(text)),
+            consoles: same.consoles.clone(),
+            steps: same.steps.clone(),
+        }
+    }
+
     /// Holds its description against the tree that QEMU gives its machine.
     pub fn check_at_the_desk(&self) -> Result<(), String> {
         let (Boots::Cells(text) | Boots::Loaded(_, text)) = &self.boots else { return Ok(()) };

@@ -134,13 +134,17 @@ fn config() -> Outcome {
     Ok(())
 }
 
-/// Turns over what the other CPU must not see.
+/// Turns over what the other CPU must not see. QEMU's GICv2 takes a PPI's pending bit away from all CPUs when one of them, of another
+/// cell perhaps, writes ICPENDR: it is raised until it is seen.
 fn touch_banked(priority: u64) -> u64 {
     let timer = Timer::Virtual.intid();
     gic::set_priority(timer, priority as u8);
     gic::enable(timer);
-    gic::set(Bits::SetPending, timer);
-    let seen = u64::from(gic::priority(timer)) | u64::from(gic::get(Bits::SetPending, timer)) << 8;
+    let pending = wait_until(1000, || {
+        gic::set(Bits::SetPending, timer);
+        gic::get(Bits::SetPending, timer)
+    });
+    let seen = u64::from(gic::priority(timer)) | u64::from(pending) << 8;
     gic::disable(timer);
     gic::set(Bits::ClearPending, timer);
     seen

@@ -8,6 +8,7 @@
 //! - `hostile.run=PREFIX,PREFIX`: only the classes whose names begin so,
 //! - `hostile.list`: a line for each attack: its name, how many shots, how many of them worked, were undefined or trapped, were aborted,
 //! - `hostile.deep`: every page and every value, for hours instead of seconds,
+//! - `hostile.seed=N`: other random numbers, instructions and orders; `time`: others in each life, which says its seed,
 //! - `hostile.end=reset|off|spin`: how it ends; `reset` without it, and then all begins anew.
 //!
 //! With a second vCPU, that one is at it all the time too ([`crew`]).
@@ -41,7 +42,7 @@ mod system;
 mod word;
 
 use report::Report;
-use rt::{println, regs, tree};
+use rt::{println, read_reg, regs, tree};
 
 rt::entry!(main, interrupts::irq);
 
@@ -75,6 +76,11 @@ fn main() -> ! {
     if !shot::arena_is_ours() {
         println!("hostile: FAILED: this cell needs 16 MiB of RAM");
         end();
+    }
+    if let Some(seed) = tree::argument("hostile.seed") {
+        let seed = seed.parse().unwrap_or_else(|_| read_reg!("cntpct_el0"));
+        println!("hostile: seed {seed}");
+        word::salt(seed);
     }
     match tree::argument("hostile.mode") {
         Some("medley") => crew::medley(),

@@ -1,5 +1,7 @@
 //! Instruction words (Arm ARM C4, C6): those that are made by the thousand. Single ones stand in `forms.s`.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 /// op0, op1, CRn, CRm and op2 of a System instruction or register, packed as bits 20 to 5 of the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding(pub u32);
@@ -48,14 +50,22 @@ pub const fn smc(immediate: u32) -> u32 {
     0xd400_0003 | (immediate & 0xffff) << 5
 }
 
-/// Numbers that follow from a seed (xorshift64, Marsaglia 2003): the same in each run.
+/// What all seeds are mixed with.
+static SALT: AtomicU64 = AtomicU64::new(0);
+
+/// Lets every [`Random`] from now on have other numbers; those of 0 are the usual ones.
+pub fn salt(salt: u64) {
+    SALT.store(salt.wrapping_mul(0x9e37_79b9_7f4a_7c15), Ordering::Relaxed);
+}
+
+/// Numbers that follow from a seed (xorshift64, Marsaglia 2003): the same in each run with the same `hostile.seed`.
 #[derive(Clone, Copy, Debug)]
 pub struct Random(u64);
 
 impl Random {
     /// From a seed.
-    pub const fn new(seed: u64) -> Self {
-        Self(seed | 1 << 63)
+    pub fn new(seed: u64) -> Self {
+        Self(seed ^ SALT.load(Ordering::Relaxed) | 1 << 63)
     }
 
     /// The next.

@@ -37,6 +37,7 @@ pub fn scenarios(of: &[Scenario]) -> Vec<Scenario> {
         ("watchdog_fed_by_linux", "direct_watchdog_fed_by_linux", SOAK, &["linux"]),
         ("hostile_two_vcpus", "hostile_two_vcpus_direct", NOW, &["hostile"]),
         ("hostile_one_vcpu_on_max", "hostile_one_vcpu_on_max_direct", SOAK, &["hostile"]),
+        ("hostile_seeds", "hostile_seeds_direct", SOAK, &["hostile"]),
         ("hostile_lives", "hostile_lives_direct", NOW, &["hostile"]),
         ("hostile_where_ds_is_0", "hostile_where_ds_is_0_direct", SOAK, &["hostile"]),
     ]

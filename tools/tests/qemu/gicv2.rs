@@ -58,6 +58,8 @@ const ROWS: &[Row] = &[
     ("hostile_two_vcpus",    "hostile_two_vcpus_gicv2_direct_on_cortex_a76_vhe_off", A76, SOAK, &["hostile"]),
     ("hostile_two_vcpus",    "hostile_two_vcpus_gicv2_on_max_vhe_on",        MAX, SOAK, &[]),
     ("hostile_two_vcpus",    "hostile_two_vcpus_gicv2_direct_on_max_vhe_on", MAX, SOAK, &["hostile"]),
+    ("hostile_seeds",        "hostile_seeds_gicv2",             A53, SOAK, &[]),
+    ("hostile_seeds",        "hostile_seeds_gicv2_direct",      A53, SOAK, &["hostile"]),
     ("hostile_lives",        "hostile_lives_gicv2",             A53, SOAK, &[]),
     ("hostile_lives",        "hostile_lives_gicv2_direct",      A53, SOAK, &["hostile"]),
     ("hostile_where_ds_is_0", "hostile_gicv2_beside_el3",        A57, SOAK, &[]),

@@ -72,6 +72,18 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario { long: true, ..all_attacks("hostile_two_vcpus", "cortex-a57", TWO) },
         Scenario { long: true, ..all_attacks("hostile_one_vcpu_on_max", "max", ONE) },
     ];
+    // Other random numbers in each life and in each run; the attacker says which.
+    let salted = all_attacks("hostile_seeds", "cortex-a57", TWO);
+    let each = (0..3).flat_map(|_| [see("hostile", "hostile: seed "), see("hostile", "hostile: done ")]);
+    all.push(Scenario {
+        long: true,
+        boots: Cells(cells(&[
+            victim("devices = \"serial1\";"),
+            hostile(TWO, "console = \"virtual\"; bootargs = \"hostile.seed=time hostile.list\";"),
+        ])),
+        steps: each.chain(salted.steps).collect(),
+        ..salted
+    });
     // Short lives, ended in every way while the second vCPU is in any state.
     let lives = (0..40).map(|_| see("hostile", "hostile: life ends by ")).collect::<Vec<_>>();
     all.push(Scenario {

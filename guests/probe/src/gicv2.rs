@@ -18,7 +18,7 @@ pub const CHECKS: &[Check] = &[
     check("gicv2_reserved", Needs::Gicv2, reserved),
     check("gicv2_own_targets", Needs::Gicv2Crew, own_targets),
     check("gicv2_banked", Needs::Gicv2Crew, banked),
-    check("gicv2_config", Needs::Gicv2, config),
+    check("gicv2_config", Needs::BulkheadGicv2, config),
     check("gicv2_targets", Needs::Gicv2, targets),
     check("gicv2_targets_both", Needs::Gicv2Crew, targets_both),
     check("gicv2_targets_off", Needs::Gicv2, targets_off),

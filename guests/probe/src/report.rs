@@ -31,6 +31,8 @@ pub enum Needs {
     Gicv3Crew,
     /// A GICv2.
     Gicv2,
+    /// That, and Bulkhead below it.
+    BulkheadGicv2,
     /// That, and two CPUs.
     Gicv2Crew,
 }
@@ -43,14 +45,14 @@ impl Needs {
 
     /// Whether it is Bulkhead.
     pub fn bulkhead(self) -> bool {
-        matches!(self, Self::Bulkhead | Self::BulkheadCrew | Self::BulkheadGicv3)
+        matches!(self, Self::Bulkhead | Self::BulkheadCrew | Self::BulkheadGicv3 | Self::BulkheadGicv2)
     }
 
     /// Whether it is a GICv2, or a GICv3.
     pub fn gicv2(self) -> Option<bool> {
         match self {
             Self::Gicv3 | Self::BulkheadGicv3 | Self::Gicv3Crew => Some(false),
-            Self::Gicv2 | Self::Gicv2Crew => Some(true),
+            Self::Gicv2 | Self::BulkheadGicv2 | Self::Gicv2Crew => Some(true),
             _ => None,
         }
     }

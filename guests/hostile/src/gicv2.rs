@@ -18,6 +18,7 @@ const EOIR: u64 = 0x10;
 const AEOIR: u64 = 0x24;
 const DIR: u64 = 0x1000;
 const ITARGETSR: u64 = 0x800;
+const ICFGR1: u64 = 0xc04;
 const SGIR: u64 = 0xf00;
 const CPENDSGIR: u64 = 0xf10;
 const SPENDSGIR: u64 = 0xf20;
@@ -255,6 +256,13 @@ fn strangers(report: &mut Report) {
         });
         quiet();
     }
+    report.attack(format_args!("its PPIs as edges"), |tally| {
+        put(tally, gic::distributor().base() + ICFGR1, u64::MAX);
+        for intid in 16..32 {
+            tally.want(!gic::is_edge(intid), format_args!("{intid} is an edge, for all CPUs perhaps"));
+        }
+    });
+    quiet();
     report.attack(format_args!("the highest priority for its own"), |tally| {
         for intid in (0..1020).filter(|intid| is_own(*intid)) {
             let at = gic::distributor().base() + 0x400 + u64::from(intid);

@@ -41,14 +41,14 @@ impl Gic {
 
     /// Where a register of a CPU's redistributor is. The frames were spans, so that no address in them wraps.
     #[inline(always)]
-    pub fn frame(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
+    fn frame(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
         let inside = u64::from(offset) + width.bytes() <= GICR_SIZE;
         self.gicr.get(cpu.index()).filter(|_| inside).map(|base| Pa(base.0.wrapping_add(u64::from(offset))))
     }
 
     /// The same of the distributor.
     #[inline(always)]
-    pub fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
+    fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
         let inside = u64::from(offset) + width.bytes() <= GICD_SIZE;
         inside.then(|| Pa(self.gicd.0.wrapping_add(u64::from(offset))))
     }

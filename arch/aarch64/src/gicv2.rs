@@ -167,13 +167,13 @@ impl Gicv2 {
     }
 
     /// Where a register of the distributor is.
-    pub fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
+    fn distributor(&self, offset: u32, width: Width) -> Option<Pa> {
         let inside = u64::from(offset).wrapping_add(width.bytes()) <= u64::from(GICD_SIZE);
         inside.then(|| word(self.gicd, u64::from(offset), 0))
     }
 
     /// Where one is that would be a redistributor's: this CPU's are banked, those of others cannot be reached.
-    pub fn banked(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
+    fn banked(&self, cpu: PcpuId, offset: u32, width: Width) -> Option<Pa> {
         let offset = offset.checked_sub(SGI_BASE).filter(|_| cpu == self.me)?;
         self.distributor(offset, width)
     }
